@@ -1,0 +1,97 @@
+/* core: near names for "did you mean", and growable text.
+ * Why: every unknown key or name is answered with the nearest known one.
+ * Threads: reentrant. Owner: the caller (rlt_buf_fini). */
+#include "core/core.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_COMPARED = 128 };
+
+static int fold(char c) {
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : (unsigned char)c;
+}
+
+static int min_int(int a, int b) {
+    return a < b ? a : b;
+}
+
+/* Names are compared up to NAME_MAX_COMPARED characters; the rest counts as one edit each. */
+int rlt_str_distance(const char *a, const char *b) {
+    int row[NAME_MAX_COMPARED + 1];
+    int size_a = (int)strnlen(a, NAME_MAX_COMPARED), size_b = (int)strnlen(b, NAME_MAX_COMPARED);
+    for (int j = 0; j <= size_b; j++) {
+        row[j] = j;
+    }
+    for (int i = 1; i <= size_a; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= size_b; j++) {
+            int above = row[j];
+            int replaced = diagonal + (fold(a[i - 1]) != fold(b[j - 1]));
+            row[j] = min_int(replaced, min_int(above, row[j - 1]) + 1);
+            diagonal = above;
+        }
+    }
+    return row[size_b] + abs((int)strlen(a + size_a) - (int)strlen(b + size_b));
+}
+
+/* A typo explains one edit in short names and up to a third of the letters in long ones. */
+const char *rlt_str_nearest(const char *name, const char *const *names, size_t count) {
+    int best_distance = (int)strlen(name) / 3;
+    if (best_distance < 1) {
+        best_distance = 1;
+    }
+    const char *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        int distance = rlt_str_distance(name, names[i]);
+        if (distance < best_distance || (distance == best_distance && best == NULL)) {
+            best = names[i];
+            best_distance = distance;
+        }
+    }
+    return best;
+}
+
+static void reserve(rlt_buf *buf, size_t extra) {
+    size_t needed = buf->size + extra + 1;
+    if (needed <= buf->capacity) {
+        return;
+    }
+    size_t capacity = buf->capacity * 2 > needed ? buf->capacity * 2 : needed + 64;
+    char *data = rlt_alloc(capacity);
+    if (buf->size > 0) {
+        memcpy(data, buf->data, buf->size);
+    }
+    rlt_free(buf->data);
+    buf->data = data;
+    buf->capacity = capacity;
+}
+
+void rlt_buf_append(rlt_buf *buf, const void *data, size_t size) {
+    reserve(buf, size);
+    if (size > 0) {
+        memcpy(buf->data + buf->size, data, size);
+    }
+    buf->size += size;
+    buf->data[buf->size] = 0;
+}
+
+void rlt_buf_printf(rlt_buf *buf, const char *fmt, ...) {
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int size = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    RLT_ASSERT(size >= 0);
+    reserve(buf, (size_t)size);
+    vsnprintf(buf->data + buf->size, (size_t)size + 1, fmt, again);
+    va_end(again);
+    buf->size += (size_t)size;
+}
+
+void rlt_buf_fini(rlt_buf *buf) {
+    rlt_free(buf->data);
+    *buf = (rlt_buf){0};
+}
