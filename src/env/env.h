@@ -1,0 +1,68 @@
+/* env: what an environment is, and N of them stepped in place.
+ * An environment is one folder under envs/ and one line in envs/envs.def. Observations are float32
+ * rows; a discrete action is one int32, a Box action a row of float32.
+ * Thread: a vector environment belongs to one thread. */
+#ifndef RLT_ENV_H
+#define RLT_ENV_H
+#include "core/core.h"
+
+#define RLT_ENV_API_VERSION 1u
+
+typedef enum { RLT_SPACE_DISCRETE, RLT_SPACE_BOX } rlt_space_kind;
+typedef struct rlt_space {
+    rlt_space_kind kind;
+    int size;               /* DISCRETE: number of values; BOX: length of the row */
+    const float *low, *high; /* BOX: `size` bounds each, +-INFINITY where open; else NULL */
+} rlt_space;
+
+typedef struct rlt_env_def {
+    uint32_t api_version;
+    const char *name; /* "CartPole-v1" */
+    const char *help;
+    rlt_space observation_space; /* BOX */
+    rlt_space action_space;
+    int max_episode_steps;  /* the time limit: truncates, never terminates */
+    float reward_threshold; /* NAN where none is published */
+    size_t state_size;      /* bytes of one environment; plain data, copied by memcpy */
+    /* Draws an initial state from `rng`; writes observation[size]. Required. No allocation. */
+    void (*reset)(void *state, rlt_rng *rng, float *observation);
+    /* One step. action: int32[1] within [0, n) or float[size]. Returns terminated; writes the
+     * next observation and the reward. Required. No allocation, no syscall. */
+    bool (*step)(void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward);
+} rlt_env_def;
+
+/* The environment called `name` in `table` (NULL-terminated); RLT_ENOTFOUND names the nearest. */
+rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name,
+                        const rlt_env_def **def, rlt_err *err);
+
+/* What one vector step writes, rows of the batch slot, all of length N, borrowed.
+ * terminated and truncated are kept apart; where either is set the environment has been reset:
+ * observation is then the first of the new episode, final_observation the last of the old one. */
+typedef struct rlt_step_out {
+    float *observation;       /* [N][observation size] */
+    float *reward;            /* [N] */
+    uint8_t *terminated;      /* [N] */
+    uint8_t *truncated;       /* [N], 0 where terminated */
+    float *final_observation; /* [N][observation size], written where an episode ended */
+    float *episode_return;    /* [N], written where an episode ended (undiscounted sum) */
+    int32_t *episode_length;  /* [N], written where an episode ended */
+} rlt_step_out;
+
+typedef struct rlt_vec_env rlt_vec_env;
+/* `count` environments whose global indices are first .. first + count - 1. Each has its own
+ * random stream, keyed by (seed, global index): trajectories don't depend on how the
+ * environments are spread over workers. */
+rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
+                              rlt_vec_env **vec, rlt_err *err);
+void rlt_vec_env_destroy(rlt_vec_env **vec);
+/* Starts every environment; writes observation[N][size]. */
+void rlt_vec_env_reset(rlt_vec_env *vec, float *observation);
+/* Steps every environment. action: [N] int32 or [N][size] float32. No allocation. */
+void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out);
+/* The whole state as bytes: a loaded vector goes on bit for bit. save writes size bytes; load
+ * refuses another size with RLT_ECORRUPT. */
+size_t rlt_vec_env_state_size(const rlt_vec_env *vec);
+void rlt_vec_env_save(const rlt_vec_env *vec, void *bytes);
+rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rlt_err *err);
+#endif
