@@ -1,0 +1,1 @@
+rlt_test(env_test SOURCES tests/unit/env_test.c DEPS envs env core LIBS m)
