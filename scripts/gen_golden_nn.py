@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+"""Writes tests/golden/nn_<head>_<act>.bin: PPO losses, gradients and three Adam steps by torch.
+
+Needs: pip install torch numpy. Usage: scripts/gen_golden_nn.py
+Float32, little-endian, in order: params, obs, action, old_log_prob, old_value, advantage, ret,
+[policy loss, value loss, entropy, approx_kl, clip fraction] (means), gradient, gradient norm,
+params after three clipped Adam steps.
+"""
+import pathlib
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+OUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
+OBS, HIDDEN, ROWS = 5, (17, 9), 70
+CLIP, VF_CLIP, VF_COEF, ENT_COEF = 0.2, 0.3, 0.5, 0.01
+
+
+def split(flat, out):
+    layers, at, sizes = [], 0, (OBS, *HIDDEN, out)
+    for a, b in zip(sizes, sizes[1:]):
+        layers.append((flat[at:at + a * b].view(a, b), flat[at + a * b:at + a * b + b]))
+        at += a * b + b
+    return layers, flat[at:]
+
+
+def net(layers, x, act):
+    for i, (w, b) in enumerate(layers):
+        x = x @ w + b
+        x = act(x) if i + 1 < len(layers) else x
+    return x
+
+
+def loss(flat, d, actions, discrete, act):
+    actor, rest = split(flat, actions)
+    critic, log_std = split(rest, 1)
+    head, value = net(actor, d["obs"], act), net(critic, d["obs"], act)[:, 0]
+    if discrete:
+        dist = torch.distributions.Categorical(logits=head)
+        log_prob, entropy = dist.log_prob(d["action"]), dist.entropy()
+    else:
+        dist = torch.distributions.Normal(head, log_std.exp().expand_as(head))
+        log_prob, entropy = dist.log_prob(d["action"]).sum(1), dist.entropy().sum(1)
+    log_ratio = log_prob - d["old_log_prob"]
+    ratio, adv = log_ratio.exp(), d["advantage"]
+    policy = torch.max(-adv * ratio, -adv * ratio.clamp(1 - CLIP, 1 + CLIP)).mean()
+    bounded = d["old_value"] + (value - d["old_value"]).clamp(-VF_CLIP, VF_CLIP)
+    critic_loss = 0.5 * torch.max((value - d["ret"]) ** 2, (bounded - d["ret"]) ** 2).mean()
+    total = policy - ENT_COEF * entropy.mean() + VF_COEF * critic_loss
+    kl = (ratio - 1 - log_ratio).mean()
+    clipped = ((ratio - 1).abs() > CLIP).float().mean()
+    return total, (policy, critic_loss, entropy.mean(), kl, clipped)
+
+
+def write(discrete, name, act):
+    torch.manual_seed(3)
+    actions = 3 if discrete else 2
+    sizes = [(OBS, *HIDDEN, out) for out in (actions, 1)]
+    count = sum((a + 1) * b for s in sizes for a, b in zip(s, s[1:])) + (0 if discrete else actions)
+    flat = torch.randn(count) * 0.4
+    d = {"obs": torch.randn(ROWS, OBS),
+         "action": torch.randint(actions, (ROWS,)) if discrete else torch.randn(ROWS, actions)}
+    d["old_log_prob"] = torch.randn(ROWS) * 0.3 + (-1.1 if discrete else -3.0)
+    d["old_value"], d["advantage"], d["ret"] = (torch.randn(ROWS) for _ in range(3))
+    out = [flat.clone()] + [d[k].float() for k in
+                            ("obs", "action", "old_log_prob", "old_value", "advantage", "ret")]
+    flat.requires_grad_()
+    adam = torch.optim.Adam([flat], lr=1e-2, eps=1e-5)
+    for step in range(3):
+        adam.zero_grad()
+        total, stats = loss(flat, d, actions, discrete, act)
+        total.backward()
+        if step == 0:
+            out += [torch.stack(stats).detach(), flat.grad.clone()]
+        norm = torch.nn.utils.clip_grad_norm_([flat], 0.5)
+        if step == 0:
+            out.append(norm.reshape(1))
+        adam.step()
+    out.append(flat.detach())
+    data = np.concatenate([t.detach().numpy().astype("<f4").ravel() for t in out])
+    data.tofile(OUT / f"nn_{'discrete' if discrete else 'gaussian'}_{name}.bin")
+
+
+if __name__ == "__main__":
+    for discrete in (True, False):
+        for name, act in (("tanh", torch.tanh), ("relu", torch.relu), ("silu", F.silu)):
+            write(discrete, name, act)

@@ -1,0 +1,76 @@
+/* nn: the actor-critic network, its PPO gradient, advantages, Adam; on the CPU.
+ * Parameters of a model are one flat float32 buffer: actor, critic, then log_std (Gaussian only);
+ * a net is its layers in order, a layer W[in][out] then b[out].
+ * A row's results do not depend on the number of rows or on its place among them.
+ * Thread: the caller's; a workspace belongs to one thread. */
+#ifndef RLT_NN_H
+#define RLT_NN_H
+#include "core/core.h"
+
+enum { RLT_HIDDEN_MAX = 4, RLT_WIDTH_MAX = 1024, RLT_ACTIONS_MAX = 256 };
+typedef enum { RLT_ACT_TANH, RLT_ACT_RELU, RLT_ACT_SILU } rlt_act;
+
+typedef struct rlt_policy_spec {
+    int obs_dim;
+    bool discrete;  /* categorical over action_dim actions, else Gaussian of that dimension */
+    int action_dim;
+    int hidden[RLT_HIDDEN_MAX], hidden_count; /* the same for actor and critic */
+    rlt_act act;
+    float log_std_init;
+} rlt_policy_spec;
+
+rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err);
+size_t rlt_policy_param_count(const rlt_policy_spec *spec);
+/* Orthogonal (Saxe et al. 2013): gain sqrt(2) hidden, 0.01 actor head, 1 critic head; zero bias. */
+void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params);
+
+typedef struct rlt_policy_workspace rlt_policy_workspace;
+rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec);
+void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace);
+
+/* obs[n][obs_dim] -> head[n][action_dim] (logits or means), value[n]. No allocation. */
+void rlt_policy_forward(rlt_policy_workspace *workspace, const float *params, const float *obs,
+                        int n, float *head, float *value);
+/* Draws action[n] (int32, or float[action_dim]) and log_prob[n] for head[n]. Environment i draws
+ * from the block (seed, first_env + i, step): independent of how rows are batched. */
+void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const float *head, int n,
+                       uint64_t seed, uint32_t first_env, uint64_t step, void *action,
+                       float *log_prob);
+/* The most likely action of each row. */
+void rlt_policy_mode(const rlt_policy_spec *spec, const float *head, int n, void *action);
+
+/* Generalised advantage estimation (Schulman et al. 2016). All [T][N] but value [T + 1][N].
+ * terminated: no bootstrap. truncated: bootstraps final_value. The trace is cut at both. */
+typedef struct rlt_gae_in {
+    int horizon, envs;
+    const float *reward, *value, *final_value;
+    const uint8_t *terminated, *truncated;
+    float gamma, lambda;
+} rlt_gae_in;
+void rlt_gae(const rlt_gae_in *in, float *advantage, float *ret);
+
+typedef struct rlt_ppo_coef {
+    float clip, vf_clip; /* vf_clip 0: value loss unclipped */
+    float vf_coef, ent_coef;
+} rlt_ppo_coef;
+typedef struct rlt_ppo_batch { /* n rows */
+    int n;
+    const float *obs;
+    const void *action;
+    const float *old_log_prob, *old_value, *advantage, *ret;
+} rlt_ppo_batch;
+typedef struct rlt_ppo_stats { /* sums over rows */
+    double policy_loss, value_loss, entropy, approx_kl, clipped;
+} rlt_ppo_stats;
+/* Adds to grad the gradient of mean(policy loss) - ent_coef mean(entropy) + vf_coef mean(value
+ * loss), means over total_n rows (Schulman et al. 2017), and to stats its sums. No allocation. */
+void rlt_ppo_grad(rlt_policy_workspace *workspace, const float *params,
+                  const rlt_ppo_batch *batch, const rlt_ppo_coef *coef, int total_n, float *grad,
+                  rlt_ppo_stats *stats);
+
+/* Scales grad[n] to a norm of at most norm_max; returns the norm before. */
+float rlt_grad_clip(float *grad, size_t n, float norm_max);
+/* One Adam step (Kingma & Ba 2015, as torch.optim.Adam). step counts from 1; m, v start at 0. */
+void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
+                   float beta1, float beta2, float eps, int64_t step);
+#endif
