@@ -1,6 +1,7 @@
 /* nn against torch's losses, gradients and optimiser steps; finite differences; row independence;
  * advantages against a naive sum. */
 #include "nn/nn.h"
+#include "nn/nn_impl.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -241,6 +242,18 @@ static void test_gae(void **unused)
     }
 }
 
+static void test_tanh_error(void **unused)
+{
+    (void)unused;
+    double worst = 0;
+    for (int i = -200000; i <= 200000; i++) {
+        float z = (float)i * 1e-4f, y;
+        rlt_nn_tanh(&z, 1, &y);
+        worst = fmax(worst, fabs((double)y - tanh((double)z)));
+    }
+    assert_true(worst < 3e-7);
+}
+
 static void test_bad_spec(void **unused)
 {
     (void)unused;
@@ -261,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_orthogonal),
         cmocka_unit_test(test_gae),
+        cmocka_unit_test(test_tanh_error),
         cmocka_unit_test(test_bad_spec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
