@@ -16,6 +16,7 @@ typedef struct rlt_cli_command {
 
 rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err);
 
 /* For commands that take nothing but --json: sets *json, refuses the rest with a remedy. */
 rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err);

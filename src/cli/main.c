@@ -10,6 +10,8 @@ static const rlt_cli_command commands[] = {
      "  rltune version\n  rltune version --json\n", rlt_cli_version},
     {"doctor", "[--json]", "Say what this machine has: CPU, memory, libraries, GPUs.",
      "  rltune doctor\n  rltune doctor --json\n", rlt_cli_doctor},
+    {"envs", "[--json]", "List the environments with their spaces and time limits.",
+     "  rltune envs\n  rltune envs --json\n", rlt_cli_envs},
 };
 
 static void print_help(FILE *out)

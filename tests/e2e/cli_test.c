@@ -44,6 +44,17 @@ static void test_doctor(void **state)
     assert_non_null(strstr(out, "\"cuda_devices\": "));
 }
 
+static void test_envs(void **state)
+{
+    (void)state;
+    char out[4096];
+    assert_int_equal(run("envs", out, sizeof(out)), 0);
+    assert_non_null(strstr(out, "CartPole-v1"));
+    assert_non_null(strstr(out, "Box(4)"));
+    assert_int_equal(run("envs --json", out, sizeof(out)), 0);
+    assert_non_null(strstr(out, "\"reward_threshold\": null")); /* Pendulum has none */
+}
+
 static void test_help_everywhere(void **state)
 {
     (void)state;
@@ -77,7 +88,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version),         cmocka_unit_test(test_doctor),
         cmocka_unit_test(test_help_everywhere), cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_closed_output_is_an_error),
+        cmocka_unit_test(test_closed_output_is_an_error), cmocka_unit_test(test_envs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,55 @@
+/* envs: what there is to train on. Thread: main only. */
+#include "cli/cli.h"
+#include "envs/envs.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+static void space_text(const rlt_space *space, char *text, size_t size)
+{
+    const char *kind = space->kind == RLT_SPACE_DISCRETE ? "Discrete" : "Box";
+    snprintf(text, size, "%s(%d)", kind, space->size);
+}
+
+static json_t *env_json(const rlt_env_def *def, const char *observation, const char *action)
+{
+    json_t *threshold = isnan(def->reward_threshold) ? json_null()
+                                                     : json_real((double)def->reward_threshold);
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s}", "name", def->name, "observation_space",
+                     observation, "action_space", action, "max_episode_steps",
+                     def->max_episode_steps, "reward_threshold", threshold, "help", def->help);
+}
+
+rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err)
+{
+    bool json = false;
+    RLT_TRY(rlt_cli_only_json("envs", argc, argv, &json, err));
+    json_t *list = json_array();
+    if (!json) {
+        printf("%-26s %-12s %-12s %6s %10s  %s\n", "name", "observation", "action", "limit",
+               "threshold", "");
+    }
+    for (size_t i = 0; rlt_envs[i] != NULL; i++) {
+        const rlt_env_def *def = rlt_envs[i];
+        char observation[32], action[32];
+        space_text(&def->observation_space, observation, sizeof(observation));
+        space_text(&def->action_space, action, sizeof(action));
+        if (json) {
+            json_array_append_new(list, env_json(def, observation, action));
+        } else {
+            char threshold[32] = "-";
+            if (!isnan(def->reward_threshold)) {
+                snprintf(threshold, sizeof(threshold), "%g", (double)def->reward_threshold);
+            }
+            printf("%-26s %-12s %-12s %6d %10s  %s\n", def->name, observation, action,
+                   def->max_episode_steps, threshold, def->help);
+        }
+    }
+    int failed = json ? json_dumpf(list, stdout, JSON_INDENT(2)) : 0;
+    json_decref(list);
+    if (json) {
+        putchar('\n');
+    }
+    return failed ? rlt_fail(err, RLT_EIO, "cannot write to standard output") : RLT_OK;
+}
