@@ -10,8 +10,7 @@ typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
 
 /* Independent multiply-add chains in registers: the FMA ceiling of one core, in GFLOP/s. */
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static double
-fma_ceiling(void)
-{
+fma_ceiling(void) {
     lanes sums[CHAINS] = {0}, a, b;
     for (int i = 0; i < LANES; i++) {
         a[i] = 0.999f;
@@ -37,8 +36,7 @@ fma_ceiling(void)
     return 2.0 * CHAINS * LANES * (double)rounds / seconds * 1e-9;
 }
 
-static double env_rate(const rlt_env_def *def)
-{
+static double env_rate(const rlt_env_def *def) {
     static float observation[N * 4], reward[N], final_observation[N * 4], episode_return[N];
     static uint8_t terminated[N], truncated[N];
     static int32_t action[N], length[N];
@@ -65,8 +63,7 @@ static double env_rate(const rlt_env_def *def)
     return rate;
 }
 
-static double train_rate(const rlt_env_def *def)
-{
+static double train_rate(const rlt_env_def *def) {
     rlt_ppo_config config = rlt_ppo_config_default();
     config.envs = N;
     config.horizon = 32;
@@ -89,8 +86,7 @@ static double train_rate(const rlt_env_def *def)
     return rate;
 }
 
-int main(void)
-{
+int main(void) {
     const rlt_env_def *def = rlt_envs[0];
     double env = env_rate(def), train = train_rate(def);
     printf("%s alone, scalar, random actions: %.2f million steps/s\n", def->name, env * 1e-6);

@@ -11,8 +11,7 @@ typedef struct acrobot_state {
 
 static const double dt = 0.2, velocity1_max = 4 * M_PI, velocity2_max = 9 * M_PI;
 
-static void observe(const double s[4], float *observation)
-{
+static void observe(const double s[4], float *observation) {
     observation[0] = (float)cos(s[0]);
     observation[1] = (float)sin(s[0]);
     observation[2] = (float)cos(s[1]);
@@ -21,8 +20,8 @@ static void observe(const double s[4], float *observation)
     observation[5] = (float)s[3];
 }
 
-static void reset(void *state, rlt_rng *rng, float *observation)
-{
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    (void)context;
     acrobot_state *a = state;
     for (int i = 0; i < 4; i++) {
         a->s[i] = (float)(-0.1 + 0.2 * rlt_rng_f64(rng));
@@ -30,9 +29,9 @@ static void reset(void *state, rlt_rng *rng, float *observation)
     observe(a->s, observation);
 }
 
-/* d/dt of the state under `torque`; links of mass, length and moment of inertia 1, centres at 0.5 */
-static void derive(const double s[4], double torque, double out[4])
-{
+/* d/dt of the state under `torque`; links of mass, length and moment of inertia 1, centres at 0.5
+ */
+static void derive(const double s[4], double torque, double out[4]) {
     const double lc = 0.5, g = 9.8;
     double v1 = s[2], v2 = s[3];
     double d1 = lc * lc + (1.0 + lc * lc + 2 * lc * cos(s[1])) + 1.0 + 1.0;
@@ -48,8 +47,7 @@ static void derive(const double s[4], double torque, double out[4])
     out[3] = a2;
 }
 
-static void runge_kutta(double s[4], double torque)
-{
+static void runge_kutta(double s[4], double torque) {
     double k[4][4], y[4];
     derive(s, torque, k[0]);
     for (int stage = 1; stage < 4; stage++) {
@@ -64,8 +62,7 @@ static void runge_kutta(double s[4], double torque)
     }
 }
 
-static double wrap(double x)
-{
+static double wrap(double x) {
     while (x > M_PI) {
         x -= 2 * M_PI;
     }
@@ -75,8 +72,9 @@ static double wrap(double x)
     return x;
 }
 
-static bool step(void *state, rlt_rng *rng, const void *action, float *observation, float *reward)
-{
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    (void)context;
     (void)rng;
     double *s = ((acrobot_state *)state)->s;
     runge_kutta(s, *(const int32_t *)action - 1.0);

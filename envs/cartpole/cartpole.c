@@ -13,16 +13,15 @@ static const double gravity = 9.8, mass_pole = 0.1, mass_total = 1.1, length = 0
 static const double force_mag = 10.0, tau = 0.02, x_max = 2.4;
 static const double theta_max = 12 * 2 * M_PI / 360;
 
-static void observe(const cartpole_state *s, float *observation)
-{
+static void observe(const cartpole_state *s, float *observation) {
     observation[0] = (float)s->x;
     observation[1] = (float)s->x_dot;
     observation[2] = (float)s->theta;
     observation[3] = (float)s->theta_dot;
 }
 
-static void reset(void *state, rlt_rng *rng, float *observation)
-{
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    (void)context;
     cartpole_state *s = state;
     s->x = -0.05 + 0.1 * rlt_rng_f64(rng);
     s->x_dot = -0.05 + 0.1 * rlt_rng_f64(rng);
@@ -31,16 +30,17 @@ static void reset(void *state, rlt_rng *rng, float *observation)
     observe(s, observation);
 }
 
-static bool step(void *state, rlt_rng *rng, const void *action, float *observation, float *reward)
-{
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    (void)context;
     (void)rng;
     cartpole_state *s = state;
     const double polemass_length = mass_pole * length;
     double force = *(const int32_t *)action == 1 ? force_mag : -force_mag;
     double c = cos(s->theta), sn = sin(s->theta);
     double temp = (force + polemass_length * (s->theta_dot * s->theta_dot) * sn) / mass_total;
-    double theta_acc = (gravity * sn - c * temp) /
-                       (length * (4.0 / 3.0 - mass_pole * (c * c) / mass_total));
+    double theta_acc =
+        (gravity * sn - c * temp) / (length * (4.0 / 3.0 - mass_pole * (c * c) / mass_total));
     double x_acc = temp - polemass_length * theta_acc * c / mass_total;
     s->x += tau * s->x_dot;
     s->x_dot += tau * x_acc;

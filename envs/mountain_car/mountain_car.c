@@ -8,22 +8,22 @@ typedef struct mountain_car_state {
     double position, velocity;
 } mountain_car_state;
 
-static void observe(const mountain_car_state *s, float *observation)
-{
+static void observe(const mountain_car_state *s, float *observation) {
     observation[0] = (float)s->position;
     observation[1] = (float)s->velocity;
 }
 
-static void reset(void *state, rlt_rng *rng, float *observation)
-{
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    (void)context;
     mountain_car_state *s = state;
     s->position = -0.6 + 0.2 * rlt_rng_f64(rng);
     s->velocity = 0.0;
     observe(s, observation);
 }
 
-static bool step(void *state, rlt_rng *rng, const void *action, float *observation, float *reward)
-{
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    (void)context;
     (void)rng;
     mountain_car_state *s = state;
     s->velocity += (*(const int32_t *)action - 1) * 0.001 + cos(3 * s->position) * -0.0025;

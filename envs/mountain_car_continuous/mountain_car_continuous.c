@@ -10,22 +10,20 @@ typedef struct car_state {
     float position, velocity;
 } car_state;
 
-static void observe(const car_state *s, float *observation)
-{
+static void observe(const car_state *s, float *observation) {
     observation[0] = s->position;
     observation[1] = s->velocity;
 }
 
-static void reset(void *state, rlt_rng *rng, float *observation)
-{
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    (void)context;
     car_state *s = state;
     s->position = (float)(-0.6 + 0.2 * rlt_rng_f64(rng));
     s->velocity = 0.0f;
     observe(s, observation);
 }
 
-static float push(float force, float position)
-{
+static float push(float force, float position) {
     double hill = 0.0025 * cos((double)(3.0f * position));
     if (force > 1.0f || force < -1.0f) {
         return (float)((force > 0 ? 0.0015 : -0.0015) - hill);
@@ -33,8 +31,9 @@ static float push(float force, float position)
     return force * 0.0015f - (float)hill;
 }
 
-static bool step(void *state, rlt_rng *rng, const void *action, float *observation, float *reward)
-{
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    (void)context;
     (void)rng;
     car_state *s = state;
     float force = *(const float *)action;

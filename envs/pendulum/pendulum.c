@@ -8,15 +8,14 @@ typedef struct pendulum_state {
     double theta, theta_dot; /* rad from upright, rad/s */
 } pendulum_state;
 
-static void observe(const pendulum_state *s, float *observation)
-{
+static void observe(const pendulum_state *s, float *observation) {
     observation[0] = (float)cos(s->theta);
     observation[1] = (float)sin(s->theta);
     observation[2] = (float)s->theta_dot;
 }
 
-static void reset(void *state, rlt_rng *rng, float *observation)
-{
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    (void)context;
     pendulum_state *s = state;
     s->theta = -M_PI + 2 * M_PI * rlt_rng_f64(rng);
     s->theta_dot = -1.0 + 2.0 * rlt_rng_f64(rng);
@@ -24,14 +23,14 @@ static void reset(void *state, rlt_rng *rng, float *observation)
 }
 
 /* into [-pi, pi) by the floored remainder */
-static double angle_normalize(double x)
-{
+static double angle_normalize(double x) {
     double r = fmod(x + M_PI, 2 * M_PI);
     return (r < 0 ? r + 2 * M_PI : r) - M_PI;
 }
 
-static bool step(void *state, rlt_rng *rng, const void *action, float *observation, float *reward)
-{
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    (void)context;
     (void)rng;
     pendulum_state *s = state;
     const double g = 10.0, dt = 0.05;

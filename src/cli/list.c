@@ -6,23 +6,20 @@
 #include <math.h>
 #include <stdio.h>
 
-static void space_text(const rlt_space *space, char *text, size_t size)
-{
+static void space_text(const rlt_space *space, char *text, size_t size) {
     const char *kind = space->kind == RLT_SPACE_DISCRETE ? "Discrete" : "Box";
     snprintf(text, size, "%s(%d)", kind, space->size);
 }
 
-static json_t *env_json(const rlt_env_def *def, const char *observation, const char *action)
-{
-    json_t *threshold = isnan(def->reward_threshold) ? json_null()
-                                                     : json_real((double)def->reward_threshold);
+static json_t *env_json(const rlt_env_def *def, const char *observation, const char *action) {
+    json_t *threshold =
+        isnan(def->reward_threshold) ? json_null() : json_real((double)def->reward_threshold);
     return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s}", "name", def->name, "observation_space",
                      observation, "action_space", action, "max_episode_steps",
                      def->max_episode_steps, "reward_threshold", threshold, "help", def->help);
 }
 
-rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err)
-{
+rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err) {
     bool json = false;
     RLT_TRY(rlt_cli_only_json("envs", argc, argv, &json, err));
     json_t *list = json_array();

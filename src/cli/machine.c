@@ -9,29 +9,26 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-static rlt_status print_json(json_t *object, rlt_err *err)
-{
+static rlt_status print_json(json_t *object, rlt_err *err) {
     int failed = json_dumpf(object, stdout, JSON_INDENT(2));
     json_decref(object);
     putchar('\n');
     return failed ? rlt_fail(err, RLT_EIO, "cannot write to standard output") : RLT_OK;
 }
 
-rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err)
-{
+rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err) {
     bool json = false;
     RLT_TRY(rlt_cli_only_json("version", argc, argv, &json, err));
     if (json) {
-        return print_json(json_pack("{s:s, s:s, s:s}", "version", RLT_VERSION, "commit",
-                                    RLT_COMMIT, "compiler", __VERSION__),
+        return print_json(json_pack("{s:s, s:s, s:s}", "version", RLT_VERSION, "commit", RLT_COMMIT,
+                                    "compiler", __VERSION__),
                           err);
     }
     printf("rltune %s (%s, compiler %s)\n", RLT_VERSION, RLT_COMMIT, __VERSION__);
     return RLT_OK;
 }
 
-static void cpu_name(char *name, size_t size)
-{
+static void cpu_name(char *name, size_t size) {
     snprintf(name, size, "unknown");
     FILE *file = fopen("/proc/cpuinfo", "r");
     char line[256];
@@ -48,8 +45,7 @@ static void cpu_name(char *name, size_t size)
     }
 }
 
-static const char *vector_unit(void)
-{
+static const char *vector_unit(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
         return "avx512";
@@ -59,8 +55,7 @@ static const char *vector_unit(void)
 
 /* The number of CUDA devices by the driver's own library, which is loaded here only: 0 with the
  * reason in *why when there is no driver or no device. */
-static int cuda_devices(const char **why)
-{
+static int cuda_devices(const char **why) {
     int count = 0;
     *why = "no CUDA driver (libcuda.so.1 not found)";
     void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
@@ -77,8 +72,7 @@ static int cuda_devices(const char **why)
     return count;
 }
 
-rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err)
-{
+rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err) {
     bool json = false;
     RLT_TRY(rlt_cli_only_json("doctor", argc, argv, &json, err));
     char cpu[128];

@@ -14,8 +14,7 @@ static const rlt_cli_command commands[] = {
      "  rltune envs\n  rltune envs --json\n", rlt_cli_envs},
 };
 
-static void print_help(FILE *out)
-{
+static void print_help(FILE *out) {
     fprintf(out, "usage: rltune COMMAND [OPTIONS]\n\ncommands:\n");
     for (size_t i = 0; i < RLT_COUNT(commands); i++) {
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
@@ -25,19 +24,16 @@ static void print_help(FILE *out)
                  "            6 processes or network, 7 failed trials, 130 interrupted\n");
 }
 
-static void print_command_help(const rlt_cli_command *command)
-{
+static void print_command_help(const rlt_cli_command *command) {
     printf("usage: rltune %s %s\n\n%s\n\nexamples:\n%s", command->name, command->usage,
            command->help, command->examples);
 }
 
-static bool is_help(const char *word)
-{
+static bool is_help(const char *word) {
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static const rlt_cli_command *find_command(const char *name, rlt_err *err)
-{
+static const rlt_cli_command *find_command(const char *name, rlt_err *err) {
     const char *names[RLT_COUNT(commands)];
     for (size_t i = 0; i < RLT_COUNT(commands); i++) {
         if (strcmp(name, commands[i].name) == 0) {
@@ -51,8 +47,7 @@ static const rlt_cli_command *find_command(const char *name, rlt_err *err)
     return NULL;
 }
 
-rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err)
-{
+rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err) {
     *json = false;
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--json") != 0) {
@@ -64,14 +59,12 @@ rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *j
     return RLT_OK;
 }
 
-static int fail_with(const rlt_err *err)
-{
+static int fail_with(const rlt_err *err) {
     fprintf(stderr, "rltune: error: %s\n", err->message);
     return rlt_status_exit_code(err->code);
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     rlt_err err = {0};
     if (argc < 2) {
         print_help(stderr);

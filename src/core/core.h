@@ -83,19 +83,26 @@ typedef struct rlt_rng {
     uint32_t substream; /* e.g. the global index of the environment */
     uint64_t index;     /* the next 32-bit word */
 } rlt_rng;
-enum { RLT_STREAM_ENV = 1, RLT_STREAM_ACTION, RLT_STREAM_INIT, RLT_STREAM_SHUFFLE,
-       RLT_STREAM_SAMPLER, RLT_STREAM_EVAL, RLT_STREAM_TEST };
+enum {
+    RLT_STREAM_ENV = 1,
+    RLT_STREAM_ACTION,
+    RLT_STREAM_INIT,
+    RLT_STREAM_SHUFFLE,
+    RLT_STREAM_SAMPLER,
+    RLT_STREAM_EVAL,
+    RLT_STREAM_TEST
+};
 rlt_rng rlt_rng_make(uint64_t seed, uint32_t stream, uint32_t substream);
 /* The block of four words at (seed, stream, substream, block). */
 void rlt_rng_block(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t block,
                    uint32_t out[4]);
 uint32_t rlt_rng_u32(rlt_rng *rng);
 uint64_t rlt_rng_u64(rlt_rng *rng);
-float rlt_rng_f32(rlt_rng *rng);                            /* [0, 1), 24 bits */
-double rlt_rng_f64(rlt_rng *rng);                           /* [0, 1), 53 bits */
-float rlt_rng_uniform(rlt_rng *rng, float low, float high); /* [low, high) */
-double rlt_rng_normal(rlt_rng *rng);                        /* Box-Muller, two draws each */
-uint32_t rlt_rng_below(rlt_rng *rng, uint32_t bound);       /* [0, bound), unbiased */
+float rlt_rng_f32(rlt_rng *rng);                                   /* [0, 1), 24 bits */
+double rlt_rng_f64(rlt_rng *rng);                                  /* [0, 1), 53 bits */
+float rlt_rng_uniform(rlt_rng *rng, float low, float high);        /* [low, high) */
+double rlt_rng_normal(rlt_rng *rng);                               /* Box-Muller, two draws each */
+uint32_t rlt_rng_below(rlt_rng *rng, uint32_t bound);              /* [0, bound), unbiased */
 uint64_t rlt_hash64(const void *data, size_t size, uint64_t seed); /* FNV-1a then mixed */
 
 /* Strings. */
@@ -118,6 +125,16 @@ rlt_status rlt_file_read(const char *path, size_t size_max, char **data, size_t 
                          rlt_err *err);
 rlt_status rlt_file_write_atomic(const char *path, const void *data, size_t size, rlt_err *err);
 rlt_status rlt_mkdirs(const char *path, rlt_err *err);
+
+/* Fork-join threads for one learner. The caller's thread is one of them; the others wait on a futex
+ * after a short spin. run calls task(user, i) once for every i in 0 .. tasks - 1 and returns when
+ * all have returned; which thread takes which i is not fixed, so a task must depend on i alone. */
+typedef struct rlt_pool rlt_pool;
+typedef void (*rlt_pool_task)(void *user, int index);
+rlt_status rlt_pool_create(int threads, rlt_pool **pool, rlt_err *err);
+void rlt_pool_destroy(rlt_pool **pool);
+int rlt_pool_threads(const rlt_pool *pool);                                   /* 1 for NULL */
+void rlt_pool_run(rlt_pool *pool, int tasks, rlt_pool_task task, void *user); /* NULL: in order */
 
 /* Child processes by fork+exec of this very binary. argv[0] is set by the callee; `fds` (count
  * fd_count) are inherited under the same numbers, all else is closed on exec. The child dies

@@ -13,7 +13,7 @@
 
 static rlt_status fail_errno(rlt_err *err, const char *action, const char *path) {
     int code = errno;
-    rlt_status status = code == ENOENT                      ? RLT_ENOTFOUND
+    rlt_status status = code == ENOENT                     ? RLT_ENOTFOUND
                         : code == ENOSPC || code == EDQUOT ? RLT_EFULL
                                                            : RLT_EIO;
     return rlt_fail(err, status, "%s: could not %s: %s", path, action, strerror(code));
@@ -73,8 +73,7 @@ rlt_status rlt_file_read(const char *path, size_t size_max, char **data, size_t 
     return status;
 }
 
-static rlt_status write_all(int fd, const char *path, const char *data, size_t size,
-                            rlt_err *err) {
+static rlt_status write_all(int fd, const char *path, const char *data, size_t size, rlt_err *err) {
     while (size > 0) {
         ssize_t put = write(fd, data, size);
         if (put < 0 && errno == EINTR) {

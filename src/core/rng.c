@@ -14,8 +14,7 @@ rlt_rng rlt_rng_make(uint64_t seed, uint32_t stream, uint32_t substream) {
 
 void rlt_rng_block(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t block,
                    uint32_t out[4]) {
-    philox4x32_ctr_t counter = {
-        .v = {(uint32_t)block, (uint32_t)(block >> 32), stream, substream}};
+    philox4x32_ctr_t counter = {.v = {(uint32_t)block, (uint32_t)(block >> 32), stream, substream}};
     philox4x32_key_t key = {.v = {(uint32_t)seed, (uint32_t)(seed >> 32)}};
     philox4x32_ctr_t words = philox4x32_R(10, counter, key);
     for (int i = 0; i < 4; i++) {

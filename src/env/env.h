@@ -11,7 +11,7 @@
 typedef enum { RLT_SPACE_DISCRETE, RLT_SPACE_BOX } rlt_space_kind;
 typedef struct rlt_space {
     rlt_space_kind kind;
-    int size;               /* DISCRETE: number of values; BOX: length of the row */
+    int size;                /* DISCRETE: number of values; BOX: length of the row */
     const float *low, *high; /* BOX: `size` bounds each, +-INFINITY where open; else NULL */
 } rlt_space;
 
@@ -24,17 +24,20 @@ typedef struct rlt_env_def {
     int max_episode_steps;  /* the time limit: truncates, never terminates */
     float reward_threshold; /* NAN where none is published */
     size_t state_size;      /* bytes of one environment; plain data, copied by memcpy */
+    void *context;          /* passed to every slot below; NULL in built-in environments */
     /* Draws an initial state from `rng`; writes observation[size]. Required. No allocation. */
-    void (*reset)(void *state, rlt_rng *rng, float *observation);
+    void (*reset)(void *context, void *state, rlt_rng *rng, float *observation);
     /* One step. action: int32[1] within [0, n) or float[size]. Returns terminated; writes the
      * next observation and the reward. Required. No allocation, no syscall. */
-    bool (*step)(void *state, rlt_rng *rng, const void *action, float *observation,
+    bool (*step)(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
                  float *reward);
+    /* Whether a step has failed since the environment was made (a script error). Optional. */
+    rlt_status (*status)(void *context, rlt_err *err);
 } rlt_env_def;
 
 /* The environment called `name` in `table` (NULL-terminated); RLT_ENOTFOUND names the nearest. */
-rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name,
-                        const rlt_env_def **def, rlt_err *err);
+rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name, const rlt_env_def **def,
+                        rlt_err *err);
 
 /* What one vector step writes, rows of the batch slot, all of length N, borrowed.
  * terminated and truncated are kept apart; where either is set the environment has been reset:

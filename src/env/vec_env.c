@@ -21,9 +21,8 @@ struct rlt_vec_env {
 
 enum { ENVS_MAX = 1 << 20 };
 
-rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name,
-                        const rlt_env_def **def, rlt_err *err)
-{
+rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name, const rlt_env_def **def,
+                        rlt_err *err) {
     const char *names[256];
     size_t count = 0;
     for (; table[count] != NULL; count++) {
@@ -41,8 +40,7 @@ rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name,
 }
 
 rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
-                              rlt_vec_env **vec, rlt_err *err)
-{
+                              rlt_vec_env **vec, rlt_err *err) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
     if (count < 1 || count > ENVS_MAX) {
         return rlt_fail(err, RLT_EINVAL, "%s: %d environments; allowed: 1 to %d", def->name, count,
@@ -64,8 +62,7 @@ rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first,
     return RLT_OK;
 }
 
-void rlt_vec_env_destroy(rlt_vec_env **vec)
-{
+void rlt_vec_env_destroy(rlt_vec_env **vec) {
     if (*vec != NULL) {
         rlt_free((*vec)->slots);
         rlt_free((*vec)->states);
@@ -74,16 +71,15 @@ void rlt_vec_env_destroy(rlt_vec_env **vec)
     }
 }
 
-static void reset_one(rlt_vec_env *vec, int i, float *observation)
-{
+static void reset_one(rlt_vec_env *vec, int i, float *observation) {
     env_slot *slot = &vec->slots[i];
     slot->elapsed = 0;
     slot->episode_return = 0;
-    vec->def->reset(vec->states + vec->stride * (size_t)i, &slot->rng, observation);
+    vec->def->reset(vec->def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
+                    observation);
 }
 
-void rlt_vec_env_reset(rlt_vec_env *vec, float *observation)
-{
+void rlt_vec_env_reset(rlt_vec_env *vec, float *observation) {
     size_t size = (size_t)vec->def->observation_space.size;
     for (int i = 0; i < vec->count; i++) {
         reset_one(vec, i, observation + size * (size_t)i);
@@ -91,8 +87,7 @@ void rlt_vec_env_reset(rlt_vec_env *vec, float *observation)
 }
 
 /* Keeps what the ended episode leaves behind, then starts the next one. */
-static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out)
-{
+static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out) {
     size_t size = (size_t)vec->def->observation_space.size;
     float *observation = out->observation + size * (size_t)i;
     memcpy(out->final_observation + size * (size_t)i, observation, size * sizeof(float));
@@ -101,15 +96,14 @@ static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out)
     reset_one(vec, i, observation);
 }
 
-void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out)
-{
+void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out) {
     const rlt_env_def *def = vec->def;
     size_t size = (size_t)def->observation_space.size;
     for (int i = 0; i < vec->count; i++) {
         env_slot *slot = &vec->slots[i];
         const unsigned char *row = (const unsigned char *)action + vec->action_size * (size_t)i;
-        bool terminated = def->step(vec->states + vec->stride * (size_t)i, &slot->rng, row,
-                                    out->observation + size * (size_t)i, &out->reward[i]);
+        bool terminated = def->step(def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
+                                    row, out->observation + size * (size_t)i, &out->reward[i]);
         slot->elapsed++;
         slot->episode_return += out->reward[i];
         out->terminated[i] = terminated;
@@ -120,20 +114,17 @@ void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *
     }
 }
 
-size_t rlt_vec_env_state_size(const rlt_vec_env *vec)
-{
+size_t rlt_vec_env_state_size(const rlt_vec_env *vec) {
     return (sizeof(env_slot) + vec->stride) * (size_t)vec->count;
 }
 
-void rlt_vec_env_save(const rlt_vec_env *vec, void *bytes)
-{
+void rlt_vec_env_save(const rlt_vec_env *vec, void *bytes) {
     size_t slots = sizeof(env_slot) * (size_t)vec->count;
     memcpy(bytes, vec->slots, slots);
     memcpy((unsigned char *)bytes + slots, vec->states, vec->stride * (size_t)vec->count);
 }
 
-rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rlt_err *err)
-{
+rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rlt_err *err) {
     if (size != rlt_vec_env_state_size(vec)) {
         return rlt_fail(err, RLT_ECORRUPT,
                         "%s: the saved environments take %zu bytes, %zu were expected",

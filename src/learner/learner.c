@@ -14,9 +14,9 @@ struct rlt_train {
     int64_t iteration, optimiser_step;
     float *params, *grad, *m, *v;
     /* the rollout, time-major; T = horizon, N = envs */
-    float *obs;  /* [T + 1][N][obs] */
-    float *head; /* [N][action_dim] */
-    unsigned char *action; /* [T][N] of action_size bytes */
+    float *obs;                                               /* [T + 1][N][obs] */
+    float *head;                                              /* [N][action_dim] */
+    unsigned char *action;                                    /* [T][N] of action_size bytes */
     float *log_prob, *reward, *final_value, *advantage, *ret; /* [T][N] */
     float *value;                                             /* [T + 1][N] */
     uint8_t *terminated, *truncated;                          /* [T][N] */
@@ -28,28 +28,45 @@ struct rlt_train {
     unsigned char *mb_action;
 };
 
-rlt_ppo_config rlt_ppo_config_default(void)
-{
+rlt_ppo_config rlt_ppo_config_default(void) {
     return (rlt_ppo_config){
-        .envs = 8, .horizon = 128, .epochs = 4, .minibatch = 256, .steps = 100000, .seed = 1,
-        .lr = 2.5e-4f, .gamma = 0.99f, .lambda = 0.95f, .clip = 0.2f, .vf_coef = 0.5f,
-        .grad_norm_max = 0.5f, .adam_eps = 1e-5f, .anneal = true, .norm_advantage = true,
-        .hidden = {64, 64}, .hidden_count = 2, .act = RLT_ACT_TANH,
+        .envs = 8,
+        .horizon = 128,
+        .epochs = 4,
+        .minibatch = 256,
+        .steps = 100000,
+        .seed = 1,
+        .lr = 2.5e-4f,
+        .gamma = 0.99f,
+        .lambda = 0.95f,
+        .clip = 0.2f,
+        .vf_coef = 0.5f,
+        .grad_norm_max = 0.5f,
+        .adam_eps = 1e-5f,
+        .anneal = true,
+        .norm_advantage = true,
+        .hidden = {64, 64},
+        .hidden_count = 2,
+        .act = RLT_ACT_TANH,
     };
 }
 
 /* The fields that have bounds, one row each; written so that a NaN is refused. */
-static rlt_status check_config(const rlt_ppo_config *c, rlt_err *err)
-{
+static rlt_status check_config(const rlt_ppo_config *c, rlt_err *err) {
     const struct {
         const char *name;
         double value, min, max;
     } rows[] = {
-        {"envs", c->envs, 1, 65536},          {"horizon", c->horizon, 1, 65536},
-        {"epochs", c->epochs, 1, 1000},       {"steps", (double)c->steps, 1, 1e15},
-        {"lr", (double)c->lr, 0, 10},         {"gamma", (double)c->gamma, 0, 1},
-        {"lambda", (double)c->lambda, 0, 1},  {"clip", (double)c->clip, 1e-6, 10},
-        {"vf_clip", (double)c->vf_clip, 0, 1e6}, {"vf_coef", (double)c->vf_coef, 0, 1e3},
+        {"envs", c->envs, 1, 65536},
+        {"horizon", c->horizon, 1, 65536},
+        {"epochs", c->epochs, 1, 1000},
+        {"steps", (double)c->steps, 1, 1e15},
+        {"lr", (double)c->lr, 0, 10},
+        {"gamma", (double)c->gamma, 0, 1},
+        {"lambda", (double)c->lambda, 0, 1},
+        {"clip", (double)c->clip, 1e-6, 10},
+        {"vf_clip", (double)c->vf_clip, 0, 1e6},
+        {"vf_coef", (double)c->vf_coef, 0, 1e3},
         {"ent_coef", (double)c->ent_coef, 0, 1e3},
         {"grad_norm_max", (double)c->grad_norm_max, 1e-9, 1e9},
         {"adam_eps", (double)c->adam_eps, 1e-12, 1},
@@ -69,13 +86,11 @@ static rlt_status check_config(const rlt_ppo_config *c, rlt_err *err)
     return RLT_OK;
 }
 
-static float *floats(size_t count)
-{
+static float *floats(size_t count) {
     return rlt_alloc(sizeof(float) * count);
 }
 
-static void allocate(rlt_train *t)
-{
+static void allocate(rlt_train *t) {
     size_t n = (size_t)t->config.envs, rows = n * (size_t)t->config.horizon;
     size_t obs = (size_t)t->spec.obs_dim, mb = (size_t)t->config.minibatch;
     float **params[] = {&t->params, &t->grad, &t->m, &t->v};
@@ -105,8 +120,7 @@ static void allocate(rlt_train *t)
 }
 
 rlt_status rlt_train_create(const rlt_env_def *def, const rlt_ppo_config *config, rlt_train **train,
-                            rlt_err *err)
-{
+                            rlt_err *err) {
     RLT_TRY(check_config(config, err));
     rlt_policy_spec spec = {
         .obs_dim = def->observation_space.size,
@@ -137,18 +151,37 @@ rlt_status rlt_train_create(const rlt_env_def *def, const rlt_ppo_config *config
     return RLT_OK;
 }
 
-void rlt_train_destroy(rlt_train **train)
-{
+void rlt_train_destroy(rlt_train **train) {
     rlt_train *t = *train;
     if (t == NULL) {
         return;
     }
     rlt_policy_workspace_destroy(&t->ws);
     rlt_vec_env_destroy(&t->vec);
-    void *all[] = {t->params, t->grad, t->m, t->v, t->obs, t->head, t->action, t->log_prob,
-                   t->reward, t->final_value, t->advantage, t->ret, t->value, t->terminated,
-                   t->truncated, t->final_obs, t->episode_return, t->episode_length, t->order,
-                   t->mb_obs, t->mb_log_prob, t->mb_value, t->mb_advantage, t->mb_ret,
+    void *all[] = {t->params,
+                   t->grad,
+                   t->m,
+                   t->v,
+                   t->obs,
+                   t->head,
+                   t->action,
+                   t->log_prob,
+                   t->reward,
+                   t->final_value,
+                   t->advantage,
+                   t->ret,
+                   t->value,
+                   t->terminated,
+                   t->truncated,
+                   t->final_obs,
+                   t->episode_return,
+                   t->episode_length,
+                   t->order,
+                   t->mb_obs,
+                   t->mb_log_prob,
+                   t->mb_value,
+                   t->mb_advantage,
+                   t->mb_ret,
                    t->mb_action};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
@@ -158,8 +191,7 @@ void rlt_train_destroy(rlt_train **train)
 }
 
 /* Counts ended episodes and values the observation that a time limit cut off. */
-static void note_ends(rlt_train *t, size_t row, rlt_train_stats *stats, double *return_sum)
-{
+static void note_ends(rlt_train *t, size_t row, rlt_train_stats *stats, double *return_sum) {
     for (int i = 0; i < t->config.envs; i++) {
         if (!t->terminated[row + (size_t)i] && !t->truncated[row + (size_t)i]) {
             continue;
@@ -167,15 +199,13 @@ static void note_ends(rlt_train *t, size_t row, rlt_train_stats *stats, double *
         stats->episodes++;
         *return_sum += (double)t->episode_return[i];
         if (t->truncated[row + (size_t)i]) {
-            rlt_policy_forward(t->ws, t->params,
-                               t->final_obs + (size_t)i * (size_t)t->spec.obs_dim, 1, t->head,
-                               &t->final_value[row + (size_t)i]);
+            rlt_policy_forward(t->ws, t->params, t->final_obs + (size_t)i * (size_t)t->spec.obs_dim,
+                               1, t->head, &t->final_value[row + (size_t)i]);
         }
     }
 }
 
-static void collect(rlt_train *t, rlt_train_stats *stats)
-{
+static void collect(rlt_train *t, rlt_train_stats *stats) {
     size_t n = (size_t)t->config.envs, obs = (size_t)t->spec.obs_dim;
     int horizon = t->config.horizon;
     double return_sum = 0;
@@ -188,8 +218,8 @@ static void collect(rlt_train *t, rlt_train_stats *stats)
         rlt_policy_forward(t->ws, t->params, t->obs + row * obs, (int)n, t->head, t->value + row);
         rlt_policy_sample(&t->spec, t->params, t->head, (int)n, t->config.seed, 0,
                           (uint64_t)(t->iteration * horizon + s), action, t->log_prob + row);
-        rlt_step_out out = {t->obs + (row + n) * obs, t->reward + row,   t->terminated + row,
-                            t->truncated + row,       t->final_obs,      t->episode_return,
+        rlt_step_out out = {t->obs + (row + n) * obs, t->reward + row, t->terminated + row,
+                            t->truncated + row,       t->final_obs,    t->episode_return,
                             t->episode_length};
         rlt_vec_env_step(t->vec, action, &out);
         note_ends(t, row, stats, &return_sum);
@@ -199,8 +229,7 @@ static void collect(rlt_train *t, rlt_train_stats *stats)
     stats->mean_return = stats->episodes > 0 ? return_sum / stats->episodes : NAN;
 }
 
-static void shuffle(rlt_train *t, int epoch)
-{
+static void shuffle(rlt_train *t, int epoch) {
     uint32_t rows = (uint32_t)(t->config.envs * t->config.horizon);
     rlt_rng rng = rlt_rng_make(t->config.seed, RLT_STREAM_SHUFFLE, (uint32_t)epoch);
     rng.index = (uint64_t)t->iteration << 32;
@@ -211,8 +240,7 @@ static void shuffle(rlt_train *t, int epoch)
     }
 }
 
-static void normalise(float *x, int n)
-{
+static void normalise(float *x, int n) {
     double sum = 0, square = 0;
     for (int i = 0; i < n; i++) {
         sum += (double)x[i];
@@ -225,8 +253,7 @@ static void normalise(float *x, int n)
     }
 }
 
-static void gather(rlt_train *t, const uint32_t *rows)
-{
+static void gather(rlt_train *t, const uint32_t *rows) {
     size_t obs = (size_t)t->spec.obs_dim;
     for (size_t i = 0; i < (size_t)t->config.minibatch; i++) {
         size_t r = rows[i];
@@ -244,8 +271,7 @@ static void gather(rlt_train *t, const uint32_t *rows)
 
 /* One minibatch: gradient, clip, Adam. `left` is the part of the anneal that is still to come. */
 static rlt_status update(rlt_train *t, float left, rlt_ppo_stats *sums, double *norm_sum,
-                         rlt_err *err)
-{
+                         rlt_err *err) {
     const rlt_ppo_config *c = &t->config;
     rlt_ppo_batch batch = {c->minibatch, t->mb_obs,       t->mb_action, t->mb_log_prob,
                            t->mb_value,  t->mb_advantage, t->mb_ret};
@@ -266,13 +292,12 @@ static rlt_status update(rlt_train *t, float left, rlt_ppo_stats *sums, double *
     return RLT_OK;
 }
 
-rlt_status rlt_train_iterate(rlt_train *t, rlt_train_stats *stats, rlt_err *err)
-{
+rlt_status rlt_train_iterate(rlt_train *t, rlt_train_stats *stats, rlt_err *err) {
     const rlt_ppo_config *c = &t->config;
     int rows = c->envs * c->horizon;
     *stats = (rlt_train_stats){0};
     collect(t, stats);
-    rlt_gae_in in = {c->horizon,    c->envs,      t->reward, t->value,  t->final_value,
+    rlt_gae_in in = {c->horizon,    c->envs,      t->reward, t->value, t->final_value,
                      t->terminated, t->truncated, c->gamma,  c->lambda};
     rlt_gae(&in, t->advantage, t->ret);
     double done = (double)(t->iteration * rows) / (double)c->steps;
@@ -298,8 +323,7 @@ rlt_status rlt_train_iterate(rlt_train *t, rlt_train_stats *stats, rlt_err *err)
 }
 
 /* One fresh episode; `scratch` holds observation, final observation and head of one row. */
-static double run_episode(rlt_train *t, rlt_vec_env *vec, float *scratch)
-{
+static double run_episode(rlt_train *t, rlt_vec_env *vec, float *scratch) {
     size_t obs = (size_t)t->spec.obs_dim;
     float *head = scratch + 2 * obs, *action = head + t->spec.action_dim;
     float value, reward, episode_return;
@@ -317,8 +341,7 @@ static double run_episode(rlt_train *t, rlt_vec_env *vec, float *scratch)
 }
 
 rlt_status rlt_train_evaluate(rlt_train *t, int episodes, uint64_t seed, double *mean_return,
-                              rlt_err *err)
-{
+                              rlt_err *err) {
     if (episodes < 1) {
         return rlt_fail(err, RLT_EINVAL, "%d evaluation episodes; allowed: at least 1", episodes);
     }
@@ -336,8 +359,7 @@ rlt_status rlt_train_evaluate(rlt_train *t, int episodes, uint64_t seed, double 
     return RLT_OK;
 }
 
-const float *rlt_train_params(const rlt_train *t, size_t *count)
-{
+const float *rlt_train_params(const rlt_train *t, size_t *count) {
     *count = t->param_count;
     return t->params;
 }

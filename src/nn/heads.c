@@ -5,8 +5,7 @@
 
 static const float half_log_2pi = 0.9189385332046727f;
 
-void rlt_nn_log_softmax(const float *logits, int n, float *log_p)
-{
+void rlt_nn_log_softmax(const float *logits, int n, float *log_p) {
     float max = logits[0], sum = 0;
     for (int i = 1; i < n; i++) {
         max = logits[i] > max ? logits[i] : max;
@@ -21,8 +20,7 @@ void rlt_nn_log_softmax(const float *logits, int n, float *log_p)
 }
 
 /* Inverse of the cumulative distribution at u in [0, 1). */
-static int categorical(const float *log_p, int n, float u)
-{
+static int categorical(const float *log_p, int n, float u) {
     float sum = 0;
     for (int i = 0; i < n - 1; i++) {
         sum += expf(log_p[i]);
@@ -33,8 +31,7 @@ static int categorical(const float *log_p, int n, float u)
     return n - 1;
 }
 
-static float gaussian(const float *mean, const float *log_std, int n, rlt_rng *rng, float *action)
-{
+static float gaussian(const float *mean, const float *log_std, int n, rlt_rng *rng, float *action) {
     float log_prob = 0;
     for (int i = 0; i < n; i++) {
         float z = (float)rlt_rng_normal(rng);
@@ -46,8 +43,7 @@ static float gaussian(const float *mean, const float *log_std, int n, rlt_rng *r
 
 void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const float *head, int n,
                        uint64_t seed, uint32_t first_env, uint64_t step, void *action,
-                       float *log_prob)
-{
+                       float *log_prob) {
     int dim = spec->action_dim;
     for (int r = 0; r < n; r++) {
         const float *row = head + (size_t)r * (size_t)dim;
@@ -67,8 +63,7 @@ void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const f
     }
 }
 
-void rlt_policy_mode(const rlt_policy_spec *spec, const float *head, int n, void *action)
-{
+void rlt_policy_mode(const rlt_policy_spec *spec, const float *head, int n, void *action) {
     int dim = spec->action_dim;
     for (int r = 0; r < n; r++) {
         int best = 0;

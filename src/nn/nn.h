@@ -12,11 +12,12 @@ typedef enum { RLT_ACT_TANH, RLT_ACT_RELU, RLT_ACT_SILU } rlt_act;
 
 typedef struct rlt_policy_spec {
     int obs_dim;
-    bool discrete;  /* categorical over action_dim actions, else Gaussian of that dimension */
+    bool discrete; /* categorical over action_dim actions, else Gaussian of that dimension */
     int action_dim;
     int hidden[RLT_HIDDEN_MAX], hidden_count; /* the same for actor and critic */
     rlt_act act;
     float log_std_init;
+    bool squash; /* Gaussian only: actions are tanh(u) in (-1, 1); log_prob has the correction */
 } rlt_policy_spec;
 
 rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err);
@@ -64,12 +65,16 @@ typedef struct rlt_ppo_stats { /* sums over rows */
 } rlt_ppo_stats;
 /* Adds to grad the gradient of mean(policy loss) - ent_coef mean(entropy) + vf_coef mean(value
  * loss), means over total_n rows (Schulman et al. 2017), and to stats its sums. No allocation. */
-void rlt_ppo_grad(rlt_policy_workspace *workspace, const float *params,
-                  const rlt_ppo_batch *batch, const rlt_ppo_coef *coef, int total_n, float *grad,
-                  rlt_ppo_stats *stats);
+void rlt_ppo_grad(rlt_policy_workspace *workspace, const float *params, const rlt_ppo_batch *batch,
+                  const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats);
 
 /* Scales grad[n] to a norm of at most norm_max; returns the norm before. */
 float rlt_grad_clip(float *grad, size_t n, float norm_max);
+typedef enum { RLT_OPT_ADAM, RLT_OPT_ADAMW, RLT_OPT_SGD, RLT_OPT_RMSPROP } rlt_opt_kind;
+typedef struct rlt_optimiser_spec { /* as torch.optim.{Adam,AdamW,SGD,RMSprop} */
+    rlt_opt_kind kind;
+    float beta1, beta2, eps, weight_decay, momentum, alpha;
+} rlt_optimiser_spec;
 /* One Adam step (Kingma & Ba 2015, as torch.optim.Adam). step counts from 1; m, v start at 0. */
 void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
                    float beta1, float beta2, float eps, int64_t step);

@@ -13,18 +13,15 @@
 #define VECTOR_FORMS __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 
-static int layer_in(const rlt_policy_spec *spec, int layer)
-{
+static int layer_in(const rlt_policy_spec *spec, int layer) {
     return layer == 0 ? spec->obs_dim : spec->hidden[layer - 1];
 }
 
-static int layer_out(const rlt_policy_spec *spec, int layer, int out)
-{
+static int layer_out(const rlt_policy_spec *spec, int layer, int out) {
     return layer == spec->hidden_count ? out : spec->hidden[layer];
 }
 
-static size_t net_size(const rlt_policy_spec *spec, int out)
-{
+static size_t net_size(const rlt_policy_spec *spec, int out) {
     size_t size = 0;
     for (int l = 0; l <= spec->hidden_count; l++) {
         size += (size_t)(layer_in(spec, l) + 1) * (size_t)layer_out(spec, l, out);
@@ -32,23 +29,19 @@ static size_t net_size(const rlt_policy_spec *spec, int out)
     return size;
 }
 
-size_t rlt_nn_critic_offset(const rlt_policy_spec *spec)
-{
+size_t rlt_nn_critic_offset(const rlt_policy_spec *spec) {
     return net_size(spec, spec->action_dim);
 }
 
-size_t rlt_nn_log_std_offset(const rlt_policy_spec *spec)
-{
+size_t rlt_nn_log_std_offset(const rlt_policy_spec *spec) {
     return net_size(spec, spec->action_dim) + net_size(spec, 1);
 }
 
-size_t rlt_policy_param_count(const rlt_policy_spec *spec)
-{
+size_t rlt_policy_param_count(const rlt_policy_spec *spec) {
     return rlt_nn_log_std_offset(spec) + (spec->discrete ? 0 : (size_t)spec->action_dim);
 }
 
-rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err)
-{
+rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err) {
     if (spec->obs_dim < 1 || spec->obs_dim > RLT_WIDTH_MAX) {
         return rlt_fail(err, RLT_EINVAL, "model: %d observation entries; allowed: 1 to %d",
                         spec->obs_dim, RLT_WIDTH_MAX);
@@ -71,8 +64,7 @@ rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err)
 }
 
 /* Rows (of the smaller side) of w[in][out] made orthonormal by modified Gram-Schmidt, scaled. */
-static void orthogonal(float *w, int in, int out, double gain, rlt_rng *rng)
-{
+static void orthogonal(float *w, int in, int out, double gain, rlt_rng *rng) {
     for (int i = 0; i < in * out; i++) {
         w[i] = (float)rlt_rng_normal(rng);
     }
@@ -98,8 +90,7 @@ static void orthogonal(float *w, int in, int out, double gain, rlt_rng *rng)
 }
 
 static float *init_net(const rlt_policy_spec *spec, float *params, int out, double gain,
-                       rlt_rng *rng)
-{
+                       rlt_rng *rng) {
     for (int l = 0; l <= spec->hidden_count; l++) {
         int rows = layer_in(spec, l), columns = layer_out(spec, l, out);
         orthogonal(params, rows, columns, l < spec->hidden_count ? sqrt(2.0) : gain, rng);
@@ -110,8 +101,7 @@ static float *init_net(const rlt_policy_spec *spec, float *params, int out, doub
     return params;
 }
 
-void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params)
-{
+void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params) {
     rlt_rng rng = rlt_rng_make(seed, RLT_STREAM_INIT, 0);
     params = init_net(spec, params, spec->action_dim, 0.01, &rng);
     params = init_net(spec, params, 1, 1.0, &rng);
@@ -120,8 +110,7 @@ void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params)
     }
 }
 
-rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec)
-{
+rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec) {
     rlt_policy_workspace *ws = rlt_alloc(sizeof(*ws));
     ws->spec = *spec;
     int width = spec->action_dim;
@@ -141,8 +130,7 @@ rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec)
     return ws;
 }
 
-void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace)
-{
+void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace) {
     rlt_policy_workspace *ws = *workspace;
     if (ws == NULL) {
         return;
@@ -160,9 +148,8 @@ void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace)
 }
 
 /* y[n][out] = x[n][in] w[in][out] + b; the sum over `in` in order for every row alike. */
-VECTOR_FORMS static void dense(const float *restrict x, const float *restrict w, int n, int in, int out,
-                  float *restrict y)
-{
+VECTOR_FORMS static void dense(const float *restrict x, const float *restrict w, int n, int in,
+                               int out, float *restrict y) {
     const float *bias = w + (size_t)in * (size_t)out;
     for (int r = 0; r < n; r++) {
         float *row = y + (size_t)r * (size_t)out;
@@ -179,8 +166,7 @@ VECTOR_FORMS static void dense(const float *restrict x, const float *restrict w,
 
 /* tanh by the rational approximation of degree 13/6 that Eigen uses (Eigen's generic_fast_tanh);
  * the absolute error is below 5e-7 with and without fused multiply-add, see nn_test. */
-static inline float fast_tanh(float x)
-{
+static inline float fast_tanh(float x) {
     x = x > 7.90531110763549805f ? 7.90531110763549805f : x;
     x = x < -7.90531110763549805f ? -7.90531110763549805f : x;
     float y = x * x;
@@ -198,15 +184,13 @@ static inline float fast_tanh(float x)
     return x * p / q;
 }
 
-VECTOR_FORMS void rlt_nn_tanh(const float *restrict z, int count, float *restrict y)
-{
+VECTOR_FORMS void rlt_nn_tanh(const float *restrict z, int count, float *restrict y) {
     for (int i = 0; i < count; i++) {
         y[i] = fast_tanh(z[i]);
     }
 }
 
-static void activate(rlt_act act, const float *z, float *y, int count)
-{
+static void activate(rlt_act act, const float *z, float *y, int count) {
     if (act == RLT_ACT_TANH) {
         rlt_nn_tanh(z, count, y);
         return;
@@ -219,8 +203,7 @@ static void activate(rlt_act act, const float *z, float *y, int count)
 
 /* delta *= act'(z), y = act(z) */
 static void activate_backward(rlt_act act, const float *restrict z, const float *restrict y,
-                              float *restrict delta, int count)
-{
+                              float *restrict delta, int count) {
     for (int i = 0; act == RLT_ACT_TANH && i < count; i++) {
         delta[i] *= 1 - y[i] * y[i];
     }
@@ -234,8 +217,7 @@ static void activate_backward(rlt_act act, const float *restrict z, const float 
 }
 
 void rlt_nn_net_forward(rlt_policy_workspace *ws, int net, const float *params, const float *obs,
-                        int n, int out, float *result)
-{
+                        int n, int out, float *result) {
     const rlt_policy_spec *spec = &ws->spec;
     const float *x = obs;
     for (int l = 0; l <= spec->hidden_count; l++) {
@@ -252,9 +234,8 @@ void rlt_nn_net_forward(rlt_policy_workspace *ws, int net, const float *params, 
 }
 
 /* dw[in][out] += x^T delta, db += column sums */
-VECTOR_FORMS static void dense_grad(const float *restrict x, const float *restrict delta, int n, int in,
-                       int out, float *restrict dw)
-{
+VECTOR_FORMS static void dense_grad(const float *restrict x, const float *restrict delta, int n,
+                                    int in, int out, float *restrict dw) {
     float *db = dw + (size_t)in * (size_t)out;
     for (int r = 0; r < n; r++) {
         const float *d = delta + (size_t)r * (size_t)out;
@@ -273,8 +254,7 @@ VECTOR_FORMS static void dense_grad(const float *restrict x, const float *restri
 
 /* dx[n][in] = delta[n][out] w^T */
 VECTOR_FORMS static void dense_input_grad(const float *restrict delta, const float *restrict w,
-                                          int n, int in, int out, float *restrict dx)
-{
+                                          int n, int in, int out, float *restrict dx) {
     for (int r = 0; r < n; r++) {
         for (int k = 0; k < in; k++) {
             float sum = 0;
@@ -289,8 +269,7 @@ VECTOR_FORMS static void dense_input_grad(const float *restrict delta, const flo
 }
 
 void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const float *params, const float *obs,
-                         int n, int out, float *grad)
-{
+                         int n, int out, float *grad) {
     const rlt_policy_spec *spec = &ws->spec;
     size_t offset = net_size(spec, out);
     for (int l = spec->hidden_count; l >= 0; l--) {
@@ -310,8 +289,7 @@ void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const float *params,
 }
 
 void rlt_policy_forward(rlt_policy_workspace *ws, const float *params, const float *obs, int n,
-                        float *head, float *value)
-{
+                        float *head, float *value) {
     const rlt_policy_spec *spec = &ws->spec;
     for (int at = 0; at < n; at += RLT_NN_BLOCK) {
         int rows = n - at < RLT_NN_BLOCK ? n - at : RLT_NN_BLOCK;

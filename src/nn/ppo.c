@@ -4,8 +4,7 @@
 
 #include <math.h>
 
-void rlt_gae(const rlt_gae_in *in, float *advantage, float *ret)
-{
+void rlt_gae(const rlt_gae_in *in, float *advantage, float *ret) {
     int n = in->envs;
     for (int e = 0; e < n; e++) {
         float trace = 0;
@@ -31,8 +30,7 @@ typedef struct policy_row {
     float old_log_prob, advantage;
 } policy_row;
 
-static float row_log_prob(const policy_row *row, float *log_p, float *entropy)
-{
+static float row_log_prob(const policy_row *row, float *log_p, float *entropy) {
     int dim = row->spec->action_dim;
     float log_prob = 0;
     *entropy = 0;
@@ -52,9 +50,8 @@ static float row_log_prob(const policy_row *row, float *log_p, float *entropy)
 }
 
 /* d_log_prob, d_entropy: d loss / d of them. */
-static void row_backward(const policy_row *row, const float *log_p, float entropy,
-                         float d_log_prob, float d_entropy, float *d_head, float *d_log_std)
-{
+static void row_backward(const policy_row *row, const float *log_p, float entropy, float d_log_prob,
+                         float d_entropy, float *d_head, float *d_log_std) {
     int dim = row->spec->action_dim;
     for (int i = 0; i < dim; i++) {
         if (row->spec->discrete) {
@@ -71,8 +68,7 @@ static void row_backward(const policy_row *row, const float *log_p, float entrop
 }
 
 static void policy_loss_row(const policy_row *row, const rlt_ppo_coef *coef, float scale,
-                            float *d_head, float *d_log_std, rlt_ppo_stats *stats)
-{
+                            float *d_head, float *d_log_std, rlt_ppo_stats *stats) {
     float log_p[RLT_ACTIONS_MAX], entropy;
     float log_ratio = row_log_prob(row, log_p, &entropy) - row->old_log_prob;
     float ratio = expf(log_ratio);
@@ -89,8 +85,7 @@ static void policy_loss_row(const policy_row *row, const rlt_ppo_coef *coef, flo
 
 /* Returns d loss / d value of one row. */
 static float value_loss_row(float value, float old, float target, const rlt_ppo_coef *coef,
-                            float scale, rlt_ppo_stats *stats)
-{
+                            float scale, rlt_ppo_stats *stats) {
     float error = value - target, loss = error * error, slope = error;
     if (coef->vf_clip > 0) {
         float bounded = old + fminf(fmaxf(value - old, -coef->vf_clip), coef->vf_clip);
@@ -107,8 +102,7 @@ static float value_loss_row(float value, float old, float target, const rlt_ppo_
 /* Forward, loss and backward of rows at .. at + rows. */
 static void grad_block(rlt_policy_workspace *ws, const float *params, const rlt_ppo_batch *batch,
                        int at, int rows, const rlt_ppo_coef *coef, float scale, float *grad,
-                       rlt_ppo_stats *stats)
-{
+                       rlt_ppo_stats *stats) {
     const rlt_policy_spec *spec = &ws->spec;
     size_t dim = (size_t)spec->action_dim, critic = rlt_nn_critic_offset(spec);
     size_t action_size = spec->discrete ? 4 : 4 * dim, log_std = rlt_nn_log_std_offset(spec);
@@ -116,9 +110,12 @@ static void grad_block(rlt_policy_workspace *ws, const float *params, const rlt_
     float *head = ws->post[0][spec->hidden_count];
     rlt_nn_net_forward(ws, 0, params, obs, rows, spec->action_dim, head);
     for (int r = 0; r < rows; r++) {
-        policy_row row = {spec, head + dim * (size_t)r, params + log_std,
+        policy_row row = {spec,
+                          head + dim * (size_t)r,
+                          params + log_std,
                           (const char *)batch->action + action_size * (size_t)(at + r),
-                          batch->old_log_prob[at + r], batch->advantage[at + r]};
+                          batch->old_log_prob[at + r],
+                          batch->advantage[at + r]};
         policy_loss_row(&row, coef, scale, ws->delta[0] + dim * (size_t)r, grad + log_std, stats);
     }
     rlt_nn_net_backward(ws, 0, params, obs, rows, spec->action_dim, grad);
@@ -132,16 +129,14 @@ static void grad_block(rlt_policy_workspace *ws, const float *params, const rlt_
 }
 
 void rlt_ppo_grad(rlt_policy_workspace *ws, const float *params, const rlt_ppo_batch *batch,
-                  const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats)
-{
+                  const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats) {
     for (int at = 0; at < batch->n; at += RLT_NN_BLOCK) {
         int rows = batch->n - at < RLT_NN_BLOCK ? batch->n - at : RLT_NN_BLOCK;
         grad_block(ws, params, batch, at, rows, coef, 1.0f / (float)total_n, grad, stats);
     }
 }
 
-float rlt_grad_clip(float *grad, size_t n, float norm_max)
-{
+float rlt_grad_clip(float *grad, size_t n, float norm_max) {
     double sum = 0;
     for (size_t i = 0; i < n; i++) {
         sum += (double)grad[i] * (double)grad[i];
@@ -155,8 +150,7 @@ float rlt_grad_clip(float *grad, size_t n, float norm_max)
 }
 
 void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
-                   float beta1, float beta2, float eps, int64_t step)
-{
+                   float beta1, float beta2, float eps, int64_t step) {
     float rate = (float)((double)lr / (1 - pow((double)beta1, (double)step)));
     float root = (float)sqrt(1 - pow((double)beta2, (double)step));
     for (size_t i = 0; i < n; i++) {

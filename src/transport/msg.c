@@ -152,24 +152,39 @@ typedef struct shape {
 
 static shape shape_of_long(uint8_t head) {
     switch (head) {
-    case 0xc0: case 0xc2: case 0xc3: /* nil, false, true */
+    case 0xc0:
+    case 0xc2:
+    case 0xc3: /* nil, false, true */
         return (shape){.valid = true};
-    case 0xc4: case 0xc5: case 0xc6: /* bin 8, 16, 32 */
+    case 0xc4:
+    case 0xc5:
+    case 0xc6: /* bin 8, 16, 32 */
         return (shape){.valid = true, .width = (uint8_t)(1 << (head - 0xc4))};
-    case 0xca: case 0xcb: /* float 32, 64 */
+    case 0xca:
+    case 0xcb: /* float 32, 64 */
         return (shape){.valid = true, .fixed = 4u << (head - 0xca)};
-    case 0xcc: case 0xcd: case 0xce: case 0xcf: /* uint 8 to 64 */
+    case 0xcc:
+    case 0xcd:
+    case 0xce:
+    case 0xcf: /* uint 8 to 64 */
         return (shape){.valid = true, .fixed = 1u << (head - 0xcc)};
-    case 0xd0: case 0xd1: case 0xd2: case 0xd3: /* int 8 to 64 */
+    case 0xd0:
+    case 0xd1:
+    case 0xd2:
+    case 0xd3: /* int 8 to 64 */
         return (shape){.valid = true, .fixed = 1u << (head - 0xd0)};
-    case 0xd9: case 0xda: case 0xdb: /* str 8, 16, 32 */
+    case 0xd9:
+    case 0xda:
+    case 0xdb: /* str 8, 16, 32 */
         return (shape){.valid = true, .width = (uint8_t)(1 << (head - 0xd9))};
-    case 0xdc: case 0xdd: /* array 16, 32 */
-        return (shape){.valid = true, .width = (uint8_t)(2 << (head - 0xdc)), .container = true,
-                       .factor = 1};
-    case 0xde: case 0xdf: /* map 16, 32 */
-        return (shape){.valid = true, .width = (uint8_t)(2 << (head - 0xde)), .container = true,
-                       .factor = 2};
+    case 0xdc:
+    case 0xdd: /* array 16, 32 */
+        return (shape){
+            .valid = true, .width = (uint8_t)(2 << (head - 0xdc)), .container = true, .factor = 1};
+    case 0xde:
+    case 0xdf: /* map 16, 32 */
+        return (shape){
+            .valid = true, .width = (uint8_t)(2 << (head - 0xde)), .container = true, .factor = 2};
     default: /* ext types and 0xc1: not ours */
         return (shape){0};
     }
@@ -427,8 +442,7 @@ rlt_status rlt_msg_get_bin(const rlt_msg *msg, const char *key, const void **dat
 rlt_status rlt_msg_get_f64s(const rlt_msg *msg, const char *key, double *out, size_t capacity,
                             size_t *count, rlt_err *err) {
     const msgpack_object *value = find(msg, key);
-    if (value == NULL || value->type != MSGPACK_OBJECT_ARRAY ||
-        value->via.array.size > capacity) {
+    if (value == NULL || value->type != MSGPACK_OBJECT_ARRAY || value->via.array.size > capacity) {
         return wrong_field(msg, key, "an array of numbers that fits", err);
     }
     for (uint32_t i = 0; i < value->via.array.size; i++) {

@@ -29,8 +29,7 @@ static size_t head_size(uint32_t slot_count) {
 }
 
 size_t rlt_ring_size(uint32_t slot_count, size_t slot_size) {
-    if (slot_count == 0 || slot_count > SLOTS_MAX || slot_size == 0 ||
-        slot_size > slot_bytes_max) {
+    if (slot_count == 0 || slot_count > SLOTS_MAX || slot_size == 0 || slot_size > slot_bytes_max) {
         return 0;
     }
     return head_size(slot_count) + slot_count * round_up(slot_size);

@@ -103,8 +103,7 @@ rlt_status rlt_shm_attach(rlt_shm *shm, int fd, size_t size, rlt_err *err) {
     *shm = (rlt_shm){0};
     struct stat info;
     if (fstat(fd, &info) != 0) {
-        return rlt_fail(err, RLT_EIO, "descriptor %d is no shared memory: %s", fd,
-                        strerror(errno));
+        return rlt_fail(err, RLT_EIO, "descriptor %d is no shared memory: %s", fd, strerror(errno));
     }
     if (size == 0 || (uint64_t)info.st_size != size) {
         return rlt_fail(err, RLT_EPROTO,

@@ -41,7 +41,7 @@ typedef enum rlt_msg_type {
 #define X(name, text) RLT_MSG_##name,
     RLT_MSG_TYPES(X)
 #undef X
-    RLT_MSG_TYPE_COUNT
+        RLT_MSG_TYPE_COUNT
 } rlt_msg_type;
 const char *rlt_msg_type_name(rlt_msg_type type); /* "?" when out of range */
 
@@ -107,10 +107,10 @@ void rlt_keys_wipe(rlt_keys *keys);
 
 typedef struct rlt_channel rlt_channel;
 typedef struct rlt_channel_options {
-    const char *endpoint; /* server: NULL is a fresh ipc://@rltune-<random>, which leaves no file;
-                           * tcp://127.0.0.1:* picks a port */
-    const char *name;     /* client: unique among the server's clients, 1..RLT_PEER_NAME_MAX */
-    const rlt_keys *keys; /* server: NULL generates (loopback and ipc only) */
+    const char *endpoint;  /* server: NULL is a fresh ipc://@rltune-<random>, which leaves no file;
+                            * tcp://127.0.0.1:* picks a port */
+    const char *name;      /* client: unique among the server's clients, 1..RLT_PEER_NAME_MAX */
+    const rlt_keys *keys;  /* server: NULL generates (loopback and ipc only) */
     int64_t part_size_max; /* of a received control or blob part; 0: 64 MiB */
     int queue_max;         /* messages queued each way per peer; 0: 64 */
     int heartbeat_ms;      /* 0: 2000; the link counts as dead after three times as long */
@@ -135,8 +135,7 @@ typedef struct rlt_packet {
 } rlt_packet;
 /* RLT_ETIMEOUT: nothing came; RLT_EPROTO: a malformed packet was dropped (packet->peer is set),
  * the channel goes on; RLT_EINTERRUPTED: a signal came. */
-rlt_status rlt_channel_recv(rlt_channel *channel, rlt_packet *packet, int timeout_ms,
-                            rlt_err *err);
+rlt_status rlt_channel_recv(rlt_channel *channel, rlt_packet *packet, int timeout_ms, rlt_err *err);
 typedef struct rlt_poll_item {
     rlt_channel *channel; /* or NULL and */
     int fd;
@@ -180,8 +179,7 @@ int rlt_ring_find_free(const rlt_ring *ring);
 rlt_status rlt_ring_publish(rlt_ring *ring, uint32_t slot, uint64_t epoch, size_t used,
                             rlt_err *err);
 /* RLT_EPROTO: no such slot or not FILLED; RLT_ESTALE: filled by another epoch (now FREE). */
-rlt_status rlt_ring_take(rlt_ring *ring, uint32_t slot, uint64_t epoch, size_t *used,
-                         rlt_err *err);
+rlt_status rlt_ring_take(rlt_ring *ring, uint32_t slot, uint64_t epoch, size_t *used, rlt_err *err);
 rlt_status rlt_ring_release(rlt_ring *ring, uint32_t slot, rlt_err *err);
 /* Learner, once the worker is dead: every slot is FREE again; returns how many were not. */
 uint32_t rlt_ring_reclaim(rlt_ring *ring);
@@ -195,8 +193,8 @@ typedef struct rlt_weights {
 size_t rlt_weights_size(size_t weight_bytes); /* bytes of the block; 0 when out of range */
 rlt_status rlt_weights_init(rlt_weights *weights, void *memory, size_t size, size_t weight_bytes,
                             rlt_err *err);
-rlt_status rlt_weights_attach(rlt_weights *weights, void *memory, size_t size,
-                              size_t weight_bytes, rlt_err *err);
+rlt_status rlt_weights_attach(rlt_weights *weights, void *memory, size_t size, size_t weight_bytes,
+                              rlt_err *err);
 /* version grows with every publish; the first is at least 1. */
 void rlt_weights_publish(rlt_weights *weights, const void *data, uint64_t version);
 uint64_t rlt_weights_version(const rlt_weights *weights); /* 0: none yet */

@@ -59,8 +59,8 @@ rlt_status rlt_weights_init(rlt_weights *weights, void *memory, size_t size, siz
     return RLT_OK;
 }
 
-rlt_status rlt_weights_attach(rlt_weights *weights, void *memory, size_t size,
-                              size_t weight_bytes, rlt_err *err) {
+rlt_status rlt_weights_attach(rlt_weights *weights, void *memory, size_t size, size_t weight_bytes,
+                              rlt_err *err) {
     RLT_TRY(check(weights, memory, size, weight_bytes, err));
     struct rlt_weights_header *header = memory;
     if (header->magic != WEIGHTS_MAGIC || header->weight_bytes != weight_bytes) {

@@ -11,8 +11,7 @@
 #include <cmocka.h>
 
 /* Runs `rltune ARGS` with stderr joined to stdout; returns the exit code. */
-static int run(const char *args, char *out, size_t size)
-{
+static int run(const char *args, char *out, size_t size) {
     char command[512];
     snprintf(command, sizeof(command), "%s %s 2>&1", RLT_BINARY, args);
     FILE *pipe = popen(command, "r");
@@ -24,8 +23,7 @@ static int run(const char *args, char *out, size_t size)
     return WEXITSTATUS(status);
 }
 
-static void test_version(void **state)
-{
+static void test_version(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("version", out, sizeof(out)), 0);
@@ -34,8 +32,7 @@ static void test_version(void **state)
     assert_non_null(strstr(out, "\"commit\": \""));
 }
 
-static void test_doctor(void **state)
-{
+static void test_doctor(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("doctor", out, sizeof(out)), 0);
@@ -44,8 +41,7 @@ static void test_doctor(void **state)
     assert_non_null(strstr(out, "\"cuda_devices\": "));
 }
 
-static void test_envs(void **state)
-{
+static void test_envs(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("envs", out, sizeof(out)), 0);
@@ -55,8 +51,7 @@ static void test_envs(void **state)
     assert_non_null(strstr(out, "\"reward_threshold\": null")); /* Pendulum has none */
 }
 
-static void test_help_everywhere(void **state)
-{
+static void test_help_everywhere(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("--help", out, sizeof(out)), 0);
@@ -65,8 +60,7 @@ static void test_help_everywhere(void **state)
     assert_non_null(strstr(out, "examples:\n  rltune doctor"));
 }
 
-static void test_usage_errors(void **state)
-{
+static void test_usage_errors(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("", out, sizeof(out)), 2);
@@ -76,19 +70,20 @@ static void test_usage_errors(void **state)
     assert_non_null(strstr(out, "unknown option '--jsno'; allowed: --json"));
 }
 
-static void test_closed_output_is_an_error(void **state)
-{
+static void test_closed_output_is_an_error(void **state) {
     (void)state;
     char out[4096];
     assert_int_equal(run("version >/dev/full", out, sizeof(out)), 5);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_version),         cmocka_unit_test(test_doctor),
-        cmocka_unit_test(test_help_everywhere), cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_closed_output_is_an_error), cmocka_unit_test(test_envs),
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_help_everywhere),
+        cmocka_unit_test(test_usage_errors),
+        cmocka_unit_test(test_closed_output_is_an_error),
+        cmocka_unit_test(test_envs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

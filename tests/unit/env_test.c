@@ -18,8 +18,7 @@ typedef struct golden_record {
 } golden_record;
 
 /* distance in units of the last place; 0 for equal, also for -0 and +0 */
-static int64_t ulps(float a, float b)
-{
+static int64_t ulps(float a, float b) {
     int32_t x, y;
     memcpy(&x, &a, 4);
     memcpy(&y, &b, 4);
@@ -27,8 +26,7 @@ static int64_t ulps(float a, float b)
     return llabs(p - q);
 }
 
-static void set_state(const rlt_env_def *def, const double values[4], void *state)
-{
+static void set_state(const rlt_env_def *def, const double values[4], void *state) {
     if (strcmp(def->name, "MountainCarContinuous-v0") == 0) {
         float narrow[2] = {(float)values[0], (float)values[1]};
         memcpy(state, narrow, sizeof(narrow));
@@ -38,16 +36,16 @@ static void set_state(const rlt_env_def *def, const double values[4], void *stat
     memcpy(state, values, def->state_size);
 }
 
-static void check_record(const rlt_env_def *def, const golden_record *record)
-{
+static void check_record(const rlt_env_def *def, const golden_record *record) {
     double state[4];
     float observation[6], reward, box = (float)record->action;
     int32_t discrete = (int32_t)record->action;
     rlt_rng rng = rlt_rng_make(1, RLT_STREAM_TEST, 0);
     set_state(def, record->state, state);
     bool is_discrete = def->action_space.kind == RLT_SPACE_DISCRETE;
-    bool terminated = def->step(state, &rng, is_discrete ? (void *)&discrete : (void *)&box,
-                                observation, &reward);
+    bool terminated =
+        def->step(def->context, state, &rng, is_discrete ? (void *)&discrete : (void *)&box,
+                  observation, &reward);
     for (int i = 0; i < def->observation_space.size; i++) {
         assert_true(ulps(observation[i], record->observation[i]) <= 1);
     }
@@ -55,8 +53,7 @@ static void check_record(const rlt_env_def *def, const golden_record *record)
     assert_int_equal(terminated, record->terminated != 0);
 }
 
-static void test_golden(void **unused)
-{
+static void test_golden(void **unused) {
     (void)unused;
     for (size_t e = 0; rlt_envs[e] != NULL; e++) {
         char path[256];
@@ -83,17 +80,15 @@ typedef struct trace {
     int32_t episode_length[N];
 } trace;
 
-static rlt_step_out out_at(trace *t, const rlt_env_def *def, int i)
-{
+static rlt_step_out out_at(trace *t, const rlt_env_def *def, int i) {
     size_t o = (size_t)i * (size_t)def->observation_space.size;
-    return (rlt_step_out){t->observation + o,       t->reward + i,         t->terminated + i,
-                          t->truncated + i,         t->final_observation + o,
-                          t->episode_return + i,    t->episode_length + i};
+    return (rlt_step_out){
+        t->observation + o,       t->reward + i,         t->terminated + i,    t->truncated + i,
+        t->final_observation + o, t->episode_return + i, t->episode_length + i};
 }
 
 /* action of environment i at step t: drawn by hash, the same however environments are split */
-static void draw(const rlt_env_def *def, int t, int i, void *action)
-{
+static void draw(const rlt_env_def *def, int t, int i, void *action) {
     uint32_t block[4];
     rlt_rng_block(5, RLT_STREAM_TEST, (uint32_t)i, (uint64_t)t, block);
     if (def->action_space.kind == RLT_SPACE_DISCRETE) {
@@ -103,16 +98,14 @@ static void draw(const rlt_env_def *def, int t, int i, void *action)
     }
 }
 
-static rlt_vec_env *make(const rlt_env_def *def, int count, uint32_t first)
-{
+static rlt_vec_env *make(const rlt_env_def *def, int count, uint32_t first) {
     rlt_vec_env *vec = NULL;
     rlt_err err = {0};
     assert_int_equal(rlt_vec_env_create(def, count, first, 3, &vec, &err), RLT_OK);
     return vec;
 }
 
-static void test_partition_and_saved_state(void **unused)
-{
+static void test_partition_and_saved_state(void **unused) {
     (void)unused;
     static trace whole, parts;
     for (size_t e = 0; rlt_envs[e] != NULL; e++) {
@@ -152,8 +145,7 @@ static void test_partition_and_saved_state(void **unused)
     }
 }
 
-static const rlt_env_def *find(const char *name)
-{
+static const rlt_env_def *find(const char *name) {
     const rlt_env_def *def = NULL;
     rlt_err err = {0};
     assert_int_equal(rlt_env_find(rlt_envs, name, &def, &err), RLT_OK);
@@ -161,8 +153,7 @@ static const rlt_env_def *find(const char *name)
 }
 
 /* Pendulum never terminates: it is truncated at 200, and its final observation is kept apart. */
-static void test_truncation(void **unused)
-{
+static void test_truncation(void **unused) {
     (void)unused;
     static trace t;
     const rlt_env_def *def = find("Pendulum-v1");
@@ -187,8 +178,7 @@ static void test_truncation(void **unused)
 }
 
 /* Pushing always right, CartPole falls: terminated, not truncated, outside its bounds. */
-static void test_termination(void **unused)
-{
+static void test_termination(void **unused) {
     (void)unused;
     static trace t;
     const rlt_env_def *def = find("CartPole-v1");
@@ -210,8 +200,7 @@ static void test_termination(void **unused)
     rlt_vec_env_destroy(&vec);
 }
 
-static void test_bad_input(void **unused)
-{
+static void test_bad_input(void **unused) {
     (void)unused;
     const rlt_env_def *def = NULL;
     rlt_vec_env *vec = NULL;
@@ -222,11 +211,10 @@ static void test_bad_input(void **unused)
     assert_null(vec);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_partition_and_saved_state),
-        cmocka_unit_test(test_truncation),  cmocka_unit_test(test_termination),
+        cmocka_unit_test(test_golden),     cmocka_unit_test(test_partition_and_saved_state),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_termination),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

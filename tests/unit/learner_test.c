@@ -13,8 +13,7 @@
 #include <cmocka.h>
 
 /* RL Baselines3 Zoo's settings for CartPole-v1. */
-static rlt_ppo_config cartpole_config(uint64_t seed)
-{
+static rlt_ppo_config cartpole_config(uint64_t seed) {
     rlt_ppo_config c = rlt_ppo_config_default();
     c.envs = 8;
     c.horizon = 32;
@@ -28,16 +27,14 @@ static rlt_ppo_config cartpole_config(uint64_t seed)
     return c;
 }
 
-static const rlt_env_def *cartpole(void)
-{
+static const rlt_env_def *cartpole(void) {
     const rlt_env_def *def = NULL;
     rlt_err err = {0};
     assert_int_equal(rlt_env_find(rlt_envs, "CartPole-v1", &def, &err), RLT_OK);
     return def;
 }
 
-static double learn(uint64_t seed)
-{
+static double learn(uint64_t seed) {
     rlt_ppo_config config = cartpole_config(seed);
     rlt_train *train = NULL;
     rlt_train_stats stats = {0};
@@ -52,8 +49,7 @@ static double learn(uint64_t seed)
     return mean_return;
 }
 
-static void test_learns_cartpole_on_five_seeds(void **unused)
-{
+static void test_learns_cartpole_on_five_seeds(void **unused) {
     (void)unused;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     skip(); /* minutes under a sanitizer; the tests below walk the same code */
@@ -65,8 +61,7 @@ static void test_learns_cartpole_on_five_seeds(void **unused)
     }
 }
 
-static void test_repeats_itself_without_allocating(void **unused)
-{
+static void test_repeats_itself_without_allocating(void **unused) {
     (void)unused;
     rlt_ppo_config config = cartpole_config(7);
     rlt_train *a = NULL, *b = NULL;
@@ -87,8 +82,7 @@ static void test_repeats_itself_without_allocating(void **unused)
     rlt_train_destroy(&b);
 }
 
-static void test_bad_config(void **unused)
-{
+static void test_bad_config(void **unused) {
     (void)unused;
     rlt_train *train = NULL;
     rlt_err err = {0};
@@ -103,8 +97,7 @@ static void test_bad_config(void **unused)
     assert_null(train);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_cartpole_on_five_seeds),
         cmocka_unit_test(test_repeats_itself_without_allocating),

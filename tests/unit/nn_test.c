@@ -16,9 +16,8 @@
 enum { ROWS = 70, OBS = 5 };
 static const rlt_ppo_coef coef = {0.2f, 0.3f, 0.5f, 0.01f};
 
-static rlt_policy_spec make_spec(bool discrete, rlt_act act)
-{
-    return (rlt_policy_spec){OBS, discrete, discrete ? 3 : 2, {17, 9}, 2, act, 0.0f};
+static rlt_policy_spec make_spec(bool discrete, rlt_act act) {
+    return (rlt_policy_spec){OBS, discrete, discrete ? 3 : 2, {17, 9}, 2, act, 0.0f, false};
 }
 
 typedef struct golden {
@@ -28,8 +27,7 @@ typedef struct golden {
     size_t count;
 } golden;
 
-static void load_golden(const rlt_policy_spec *spec, const char *act, golden *g)
-{
+static void load_golden(const rlt_policy_spec *spec, const char *act, golden *g) {
     char path[128];
     snprintf(path, sizeof(path), "tests/golden/nn_%s_%s.bin",
              spec->discrete ? "discrete" : "gaussian", act);
@@ -56,8 +54,7 @@ static void load_golden(const rlt_policy_spec *spec, const char *act, golden *g)
     g->params_after = at + 1;
 }
 
-static void assert_near(const float *got, const float *want, size_t n, double tolerance)
-{
+static void assert_near(const float *got, const float *want, size_t n, double tolerance) {
     for (size_t i = 0; i < n; i++) {
         if (fabs((double)got[i] - (double)want[i]) > tolerance * (1 + fabs((double)want[i]))) {
             fail_msg("entry %zu: got %.9g, expected %.9g", i, (double)got[i], (double)want[i]);
@@ -65,8 +62,7 @@ static void assert_near(const float *got, const float *want, size_t n, double to
     }
 }
 
-static void check_golden(bool discrete, rlt_act act, const char *name)
-{
+static void check_golden(bool discrete, rlt_act act, const char *name) {
     rlt_policy_spec spec = make_spec(discrete, act);
     golden g;
     load_golden(&spec, name, &g);
@@ -100,8 +96,7 @@ static void check_golden(bool discrete, rlt_act act, const char *name)
     rlt_free(g.data);
 }
 
-static void test_golden(void **unused)
-{
+static void test_golden(void **unused) {
     (void)unused;
     for (int discrete = 0; discrete < 2; discrete++) {
         check_golden(discrete, RLT_ACT_TANH, "tanh");
@@ -110,17 +105,16 @@ static void test_golden(void **unused)
     }
 }
 
-static double total_loss(rlt_policy_workspace *ws, const golden *g, float *scratch)
-{
+static double total_loss(rlt_policy_workspace *ws, const golden *g, float *scratch) {
     rlt_ppo_stats s = {0};
     rlt_ppo_grad(ws, g->params, &g->batch, &coef, ROWS, scratch, &s);
     return (s.policy_loss - (double)coef.ent_coef * s.entropy +
-            (double)coef.vf_coef * s.value_loss) / ROWS;
+            (double)coef.vf_coef * s.value_loss) /
+           ROWS;
 }
 
 /* Central differences along random directions, the loss being smooth but at the clips. */
-static void test_finite_differences(void **unused)
-{
+static void test_finite_differences(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(false, RLT_ACT_TANH);
     golden g;
@@ -145,8 +139,7 @@ static void test_finite_differences(void **unused)
     rlt_free(g.data);
 }
 
-static void test_rows_are_independent(void **unused)
-{
+static void test_rows_are_independent(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(true, RLT_ACT_TANH);
     golden g;
@@ -169,8 +162,7 @@ static void test_rows_are_independent(void **unused)
 }
 
 /* The empirical frequencies of 20,000 draws match the softmax. */
-static void test_sampling(void **unused)
-{
+static void test_sampling(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(true, RLT_ACT_TANH);
     float head[3] = {0.0f, 1.0f, -1.0f}, log_prob;
@@ -187,8 +179,7 @@ static void test_sampling(void **unused)
     assert_int_equal(best, 1);
 }
 
-static void test_orthogonal(void **unused)
-{
+static void test_orthogonal(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(false, RLT_ACT_TANH);
     spec.log_std_init = -0.5f;
@@ -208,8 +199,7 @@ static void test_orthogonal(void **unused)
 }
 
 /* Definition (16) of the paper, summed directly, episode ends included. */
-static void test_gae(void **unused)
-{
+static void test_gae(void **unused) {
     (void)unused;
     enum { T = 40, N = 3 };
     float reward[T * N], value[(T + 1) * N], final_value[T * N], advantage[T * N], ret[T * N];
@@ -230,7 +220,8 @@ static void test_gae(void **unused)
     for (int i = 0; i < T * N; i++) {
         double sum = 0, weight = 1;
         for (int j = i; j < T * N; j += N) {
-            double next = terminated[j] ? 0 : (double)(truncated[j] ? final_value[j] : value[j + N]);
+            double next =
+                terminated[j] ? 0 : (double)(truncated[j] ? final_value[j] : value[j + N]);
             sum += weight * ((double)reward[j] + (double)0.97f * next - (double)value[j]);
             weight *= (double)0.97f * (double)0.9f;
             if (terminated[j] || truncated[j]) {
@@ -242,8 +233,7 @@ static void test_gae(void **unused)
     }
 }
 
-static void test_tanh_error(void **unused)
-{
+static void test_tanh_error(void **unused) {
     (void)unused;
     double worst = 0;
     for (int i = -200000; i <= 200000; i++) {
@@ -255,8 +245,7 @@ static void test_tanh_error(void **unused)
     assert_true(worst < 5e-7);
 }
 
-static void test_bad_spec(void **unused)
-{
+static void test_bad_spec(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(true, RLT_ACT_TANH);
     rlt_err err = {0};
@@ -266,8 +255,7 @@ static void test_bad_spec(void **unused)
     assert_string_equal(err.message, "model.hidden[2]: width 5000; allowed: 1 to 1024");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_finite_differences),

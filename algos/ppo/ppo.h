@@ -1,0 +1,44 @@
+/* ppo: the update of proximal policy optimisation (Schulman et al. 2017) on one prepared batch:
+ * epochs of shuffled minibatches, clipped losses, global-norm clipping, optimiser step, early end
+ * by target KL. Uses the pool's threads; the result does not depend on how many there are.
+ * Thread: the caller's plus the pool's. No allocation after create. */
+#ifndef RLT_PPO_H
+#define RLT_PPO_H
+#include "nn/nn.h"
+
+typedef struct rlt_ppo_options {
+    int64_t epochs, minibatch; /* rows; the last minibatch of an epoch may be smaller */
+    bool norm_advantage;       /* per minibatch */
+    float max_grad_norm;       /* 0: not clipped */
+    float target_kl;           /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
+    rlt_optimiser_spec optimiser;
+    uint64_t seed;
+} rlt_ppo_options;
+
+typedef struct rlt_ppo_rows { /* the prepared batch, all borrowed */
+    int64_t rows;
+    const float *obs;   /* [rows][obs_dim], normalised as the policy saw it */
+    const void *action; /* [rows] int32 or [rows][action_dim] float32 */
+    const float *log_prob, *value, *advantage, *ret; /* [rows] */
+} rlt_ppo_rows;
+
+typedef struct rlt_ppo_result { /* means over the rows trained on */
+    double policy_loss, value_loss, entropy, approx_kl, clip_fraction, grad_norm;
+    int64_t epochs; /* begun; fewer than asked for after target_kl */
+} rlt_ppo_result;
+
+typedef struct rlt_ppo rlt_ppo;
+/* Borrows pool (may be NULL: the caller's thread alone). rows_max: the largest batch. */
+rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *options,
+                          int64_t rows_max, rlt_pool *pool, rlt_ppo **ppo, rlt_err *err);
+void rlt_ppo_destroy(rlt_ppo **ppo);
+/* One update of params[rlt_policy_param_count] in place. `iteration` keys the shuffles; lr and
+ * coef.clip are this update's. RLT_EDIVERGED names the term that is not finite; params are then
+ * those before the offending optimiser step. */
+rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows, float lr,
+                          const rlt_ppo_coef *coef, int64_t iteration, rlt_ppo_result *result,
+                          rlt_err *err);
+/* The optimiser's state, for checkpoints: `count` floats (moments) and its step. */
+float *rlt_ppo_state(rlt_ppo *ppo, size_t *count);
+int64_t *rlt_ppo_step(rlt_ppo *ppo);
+#endif

@@ -1,0 +1,121 @@
+/* config: what a script asks for, as typed structs; one field table drives loading, bounds,
+ * `rltune explain`, the JSON that SQLite keeps, and what may be tuned.
+ * The interchange form is JSON (jansson): lua turns the script's table into it, a search-space
+ * value being {"$space": "loguniform", ...} and a function {"$function": "path"}; the tuner puts
+ * chosen values in; the learner loads the concrete result.
+ * Thread: any, no state. Owner: the caller owns every json_t returned (json_decref). */
+#ifndef RLT_CONFIG_H
+#define RLT_CONFIG_H
+#include "core/core.h"
+#include "schema/schema.h"
+
+#include <jansson.h>
+
+enum { RLT_CONFIG_HIDDEN_MAX = 4, RLT_NAME_MAX = 128 };
+typedef enum { RLT_ACTIVATION_TANH, RLT_ACTIVATION_RELU, RLT_ACTIVATION_SILU } rlt_activation;
+typedef enum {
+    RLT_OPTIMISER_ADAM,
+    RLT_OPTIMISER_ADAMW,
+    RLT_OPTIMISER_SGD,
+    RLT_OPTIMISER_RMSPROP
+} rlt_optimiser_kind;
+typedef enum { RLT_TRANSPORT_SHM, RLT_TRANSPORT_TCP } rlt_transport_kind;
+
+typedef struct rlt_ppo_fields { /* table "ppo" */
+    double lr, gamma, lambda, clip, vf_clip, vf_coef, ent_coef, max_grad_norm, target_kl;
+    int64_t epochs, horizon, minibatch; /* minibatch: rows; the last may be smaller */
+    bool anneal_lr, anneal_clip, norm_advantage;
+    int optimiser; /* rlt_optimiser_kind */
+    double adam_eps, weight_decay, momentum;
+} rlt_ppo_fields;
+
+typedef struct rlt_model_fields { /* table "model" */
+    int64_t hidden[RLT_CONFIG_HIDDEN_MAX];
+    int hidden_count;
+    int activation; /* rlt_activation */
+    double log_std_init;
+    bool squash; /* tanh-squashed Gaussian */
+} rlt_model_fields;
+
+/* One concrete trial: everything a learner needs; no search-space values left. */
+typedef struct rlt_run_config {
+    char env[RLT_NAME_MAX], algo[RLT_NAME_MAX], device[RLT_NAME_MAX];
+    int64_t seed, workers, envs_per_worker, threads; /* threads 0: as many as cores allow */
+    int transport;                                   /* rlt_transport_kind */
+    int64_t staleness_max; /* versions a segment may lag; 0: synchronous */
+    rlt_ppo_fields ppo;
+    rlt_model_fields model;
+    struct {
+        bool observation, reward;
+        double clip;
+    } normalise;
+    struct {
+        int64_t steps;
+        double mean_return, wall_s;
+    } stop; /* mean_return NAN: no goal */
+    struct {
+        int64_t every, episodes;
+    } eval; /* steps; 0: only at the end */
+    struct {
+        int64_t every, keep;
+    } checkpoint;         /* steps; 0: only at the end */
+    int64_t report_every; /* steps between metric rows; 0: 1/50 of steps */
+} rlt_run_config;
+
+typedef enum { RLT_SAMPLER_RANDOM, RLT_SAMPLER_GRID, RLT_SAMPLER_SOBOL } rlt_sampler_kind;
+typedef enum { RLT_STOPPER_NONE, RLT_STOPPER_MEDIAN, RLT_STOPPER_ASHA } rlt_stopper_kind;
+
+typedef struct rlt_tune_fields { /* table "tune" */
+    char metric[RLT_NAME_MAX];   /* "eval_return", "mean_return", ... */
+    bool maximise;               /* mode = "max" | "min" */
+    int64_t trials, parallel, max_retries, max_failed, seed;
+    double goal; /* NAN: none */
+    struct {
+        int64_t steps;
+        double wall_s;
+    } budget; /* 0: none */
+    int sampler, stopper;
+    struct {
+        int64_t grace, reduction, brackets, max_steps;
+    } asha; /* of a stopper table */
+    struct {
+        int64_t grace, interval, min_trials;
+    } median;
+    struct {
+        int64_t seeds, episodes;
+    } final; /* retraining of the winner; seeds 0: none */
+} rlt_tune_fields;
+
+typedef struct rlt_experiment_config {
+    char name[RLT_NAME_MAX];
+    bool tuned;         /* has a `tune` table */
+    rlt_run_config run; /* search-space values replaced by defaults */
+    rlt_tune_fields tune;
+    json_t *json; /* owned: the normalised script table, defaults
+                     filled in, $space objects kept */
+} rlt_experiment_config;
+
+/* Validates the script's table `raw` (borrowed) and fills *config. Unknown keys, wrong types and
+ * values out of bounds are RLT_ECONFIG with path, bad value, what is allowed, the nearest name
+ * and, when `locate` can tell it, "file:line: ". */
+typedef int (*rlt_config_locate)(void *user, const char *path); /* line of a path or 0 */
+typedef struct rlt_config_place {                               /* {0} when unknown */
+    const char *file;
+    rlt_config_locate locate;
+    void *user;
+} rlt_config_place;
+rlt_status rlt_experiment_config_load(const json_t *raw, const rlt_config_place *place,
+                                      rlt_experiment_config *config, rlt_err *err);
+void rlt_experiment_config_fini(rlt_experiment_config *config);
+/* The concrete form; refuses leftover $space or $function objects outside a custom env. */
+rlt_status rlt_run_config_load(const json_t *raw, rlt_run_config *config, rlt_err *err);
+/* json[path] = text parsed as JSON, else as a string; creates tables on the way. "ppo.lr" */
+rlt_status rlt_config_set(json_t *json, const char *path, const char *text, rlt_err *err);
+rlt_status rlt_config_set_json(json_t *json, const char *path, json_t *value, rlt_err *err);
+/* The field tables, for `rltune explain`: NULL-terminated list of {section, table}. */
+typedef struct rlt_config_section {
+    const char *name, *help;
+    const rlt_field *fields;
+} rlt_config_section;
+extern const rlt_config_section rlt_config_sections[];
+#endif

@@ -1,0 +1,108 @@
+/* tuner: which configuration next (samplers), which trial goes on (stoppers), trial states.
+ * Pure: no processes, no I/O, no clock; the caller (driver) writes rows and starts processes, and
+ * restores the tuner from those rows. The same calls in the same order give the same answers.
+ * Thread: one. Owner: the caller. No allocation per report. */
+#ifndef RLT_TUNER_H
+#define RLT_TUNER_H
+#include "config/config.h"
+#include "core/core.h"
+
+/* ---- search space ---- */
+typedef enum {
+    RLT_DIST_UNIFORM,
+    RLT_DIST_LOGUNIFORM,
+    RLT_DIST_QUNIFORM,
+    RLT_DIST_RANDINT,
+    RLT_DIST_LOGRANDINT,
+    RLT_DIST_CHOICE,
+    RLT_DIST_NORMAL,
+    RLT_DIST_GRID,
+    RLT_DIST_FIXED,
+    RLT_DIST_FUNCTION
+} rlt_dist_kind;
+typedef struct rlt_param {
+    char path[RLT_NAME_MAX]; /* "ppo.lr" */
+    rlt_dist_kind kind;
+    double low, high; /* uniform, qunifom: [low, high]; randint: low..high inclusive */
+    double step;      /* quniform */
+    double mean, std; /* normal; low/high clip it when finite */
+    bool integer;     /* the field takes integers: values are rounded */
+    json_t *choices;  /* choice, grid, fixed (one): owned array of JSON values */
+} rlt_param;
+typedef struct rlt_search_space {
+    rlt_param *params;
+    int count;
+} rlt_search_space;
+/* Collects every {"$space"} and {"$function"} object of a normalised experiment, in path order. */
+rlt_status rlt_search_space_collect(const json_t *experiment, rlt_search_space *space,
+                                    rlt_err *err);
+void rlt_search_space_fini(rlt_search_space *space);
+/* A chosen value: number, or index into choices. */
+typedef struct rlt_value {
+    double number;
+    int choice; /* -1 when numeric */
+} rlt_value;
+json_t *rlt_value_json(const rlt_param *param, rlt_value value); /* new reference */
+
+/* ---- trials ---- */
+typedef enum {
+    RLT_TRIAL_PENDING,
+    RLT_TRIAL_RUNNING,
+    RLT_TRIAL_PAUSED,
+    RLT_TRIAL_STOPPED,
+    RLT_TRIAL_COMPLETED,
+    RLT_TRIAL_FAILED,
+    RLT_TRIAL_STATE_COUNT
+} rlt_trial_state;
+const char *rlt_trial_state_name(rlt_trial_state state); /* "pending", ... */
+rlt_status rlt_trial_state_parse(const char *name, rlt_trial_state *state, rlt_err *err);
+/* The one table of allowed transitions; the driver asks before it writes a row. */
+bool rlt_trial_may_become(rlt_trial_state from, rlt_trial_state to);
+
+typedef enum { RLT_ACTION_CONTINUE, RLT_ACTION_STOP } rlt_action;
+typedef struct rlt_decision {
+    rlt_action action;
+    int bracket, rung;       /* asha; -1 else */
+    int64_t step;            /* of the milestone */
+    double value, threshold; /* NAN threshold: too few results to judge */
+    int compared;            /* results that the threshold comes from */
+    char reason[160];        /* a sentence; filled for STOP and on request only */
+} rlt_decision;
+
+typedef struct rlt_tuner rlt_tuner;
+/* Resolves a $function parameter for the trial: `chosen` holds the values so far as a JSON object
+ * {path: value}; returns a concrete value or a {"$space"} object. May be NULL if there are none. */
+typedef rlt_status (*rlt_resolve)(void *user, const char *path, const json_t *chosen,
+                                  json_t **value, rlt_err *err);
+/* `config` and `space` are copied or retained as needed. `points`: array of {path: value} objects
+ * to try first, or NULL. */
+rlt_status rlt_tuner_create(const rlt_tune_fields *config, const json_t *experiment,
+                            rlt_resolve resolve, void *user, rlt_tuner **tuner, rlt_err *err);
+void rlt_tuner_destroy(rlt_tuner **tuner);
+const rlt_search_space *rlt_tuner_space(const rlt_tuner *tuner);
+
+/* The next trial: *number counts from 0; *params is a new JSON object {path: value}.
+ * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). */
+rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err);
+/* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
+ */
+int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);
+/* A result of the tuned metric; idempotent for a (trial, step) already seen (I1). O(log n). */
+rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
+                            rlt_decision *decision, rlt_err *err);
+/* The trial ended in `state` with final value (NAN when it has none). */
+rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
+                            int64_t steps, rlt_err *err);
+/* Restoring from rows, in the order of number, before anything else is called: as if `ask` had
+ * returned these params; its reports follow by rlt_tuner_report (decisions are then ignored). */
+rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
+/* Trial number of the best finished or reporting trial, or -1. */
+int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value);
+bool rlt_tuner_goal_reached(const rlt_tuner *tuner);
+
+/* Tables for `rltune samplers`, `rltune stoppers`; NULL-named end. */
+typedef struct rlt_listing {
+    const char *name, *help;
+} rlt_listing;
+extern const rlt_listing rlt_samplers[], rlt_stoppers[];
+#endif
