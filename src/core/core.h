@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 typedef enum rlt_status {
 #define X(name, code, exit_code, text) RLT_##name = code,
@@ -124,6 +125,9 @@ void rlt_buf_fini(rlt_buf *buf);
 rlt_status rlt_file_read(const char *path, size_t size_max, char **data, size_t *size,
                          rlt_err *err);
 rlt_status rlt_file_write_atomic(const char *path, const void *data, size_t size, rlt_err *err);
+/* The same from `count` parts, written one after the other: no joined copy is made. */
+rlt_status rlt_file_write_atomic_parts(const char *path, const struct iovec *parts, size_t count,
+                                       rlt_err *err);
 rlt_status rlt_mkdirs(const char *path, rlt_err *err);
 
 /* Fork-join threads for one learner. The caller's thread is one of them; the others wait on a futex

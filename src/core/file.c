@@ -85,6 +85,14 @@ static rlt_status write_all(int fd, const char *path, const char *data, size_t s
         data += put;
         size -= (size_t)put;
     }
+    return RLT_OK;
+}
+
+static rlt_status write_parts(int fd, const char *path, const struct iovec *parts, size_t count,
+                              rlt_err *err) {
+    for (size_t i = 0; i < count; i++) {
+        RLT_TRY(write_all(fd, path, parts[i].iov_base, parts[i].iov_len, err));
+    }
     return fsync(fd) == 0 ? RLT_OK : fail_errno(err, "flush", path);
 }
 
@@ -107,6 +115,12 @@ static rlt_status sync_folder_of(const char *path, rlt_err *err) {
 }
 
 rlt_status rlt_file_write_atomic(const char *path, const void *data, size_t size, rlt_err *err) {
+    return rlt_file_write_atomic_parts(
+        path, &(struct iovec){.iov_base = (void *)data, .iov_len = size}, 1, err);
+}
+
+rlt_status rlt_file_write_atomic_parts(const char *path, const struct iovec *parts, size_t count,
+                                       rlt_err *err) {
     static atomic_uint serial;
     char temporary[PATH_MAX];
     int length = snprintf(temporary, sizeof temporary, "%s.tmp.%d.%u", path, (int)getpid(),
@@ -118,7 +132,7 @@ rlt_status rlt_file_write_atomic(const char *path, const void *data, size_t size
     if (fd < 0) {
         return fail_errno(err, "create", temporary);
     }
-    rlt_status status = write_all(fd, temporary, data, size, err);
+    rlt_status status = write_parts(fd, temporary, parts, count, err);
     if (close(fd) != 0 && status == RLT_OK) {
         status = fail_errno(err, "close", temporary);
     }
