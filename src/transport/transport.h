@@ -123,10 +123,12 @@ const char *rlt_channel_endpoint(const rlt_channel *channel); /* as clients conn
 const rlt_keys *rlt_channel_keys(const rlt_channel *channel);
 
 /* timeout_ms: 0 returns at once, there is no "for ever". `peer` is a client's name (server) or
- * NULL (client). blob may be NULL. RLT_EPEER: no such peer now; RLT_ETIMEOUT: its queue is full. */
+ * NULL (client). blob may be NULL; it is copied. RLT_EPEER: no such peer now (server only: a
+ * client's packets wait in its queue for the server); RLT_ETIMEOUT: the queue is full; RLT_ELIMIT:
+ * a part is larger than part_size_max. Signals do not end the wait. */
 rlt_status rlt_channel_send(rlt_channel *channel, const char *peer, const rlt_msg_writer *message,
                             const void *blob, size_t blob_size, int timeout_ms, rlt_err *err);
-/* Views that stay valid until the next recv on this channel. */
+/* Views that stay valid until the next recv on this channel. The blob is 8-byte aligned. */
 typedef struct rlt_packet {
     const char *peer; /* the sender's name; "" in a client */
     const rlt_msg *msg;
@@ -146,6 +148,9 @@ enum { RLT_POLL_ITEMS_MAX = 64 };
 rlt_status rlt_channel_poll(rlt_poll_item *items, int count, int timeout_ms, int *ready_count,
                             rlt_err *err);
 void rlt_channel_destroy(rlt_channel *channel); /* NULL is fine; drops what is not yet sent */
+/* destroy, but waits up to linger_ms until what was sent has left this process: for the last words
+ * (DONE, FAILED). A server that is not there costs the whole time. */
+void rlt_channel_close(rlt_channel *channel, int linger_ms);
 
 /* ---- Shared memory: a memfd without a name, so nothing can be orphaned; children inherit the
  * descriptor. Its size is sealed. */
