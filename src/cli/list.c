@@ -7,16 +7,25 @@
 #include <stdio.h>
 
 static void space_text(const rlt_space *space, char *text, size_t size) {
-    const char *kind = space->kind == RLT_SPACE_DISCRETE ? "Discrete" : "Box";
-    snprintf(text, size, "%s(%d)", kind, space->size);
+    if (space->kind != RLT_SPACE_MULTI_DISCRETE) {
+        const char *kind = space->kind == RLT_SPACE_DISCRETE ? "Discrete" : "Box";
+        snprintf(text, size, "%s(%d)", kind, space->size);
+        return;
+    }
+    size_t at = (size_t)snprintf(text, size, "MultiDiscrete(");
+    for (int c = 0; c < space->size && at < size; c++) {
+        const char *end = c + 1 < space->size ? "," : ")";
+        at += (size_t)snprintf(text + at, size - at, "%d%s", space->counts[c], end);
+    }
 }
 
 static json_t *env_json(const rlt_env_def *def, const char *observation, const char *action) {
     json_t *threshold =
         isnan(def->reward_threshold) ? json_null() : json_real((double)def->reward_threshold);
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:s}", "name", def->name, "observation_space",
-                     observation, "action_space", action, "max_episode_steps",
-                     def->max_episode_steps, "reward_threshold", threshold, "help", def->help);
+    json_t *limit = def->max_episode_steps > 0 ? json_integer(def->max_episode_steps) : json_null();
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "name", def->name, "observation_space",
+                     observation, "action_space", action, "max_episode_steps", limit,
+                     "reward_threshold", threshold, "help", def->help);
 }
 
 rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err) {
@@ -24,23 +33,26 @@ rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_only_json("envs", argc, argv, &json, err));
     json_t *list = json_array();
     if (!json) {
-        printf("%-26s %-12s %-12s %6s %10s  %s\n", "name", "observation", "action", "limit",
+        printf("%-26s %-23s %-11s %6s %10s  %s\n", "name", "observation", "action", "limit",
                "threshold", "");
     }
     for (size_t i = 0; rlt_envs[i] != NULL; i++) {
         const rlt_env_def *def = rlt_envs[i];
-        char observation[32], action[32];
+        char observation[64], action[64];
         space_text(&def->observation_space, observation, sizeof(observation));
         space_text(&def->action_space, action, sizeof(action));
         if (json) {
             json_array_append_new(list, env_json(def, observation, action));
         } else {
-            char threshold[32] = "-";
+            char threshold[32] = "-", limit[16] = "-";
+            if (def->max_episode_steps > 0) {
+                snprintf(limit, sizeof(limit), "%d", def->max_episode_steps);
+            }
             if (!isnan(def->reward_threshold)) {
                 snprintf(threshold, sizeof(threshold), "%g", (double)def->reward_threshold);
             }
-            printf("%-26s %-12s %-12s %6d %10s  %s\n", def->name, observation, action,
-                   def->max_episode_steps, threshold, def->help);
+            printf("%-26s %-23s %-11s %6s %10s  %s\n", def->name, observation, action, limit,
+                   threshold, def->help);
         }
     }
     int failed = json ? json_dumpf(list, stdout, JSON_INDENT(2)) : 0;

@@ -1,34 +1,43 @@
 /* env: what an environment is, and N of them stepped in place.
  * An environment is one folder under envs/ and one line in envs/envs.def. Observations are float32
- * rows; a discrete action is one int32, a Box action a row of float32.
- * Thread: a vector environment belongs to one thread. */
+ * rows (one-hot for discrete spaces); a discrete action is one int32, a Box action a row of
+ * float32. Thread: a vector environment belongs to one thread. */
 #ifndef RLT_ENV_H
 #define RLT_ENV_H
 #include "core/core.h"
 
-#define RLT_ENV_API_VERSION 1u
+#define RLT_ENV_API_VERSION 2u
 
-typedef enum { RLT_SPACE_DISCRETE, RLT_SPACE_BOX } rlt_space_kind;
+typedef enum { RLT_SPACE_DISCRETE, RLT_SPACE_BOX, RLT_SPACE_MULTI_DISCRETE } rlt_space_kind;
 typedef struct rlt_space {
     rlt_space_kind kind;
-    int size;                /* DISCRETE: number of values; BOX: length of the row */
+    int size; /* DISCRETE: number of values; BOX: length of the row; MULTI_DISCRETE: of counts */
     const float *low, *high; /* BOX: `size` bounds each, +-INFINITY where open; else NULL */
+    const int *counts;       /* MULTI_DISCRETE: number of values of each component; else NULL */
 } rlt_space;
+enum { RLT_SPACE_COMPONENTS_MAX = 64 }; /* of a MULTI_DISCRETE space */
+
+/* The length of the float row that a vector environment writes for a value of `space`: that of a
+ * BOX, the one-hot width of a DISCRETE, the sum of the components' of a MULTI_DISCRETE. */
+int rlt_space_width(const rlt_space *space);
 
 typedef struct rlt_env_def {
     uint32_t api_version;
     const char *name; /* "CartPole-v1" */
     const char *help;
-    rlt_space observation_space; /* BOX */
-    rlt_space action_space;
-    int max_episode_steps;  /* the time limit: truncates, never terminates */
+    rlt_space observation_space;
+    rlt_space action_space; /* DISCRETE or BOX */
+    int max_episode_steps;  /* the time limit: truncates, never terminates; 0 for none */
     float reward_threshold; /* NAN where none is published */
     size_t state_size;      /* bytes of one environment; plain data, copied by memcpy */
     void *context;          /* passed to every slot below; NULL in built-in environments */
-    /* Draws an initial state from `rng`; writes observation[size]. Required. No allocation. */
+    /* Draws an initial state from `rng` and writes the observation: float[size] of a BOX; the
+     * index, as a float, of a DISCRETE; an index per component of a MULTI_DISCRETE (the vector
+     * environment makes the one-hot row). Required. No allocation. */
     void (*reset)(void *context, void *state, rlt_rng *rng, float *observation);
-    /* One step. action: int32[1] within [0, n) or float[size]. Returns terminated; writes the
-     * next observation and the reward. Required. No allocation, no syscall. */
+    /* One step. action: int32[1] within [0, n) or float[size], which may lie outside the bounds:
+     * the environment clips it as its dynamics say. Returns terminated; writes the next
+     * observation, as reset does, and the reward. Required. No allocation, no syscall. */
     bool (*step)(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
                  float *reward);
     /* Whether a step has failed since the environment was made (a script error). Optional. */
@@ -43,11 +52,11 @@ rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name, const
  * terminated and truncated are kept apart; where either is set the environment has been reset:
  * observation is then the first of the new episode, final_observation the last of the old one. */
 typedef struct rlt_step_out {
-    float *observation;       /* [N][observation size] */
+    float *observation;       /* [N][rlt_space_width(observation space)] */
     float *reward;            /* [N] */
     uint8_t *terminated;      /* [N] */
     uint8_t *truncated;       /* [N], 0 where terminated */
-    float *final_observation; /* [N][observation size], written where an episode ended */
+    float *final_observation; /* [N][the same width], written where an episode ended */
     float *episode_return;    /* [N], written where an episode ended (undiscounted sum) */
     int32_t *episode_length;  /* [N], written where an episode ended */
 } rlt_step_out;
@@ -59,10 +68,12 @@ typedef struct rlt_vec_env rlt_vec_env;
 rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
                               rlt_vec_env **vec, rlt_err *err);
 void rlt_vec_env_destroy(rlt_vec_env **vec);
-/* Starts every environment; writes observation[N][size]. */
+/* Starts every environment; writes observation[N][width]. */
 void rlt_vec_env_reset(rlt_vec_env *vec, float *observation);
 /* Steps every environment. action: [N] int32 or [N][size] float32. No allocation. */
 void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out);
+/* Whether a step has failed since the environment was made (def->status); RLT_OK without it. */
+rlt_status rlt_vec_env_status(const rlt_vec_env *vec, rlt_err *err);
 /* The whole state as bytes: a loaded vector goes on bit for bit. save writes size bytes; load
  * refuses another size with RLT_ECORRUPT. */
 size_t rlt_vec_env_state_size(const rlt_vec_env *vec);

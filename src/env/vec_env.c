@@ -12,7 +12,8 @@ typedef struct env_slot {
 
 struct rlt_vec_env {
     const rlt_env_def *def;
-    int count;
+    int count, limit;   /* limit: the time limit, INT32_MAX for none */
+    size_t width;       /* of an observation row */
     size_t action_size; /* bytes of one environment's action */
     size_t stride;      /* bytes of one environment's state, 16-byte aligned */
     env_slot *slots;    /* [count] */
@@ -39,9 +40,23 @@ rlt_status rlt_env_find(const rlt_env_def *const *table, const char *name, const
                     nearest ? "'?)" : "");
 }
 
+int rlt_space_width(const rlt_space *space) {
+    if (space->kind != RLT_SPACE_MULTI_DISCRETE) {
+        return space->size;
+    }
+    int width = 0;
+    for (int c = 0; c < space->size; c++) {
+        width += space->counts[c];
+    }
+    return width;
+}
+
 rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
                               rlt_vec_env **vec, rlt_err *err) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
+    RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE);
+    RLT_ASSERT(def->observation_space.kind != RLT_SPACE_MULTI_DISCRETE ||
+               def->observation_space.size <= RLT_SPACE_COMPONENTS_MAX);
     if (count < 1 || count > ENVS_MAX) {
         return rlt_fail(err, RLT_EINVAL, "%s: %d environments; allowed: 1 to %d", def->name, count,
                         ENVS_MAX);
@@ -49,6 +64,8 @@ rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first,
     rlt_vec_env *made = rlt_alloc(sizeof(*made));
     made->def = def;
     made->count = count;
+    made->limit = def->max_episode_steps > 0 ? def->max_episode_steps : INT32_MAX;
+    made->width = (size_t)rlt_space_width(&def->observation_space);
     made->action_size = def->action_space.kind == RLT_SPACE_DISCRETE
                             ? sizeof(int32_t)
                             : sizeof(float) * (size_t)def->action_space.size;
@@ -71,16 +88,36 @@ void rlt_vec_env_destroy(rlt_vec_env **vec) {
     }
 }
 
+/* Turns the index (or indices) at the front of `row` into the one-hot row. An index outside its
+ * space, which only a faulty script gives, leaves its component all zero. */
+static void expand(const rlt_space *space, float *row, size_t width) {
+    float index[RLT_SPACE_COMPONENTS_MAX];
+    bool single = space->kind == RLT_SPACE_DISCRETE;
+    int components = single ? 1 : space->size;
+    memcpy(index, row, sizeof(float) * (size_t)components);
+    memset(row, 0, sizeof(float) * width);
+    for (int c = 0; c < components; c++) {
+        int values = single ? space->size : space->counts[c];
+        if (index[c] >= 0.0f && index[c] < (float)values) {
+            row[(int)index[c]] = 1.0f;
+        }
+        row += values;
+    }
+}
+
 static void reset_one(rlt_vec_env *vec, int i, float *observation) {
     env_slot *slot = &vec->slots[i];
     slot->elapsed = 0;
     slot->episode_return = 0;
     vec->def->reset(vec->def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
                     observation);
+    if (vec->def->observation_space.kind != RLT_SPACE_BOX) {
+        expand(&vec->def->observation_space, observation, vec->width);
+    }
 }
 
 void rlt_vec_env_reset(rlt_vec_env *vec, float *observation) {
-    size_t size = (size_t)vec->def->observation_space.size;
+    size_t size = vec->width;
     for (int i = 0; i < vec->count; i++) {
         reset_one(vec, i, observation + size * (size_t)i);
     }
@@ -88,7 +125,7 @@ void rlt_vec_env_reset(rlt_vec_env *vec, float *observation) {
 
 /* Keeps what the ended episode leaves behind, then starts the next one. */
 static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out) {
-    size_t size = (size_t)vec->def->observation_space.size;
+    size_t size = vec->width;
     float *observation = out->observation + size * (size_t)i;
     memcpy(out->final_observation + size * (size_t)i, observation, size * sizeof(float));
     out->episode_return[i] = vec->slots[i].episode_return;
@@ -98,20 +135,27 @@ static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out) {
 
 void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out) {
     const rlt_env_def *def = vec->def;
-    size_t size = (size_t)def->observation_space.size;
+    size_t size = vec->width;
     for (int i = 0; i < vec->count; i++) {
         env_slot *slot = &vec->slots[i];
         const unsigned char *row = (const unsigned char *)action + vec->action_size * (size_t)i;
         bool terminated = def->step(def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
                                     row, out->observation + size * (size_t)i, &out->reward[i]);
+        if (def->observation_space.kind != RLT_SPACE_BOX) {
+            expand(&def->observation_space, out->observation + size * (size_t)i, size);
+        }
         slot->elapsed++;
         slot->episode_return += out->reward[i];
         out->terminated[i] = terminated;
-        out->truncated[i] = !terminated && slot->elapsed >= def->max_episode_steps;
+        out->truncated[i] = !terminated && slot->elapsed >= vec->limit;
         if (out->terminated[i] || out->truncated[i]) {
             finish_one(vec, i, out);
         }
     }
+}
+
+rlt_status rlt_vec_env_status(const rlt_vec_env *vec, rlt_err *err) {
+    return vec->def->status == NULL ? RLT_OK : vec->def->status(vec->def->context, err);
 }
 
 size_t rlt_vec_env_state_size(const rlt_vec_env *vec) {
