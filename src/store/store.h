@@ -22,29 +22,38 @@ typedef struct rlt_trial_row {
     int64_t id, experiment, number; /* number counts per experiment and role */
     char role[8];                   /* "search" | "final" (retraining of the winner) */
     char state[16], reason[256];
-    int64_t seed, attempt; /* attempts so far; the attempt is part of the fence */
+    int64_t seed, attempt; /* attempts started so far; part of the fence */
     int64_t steps;
-    double value, best; /* NAN: none */
-    double wall_s;
+    double value, best;              /* newest and best result of the metric; NAN: none */
+    double wall_s;                   /* NAN: none */
     char *params_json, *config_json; /* owned by the row: chosen values; concrete config */
 } rlt_trial_row;
 
 typedef enum { RLT_STORE_READ, RLT_STORE_WRITE } rlt_store_mode;
-/* WRITE creates the file and its schema, or migrates. Refused with place and remedy: a file that is
- * no SQLite or not rltune's (RLT_ECORRUPT), newer schema, unreadable, locked (RLT_EBUSY), read-only
- * folder, full disk (RLT_EFULL). */
+/* READ creates no file, works in a read-only folder, and sees what a live driver commits. WRITE
+ * creates the file and its schema, or migrates. Refused with place and remedy: a file that is
+ * no SQLite or not rltune's (RLT_ECORRUPT), newer schema (RLT_ENOTSUP), missing (RLT_ENOTFOUND),
+ * unreadable or in a read-only folder (RLT_EIO), locked for 5 s (RLT_EBUSY), full disk (RLT_EFULL),
+ * damaged (RLT_ECORRUPT). One process should open a file once, or the writer first. */
 rlt_status rlt_store_open(const char *path, rlt_store_mode mode, rlt_store **store, rlt_err *err);
 void rlt_store_close(rlt_store **store); /* commits nothing that is open; NULL is fine */
 
-/* Group commit: everything between begin and commit is one transaction. */
+/* Group commit: everything between begin and commit is one transaction; a call outside is its own.
+ * It starts with the first write, so an idle group blocks nobody. When a write fails for more than
+ * its own arguments (full disk, I/O), the whole group is rolled back: later writes and the commit
+ * say so, and nothing of it was kept. A refused write (RLT_ESTALE, RLT_EINVAL) leaves the group
+ * as it was. RLT_ESTALE also when another driver has taken an experiment of this store. */
 rlt_status rlt_store_begin(rlt_store *store, rlt_err *err);
 rlt_status rlt_store_commit(rlt_store *store, rlt_err *err);
 void rlt_store_rollback(rlt_store *store);
 
-/* Creates the row in state running, owned by this process; *id. */
+/* Creates the row in state running, owned by this store until it is closed; *id. Of the row: name,
+ * metric (empty: no objective), maximise, config_json, script, script_path, facts_json (NULL is
+ * fine). Only the owner may write rows of an experiment (else RLT_ESTALE). */
 rlt_status rlt_store_experiment_create(rlt_store *store, const rlt_experiment_row *row, int64_t *id,
                                        rlt_err *err);
-/* Takes the lock of an existing experiment and a new epoch; RLT_EBUSY names the driver's pid. */
+/* Takes the lock of an existing experiment and a new epoch, and makes its state "running";
+ * RLT_EBUSY names the driver's pid. */
 rlt_status rlt_store_experiment_own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err);
 rlt_status rlt_store_experiment_end(rlt_store *store, int64_t id, const char *state, rlt_err *err);
 /* Whether some process holds the experiment's lock now. */
@@ -58,7 +67,10 @@ void rlt_experiment_row_fini(rlt_experiment_row *row);
 rlt_status rlt_store_trial_create(rlt_store *store, const rlt_trial_row *row, int64_t *id,
                                   rlt_err *err);
 /* One checked transition: RLT_ESTALE unless the row is in state `from` with attempt `attempt`.
- * A new attempt (attempt + 1) begins with the transition to "running". value NAN: keep. */
+ * A new attempt begins with the transition to "running": pass the attempts so far (0 for a new
+ * trial); attempt + 1 is stored and is what later changes and checkpoints pass. Every other
+ * transition leaves the attempt. The row in `transitions` comes with it, in the same transaction;
+ * which transitions make sense is the tuner's table, not the store's. */
 typedef struct rlt_trial_change {
     int64_t trial, attempt;
     const char *from, *to, *reason;
@@ -66,14 +78,29 @@ typedef struct rlt_trial_change {
     double value, best, wall_s; /* NAN: keep */
 } rlt_trial_change;
 rlt_status rlt_store_trial_change(rlt_store *store, const rlt_trial_change *change, rlt_err *err);
-/* Rows of an experiment in the order of role, number; the callback borrows the row. */
+int64_t rlt_trial_change_attempt(const rlt_trial_change *change); /* the attempt that it stores */
+/* How far a running trial is, for people who watch: no transition, as durable as a metric point.
+ * RLT_ESTALE unless the trial is running in attempt `attempt`. */
+typedef struct rlt_trial_progress {
+    int64_t trial, attempt, steps; /* steps -1: keep */
+    double value, best, wall_s;    /* NAN: keep */
+} rlt_trial_progress;
+rlt_status rlt_store_trial_progress(rlt_store *store, const rlt_trial_progress *progress,
+                                    rlt_err *err);
+/* One row as it is now, e.g. for its attempt; RLT_ENOTFOUND. Release by fini. */
+rlt_status rlt_store_trial_get(rlt_store *store, int64_t trial, rlt_trial_row *row, rlt_err *err);
+void rlt_trial_row_fini(rlt_trial_row *row);
+/* Rows of an experiment, search before final, each in the order of number; the callback borrows the
+ * row and may write to the store. */
 typedef rlt_status (*rlt_trial_visit)(void *user, const rlt_trial_row *row, rlt_err *err);
 rlt_status rlt_store_trials(rlt_store *store, int64_t experiment, rlt_trial_visit visit, void *user,
                             rlt_err *err);
 
-/* Metric names are interned; a second point for (trial, metric, step) replaces the first. */
+/* Metric names are interned (1 to 127 bytes); a second point for (trial, metric, step) replaces the
+ * first. value NAN is kept as SQL NULL. */
 rlt_status rlt_store_metric(rlt_store *store, int64_t trial, int64_t step, const char *name,
                             double value, rlt_err *err);
+/* In the order of step; nothing if there is no such point. The callback must not write. */
 typedef rlt_status (*rlt_metric_visit)(void *user, int64_t step, double value, rlt_err *err);
 rlt_status rlt_store_curve(rlt_store *store, int64_t trial, const char *name,
                            rlt_metric_visit visit, void *user, rlt_err *err);
@@ -83,16 +110,20 @@ typedef struct rlt_checkpoint_row {
     char path[512], sha256[65];
     int64_t size;
 } rlt_checkpoint_row;
+/* RLT_ESTALE unless row->attempt is the trial's newest attempt. A second row for (trial, path)
+ * replaces the first: the file was written again. */
 rlt_status rlt_store_checkpoint_add(rlt_store *store, const rlt_checkpoint_row *row, rlt_err *err);
 /* The newest of a trial whose step is <= step_max; RLT_ENOTFOUND: none. */
 rlt_status rlt_store_checkpoint_latest(rlt_store *store, int64_t trial, int64_t step_max,
                                        rlt_checkpoint_row *row, rlt_err *err);
+/* In the order of id; the callback may write, e.g. remove the row. */
 typedef rlt_status (*rlt_checkpoint_visit)(void *user, const rlt_checkpoint_row *row, rlt_err *err);
 rlt_status rlt_store_checkpoints(rlt_store *store, int64_t experiment, rlt_checkpoint_visit visit,
                                  void *user, rlt_err *err);
 rlt_status rlt_store_checkpoint_remove(rlt_store *store, int64_t id, rlt_err *err);
 
-/* Decisions of a stopper: idempotent by (trial, step, decider). numbers_json: what led to it. */
+/* Decisions of a stopper: idempotent by (trial, step, decider), the first stays. numbers_json: what
+ * led to it. Reasons are cut at 255 bytes, texts of events at 4096. */
 rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, const char *decider,
                               const char *action, const char *numbers_json, const char *reason,
                               rlt_err *err);
@@ -100,9 +131,13 @@ rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, con
 rlt_status rlt_store_event(rlt_store *store, int64_t experiment, int64_t trial, const char *kind,
                            const char *text, rlt_err *err);
 
-/* Any read-only query, for views and exports: each row as text columns (NULL: SQL NULL). */
+/* Any read-only query, for views and exports: each row as text columns (NULL: SQL NULL). One SELECT
+ * with as many parameters (?1, ...) as args; anything else is RLT_EINVAL. The callback must not
+ * write. docs/schema.md lists tables and views. */
 typedef rlt_status (*rlt_row_visit)(void *user, int columns, const char *const *names,
                                     const char *const *values, rlt_err *err);
 rlt_status rlt_store_query(rlt_store *store, const char *sql, const int64_t *args, int arg_count,
                            rlt_row_visit visit, void *user, rlt_err *err);
+/* SQLite's full integrity check (seconds for a large file); RLT_ECORRUPT says what is wrong. */
+rlt_status rlt_store_check(rlt_store *store, rlt_err *err);
 #endif
