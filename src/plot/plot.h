@@ -6,7 +6,7 @@
 
 typedef struct rlt_series {
     const char *label;
-    const double *x, *y; /* borrowed; y may hold NAN: a gap */
+    const double *x, *y; /* borrowed; a gap where one is not finite (or beyond 1e300) */
     size_t count;
     bool highlight; /* the winner: drawn last, in the accent colour */
 } rlt_series;

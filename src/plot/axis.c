@@ -1,0 +1,117 @@
+/* plot: ranges, round ticks, labels. Thread: any, no state. */
+#include "plot/plot_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Beyond these, steps and spans of a double would overflow or vanish. */
+static const double LARGEST = 1e300, SMALLEST = 1e-300;
+
+bool rlt_plot_is_point(const rlt_series *series, size_t index) {
+    return fabs(series->x[index]) < LARGEST && fabs(series->y[index]) < LARGEST;
+}
+
+bool rlt_plot_has_goal(const rlt_plot *plot) {
+    return fabs(plot->goal) < LARGEST;
+}
+
+static void widen(double range[2], double value) {
+    range[0] = fmin(range[0], value);
+    range[1] = fmax(range[1], value);
+}
+
+bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
+    x[0] = y[0] = INFINITY;
+    x[1] = y[1] = -INFINITY;
+    for (size_t i = 0; i < plot->count; i++) {
+        const rlt_series *series = &plot->series[i];
+        for (size_t j = 0; j < series->count; j++) {
+            if (rlt_plot_is_point(series, j)) {
+                widen(x, series->x[j]);
+                widen(y, series->y[j]);
+            }
+        }
+    }
+    if (x[0] > x[1]) {
+        return false;
+    }
+    if (rlt_plot_has_goal(plot)) {
+        widen(y, plot->goal);
+    }
+    if (x[0] > 0 && x[0] < x[1] / 4) { /* steps count from 0 */
+        x[0] = 0;
+    }
+    return true;
+}
+
+static double nice_step(double rough) {
+    double power = pow(10, floor(log10(rough))), fraction = rough / power;
+    return power * (fraction < 1.5 ? 1 : fraction < 3.5 ? 2 : fraction < 7.5 ? 5 : 10);
+}
+
+static void choose_unit(rlt_axis *axis) {
+    static const struct {
+        double unit;
+        const char *suffix;
+    } units[] = {{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}};
+    double largest = fmax(fabs(axis->low), fabs(axis->high));
+    axis->unit = 1;
+    axis->suffix = "";
+    if (largest >= 1e15 || axis->step < 1e-4) {
+        axis->decimals = -1;
+        return;
+    }
+    for (size_t i = 0; i < RLT_COUNT(units) && largest >= 1e4; i++) {
+        if (largest >= units[i].unit) {
+            axis->unit = units[i].unit;
+            axis->suffix = units[i].suffix;
+            break;
+        }
+    }
+    axis->decimals = (int)fmax(0, -floor(log10(axis->step / axis->unit) + 1e-9));
+}
+
+rlt_axis rlt_axis_make(const double range[2], int ticks, bool loose) {
+    rlt_axis axis = {.low = range[0], .high = range[1]};
+    double tiny = fmax(fmax(fabs(axis.low), fabs(axis.high)) * 1e-9, SMALLEST);
+    if (axis.high - axis.low <= tiny) { /* one value: some room on both sides */
+        double room = fabs(axis.low) < SMALLEST ? 1 : fabs(axis.low) / 10;
+        axis.low -= room;
+        axis.high += room;
+    }
+    axis.step =
+        nice_step(axis.high / (ticks > 1 ? ticks - 1 : 1) - axis.low / (ticks > 1 ? ticks - 1 : 1));
+    if (loose) {
+        axis.low = floor(axis.low / axis.step + 1e-9) * axis.step;
+        axis.high = ceil(axis.high / axis.step - 1e-9) * axis.step;
+    }
+    choose_unit(&axis);
+    return axis;
+}
+
+static double first_index(const rlt_axis *axis) {
+    return ceil(axis->low / axis->step - 1e-9);
+}
+
+int rlt_axis_count(const rlt_axis *axis) {
+    return (int)(floor(axis->high / axis->step + 1e-9) - first_index(axis)) + 1;
+}
+
+double rlt_axis_tick(const rlt_axis *axis, int index) {
+    double value = (first_index(axis) + index) * axis->step;
+    return value == 0 ? 0 : value; /* no -0 */
+}
+
+void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size) {
+    if (axis->decimals < 0) {
+        snprintf(text, size, "%.3g", value);
+    } else if (value == 0) {
+        snprintf(text, size, "0");
+    } else {
+        snprintf(text, size, "%.*f%s", axis->decimals, value / axis->unit, axis->suffix);
+    }
+}
+
+double rlt_axis_place(const rlt_axis *axis, double value) {
+    return (value - axis->low) / (axis->high - axis->low);
+}
