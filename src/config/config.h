@@ -39,7 +39,9 @@ typedef struct rlt_model_fields { /* table "model" */
 
 /* One concrete trial: everything a learner needs; no search-space values left. */
 typedef struct rlt_run_config {
+    char name[RLT_NAME_MAX]; /* the experiment's */
     char env[RLT_NAME_MAX], algo[RLT_NAME_MAX], device[RLT_NAME_MAX];
+    bool lua_env;                                    /* env is the script's own: rlt_script_env */
     int64_t seed, workers, envs_per_worker, threads; /* threads 0: as many as cores allow */
     int transport;                                   /* rlt_transport_kind */
     int64_t staleness_max; /* versions a segment may lag; 0: synchronous */
@@ -77,7 +79,7 @@ typedef struct rlt_tune_fields { /* table "tune" */
     int sampler, stopper;
     struct {
         int64_t grace, reduction, brackets, max_steps;
-    } asha; /* of a stopper table */
+    } asha; /* of a stopper table; what 0 stands for is resolved */
     struct {
         int64_t grace, interval, min_trials;
     } median;
@@ -109,13 +111,33 @@ rlt_status rlt_experiment_config_load(const json_t *raw, const rlt_config_place 
 void rlt_experiment_config_fini(rlt_experiment_config *config);
 /* The concrete form; refuses leftover $space or $function objects outside a custom env. */
 rlt_status rlt_run_config_load(const json_t *raw, rlt_run_config *config, rlt_err *err);
+/* The JSON of one trial for rlt_run_config_load: the normalised experiment without `tune`, with
+ * params ({path: value}, may be NULL) put in. *run is a new reference. */
+rlt_status rlt_config_trial_json(const json_t *experiment, const json_t *params, json_t **run,
+                                 rlt_err *err);
 /* json[path] = text parsed as JSON, else as a string; creates tables on the way. "ppo.lr" */
 rlt_status rlt_config_set(json_t *json, const char *path, const char *text, rlt_err *err);
 rlt_status rlt_config_set_json(json_t *json, const char *path, json_t *value, rlt_err *err);
-/* The field tables, for `rltune explain`: NULL-terminated list of {section, table}. */
+/* The arguments of a {"$space": ...} object alone: "low must be more than 0". */
+rlt_status rlt_space_check(const json_t *space, rlt_err *err);
+/* Kinds of search value and their arguments, for `rltune explain space`; NULL-named end. */
+typedef struct rlt_space_kind_row {
+    const char *name;    /* "loguniform" */
+    const char *args[5]; /* in order: "low", "high"; NULL-terminated */
+    int required;        /* how many of them must be given */
+    const char *help;
+} rlt_space_kind_row;
+extern const rlt_space_kind_row rlt_space_kinds[];
+
+/* The field tables, for `rltune explain`; a NULL-named end. Each field's offset is within the
+ * struct that `holder` names. "" is the outermost table; "stopper.asha" and "stopper.median" are
+ * what the table tune.stopper holds besides its name. */
+typedef enum { RLT_SECTION_RUN, RLT_SECTION_TUNE } rlt_section_holder;
 typedef struct rlt_config_section {
     const char *name, *help;
     const rlt_field *fields;
+    rlt_section_holder holder; /* rlt_run_config or rlt_tune_fields */
 } rlt_config_section;
 extern const rlt_config_section rlt_config_sections[];
+const rlt_config_section *rlt_config_section_find(const char *name); /* or NULL */
 #endif

@@ -1,0 +1,237 @@
+/* config: every option of an experiment, one row each: the only place of defaults and bounds.
+ * Defaults of "ppo" and "model" are CleanRL's for classic control (ppo.py), with no value clipping
+ * and no entropy bonus. Thread: read only. */
+#include "config/config.h"
+
+#include <math.h>
+#include <string.h>
+
+#define RUN(member) RLT_FIELD_AT(rlt_run_config, member)
+#define TUNE(member) RLT_FIELD_AT(rlt_tune_fields, member)
+#define TUNABLE_LOG (RLT_FIELD_TUNABLE | RLT_FIELD_LOG)
+
+static const char *const algos[] = {"ppo", NULL};
+static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
+static const char *const transports[] = {"shm", "tcp", NULL};
+static const char *const activations[] = {"tanh", "relu", "silu", NULL};
+static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
+static const char *const metrics[] = {"eval_return", "mean_return", NULL};
+static const char *const modes[] = {"min", "max", NULL};
+static const char *const samplers[] = {"random", "grid", "sobol", NULL};
+
+static const rlt_field top[] = {
+    {"name", RLT_FIELD_STRING, RUN(name), .initial = "experiment",
+     .help = "What leaderboards call the experiment."},
+    {"env", RLT_FIELD_STRING, RUN(env), .initial = "CartPole-v1",
+     .help = "The environment: a name from `rltune envs`, or a table that defines one."},
+    {"algo", RLT_FIELD_STRING, RUN(algo), .initial = "ppo", .choices = algos,
+     .help = "The learning algorithm."},
+    {"device", RLT_FIELD_STRING, RUN(device), .initial = "auto", .choices = devices,
+     .help = "Where the network is trained; auto takes a GPU when one is there and pays off."},
+    {"seed", RLT_FIELD_INT, RUN(seed), .initial = "1", .min = 0, .max = 0x1p53,
+     .flags = RLT_FIELD_TUNABLE, .help = "Seed of everything random in a run."},
+    {"workers", RLT_FIELD_INT, RUN(workers), .initial = "0", .min = 0, .max = 1024,
+     .aliases = "num_env_runners",
+     .help = "Processes that step environments; 0: the learner steps them itself."},
+    {"envs_per_worker", RLT_FIELD_INT, RUN(envs_per_worker), .initial = "8", .min = 1, .max = 65536,
+     .aliases = "num_envs num_envs_per_env_runner", .flags = TUNABLE_LOG,
+     .help = "Environments of each worker, or of the learner when workers is 0."},
+    {"threads", RLT_FIELD_INT, RUN(threads), .initial = "0", .min = 0, .max = 1024,
+     .help = "Threads of the learner; 0: as many as its share of the cores."},
+    {"transport", RLT_FIELD_ENUM, RUN(transport), .initial = "shm", .choices = transports,
+     .help = "How workers send experience: shared memory, or frames over TCP."},
+    {"staleness_max", RLT_FIELD_INT, RUN(staleness_max), .initial = "0", .min = 0, .max = 1000,
+     .help = "Policy versions that experience may lag behind; 0: workers wait for each update."},
+    {"report_every", RLT_FIELD_INT, RUN(report_every), .initial = "0", .min = 0, .max = 1e15,
+     .help = "Steps between rows of metrics; 0: a fiftieth of stop.steps."},
+    {0}};
+
+static const rlt_field ppo[] = {
+    {"lr", RLT_FIELD_DOUBLE, RUN(ppo.lr), .initial = "2.5e-4", .min = 0, .max = 1,
+     .aliases = "learning_rate", .flags = TUNABLE_LOG | RLT_FIELD_OPEN_MIN,
+     .help = "Learning rate at the start."},
+    {"epochs", RLT_FIELD_INT, RUN(ppo.epochs), .initial = "4", .min = 1, .max = 1000,
+     .aliases = "update_epochs n_epochs num_epochs", .flags = RLT_FIELD_TUNABLE,
+     .help = "Passes over each batch."},
+    {"horizon", RLT_FIELD_INT, RUN(ppo.horizon), .initial = "128", .min = 1, .max = 1 << 20,
+     .aliases = "num_steps n_steps", .flags = TUNABLE_LOG,
+     .help = "Steps of each environment per batch."},
+    {"minibatch", RLT_FIELD_INT, RUN(ppo.minibatch), .initial = "256", .min = 1, .max = 1 << 24,
+     .aliases = "batch_size minibatch_size", .flags = TUNABLE_LOG,
+     .help = "Rows of one gradient step; the last of an epoch may be smaller."},
+    {"gamma", RLT_FIELD_DOUBLE, RUN(ppo.gamma), .initial = "0.99", .min = 0, .max = 1,
+     .flags = RLT_FIELD_TUNABLE, .help = "Discount of future rewards."},
+    {"lambda", RLT_FIELD_DOUBLE, RUN(ppo.lambda), .initial = "0.95", .min = 0, .max = 1,
+     .aliases = "gae_lambda lambda_", .flags = RLT_FIELD_TUNABLE,
+     .help = "Bias against variance in generalised advantage estimation; 1: Monte Carlo."},
+    {"clip", RLT_FIELD_DOUBLE, RUN(ppo.clip), .initial = "0.2", .min = 0, .max = 10,
+     .aliases = "clip_coef clip_range clip_param", .flags = RLT_FIELD_TUNABLE | RLT_FIELD_OPEN_MIN,
+     .help = "How far the probability ratio may leave 1."},
+    {"vf_clip", RLT_FIELD_DOUBLE, RUN(ppo.vf_clip), .initial = "0", .min = 0, .max = 1e6,
+     .aliases = "clip_range_vf vf_clip_param", .flags = RLT_FIELD_TUNABLE,
+     .help = "How far a value may move from its old one; 0: as far as it likes."},
+    {"vf_coef", RLT_FIELD_DOUBLE, RUN(ppo.vf_coef), .initial = "0.5", .min = 0, .max = 1000,
+     .aliases = "vf_loss_coeff", .flags = RLT_FIELD_TUNABLE, .help = "Weight of the value loss."},
+    {"ent_coef", RLT_FIELD_DOUBLE, RUN(ppo.ent_coef), .initial = "0", .min = 0, .max = 10,
+     .aliases = "entropy_coeff", .flags = TUNABLE_LOG, .help = "Weight of the entropy bonus."},
+    {"max_grad_norm", RLT_FIELD_DOUBLE, RUN(ppo.max_grad_norm), .initial = "0.5", .min = 0,
+     .max = 1e6, .aliases = "grad_clip", .flags = RLT_FIELD_TUNABLE,
+     .help = "Largest norm of the whole gradient; 0: not clipped."},
+    {"target_kl", RLT_FIELD_DOUBLE, RUN(ppo.target_kl), .initial = "0", .min = 0, .max = 100,
+     .flags = RLT_FIELD_TUNABLE,
+     .help = "A batch's epochs end when the policy has moved 1.5 times this far; 0: no limit."},
+    {"anneal_lr", RLT_FIELD_BOOL, RUN(ppo.anneal_lr), .initial = "true", .flags = RLT_FIELD_TUNABLE,
+     .help = "The learning rate falls linearly to 0 at stop.steps."},
+    {"anneal_clip", RLT_FIELD_BOOL, RUN(ppo.anneal_clip), .initial = "false",
+     .flags = RLT_FIELD_TUNABLE, .help = "clip falls linearly to 0 at stop.steps."},
+    {"norm_advantage", RLT_FIELD_BOOL, RUN(ppo.norm_advantage), .initial = "true",
+     .aliases = "norm_adv normalize_advantage", .flags = RLT_FIELD_TUNABLE,
+     .help = "Advantages have mean 0 and deviation 1 in each minibatch."},
+    {"optimiser", RLT_FIELD_ENUM, RUN(ppo.optimiser), .initial = "adam", .choices = optimisers,
+     .aliases = "optimizer", .flags = RLT_FIELD_TUNABLE, .help = "The gradient step."},
+    {"adam_eps", RLT_FIELD_DOUBLE, RUN(ppo.adam_eps), .initial = "1e-5", .min = 0, .max = 1,
+     .flags = TUNABLE_LOG | RLT_FIELD_OPEN_MIN,
+     .help = "Epsilon in the denominator of Adam, AdamW and RMSprop."},
+    {"weight_decay", RLT_FIELD_DOUBLE, RUN(ppo.weight_decay), .initial = "0", .min = 0, .max = 10,
+     .flags = TUNABLE_LOG, .help = "Decay of the weights, per step times the learning rate."},
+    {"momentum", RLT_FIELD_DOUBLE, RUN(ppo.momentum), .initial = "0", .min = 0, .max = 1,
+     .flags = RLT_FIELD_TUNABLE | RLT_FIELD_OPEN_MAX, .help = "Momentum of sgd and rmsprop."},
+    {0}};
+
+static const rlt_field model[] = {
+    {"hidden", RLT_FIELD_INT_LIST, RUN(model.hidden), offsetof(rlt_run_config, model.hidden_count),
+     .initial = "[64, 64]", .min = 1, .max = 4096, .aliases = "fcnet_hiddens net_arch",
+     .flags = RLT_FIELD_TUNABLE, .help = "Widths of the hidden layers of actor and critic."},
+    {"activation", RLT_FIELD_ENUM, RUN(model.activation), .initial = "tanh", .choices = activations,
+     .aliases = "fcnet_activation activation_fn", .flags = RLT_FIELD_TUNABLE,
+     .help = "The function after each hidden layer."},
+    {"log_std_init", RLT_FIELD_DOUBLE, RUN(model.log_std_init), .initial = "0", .min = -20,
+     .max = 2, .flags = RLT_FIELD_TUNABLE,
+     .help = "Logarithm of the actions' deviation at the start; Box actions only."},
+    {"squash", RLT_FIELD_BOOL, RUN(model.squash), .initial = "false", .aliases = "squash_output",
+     .flags = RLT_FIELD_TUNABLE, .help = "Box actions go through tanh into their bounds."},
+    {0}};
+
+static const rlt_field normalise[] = {
+    {"observation", RLT_FIELD_BOOL, RUN(normalise.observation), .initial = "false",
+     .aliases = "obs norm_obs", .flags = RLT_FIELD_TUNABLE,
+     .help = "Observations are shifted and scaled by their running mean and deviation."},
+    {"reward", RLT_FIELD_BOOL, RUN(normalise.reward), .initial = "false", .aliases = "norm_reward",
+     .flags = RLT_FIELD_TUNABLE,
+     .help = "Rewards are scaled by the running deviation of the discounted return."},
+    {"clip", RLT_FIELD_DOUBLE, RUN(normalise.clip), .initial = "10", .min = 0, .max = 1e6,
+     .aliases = "clip_obs", .flags = RLT_FIELD_TUNABLE | RLT_FIELD_OPEN_MIN,
+     .help = "Bound of a normalised observation or reward."},
+    {0}};
+
+static const rlt_field stop[] = {
+    {"steps", RLT_FIELD_INT, RUN(stop.steps), .initial = "100000", .min = 1, .max = 1e15,
+     .aliases = "total_timesteps timesteps_total num_env_steps_sampled_lifetime",
+     .help = "Steps of all environments together after which a run ends."},
+    {"mean_return", RLT_FIELD_DOUBLE, RUN(stop.mean_return), .initial = "null", .min = -INFINITY,
+     .max = INFINITY, .aliases = "episode_reward_mean episode_return_mean",
+     .flags = RLT_FIELD_OPTIONAL, .help = "A run ends when its mean return reaches this."},
+    {"wall_s", RLT_FIELD_DOUBLE, RUN(stop.wall_s), .initial = "0", .min = 0, .max = 1e9,
+     .aliases = "time_total_s", .help = "Seconds after which a run ends; 0: no limit."},
+    {0}};
+
+static const rlt_field eval[] = {
+    {"every", RLT_FIELD_INT, RUN(eval.every), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "eval_freq", .help = "Steps between evaluations; 0: only at the end."},
+    {"episodes", RLT_FIELD_INT, RUN(eval.episodes), .initial = "10", .min = 1, .max = 1e6,
+     .aliases = "n_eval_episodes", .help = "Episodes of each evaluation."},
+    {0}};
+
+static const rlt_field checkpoint[] = {
+    {"every", RLT_FIELD_INT, RUN(checkpoint.every), .initial = "0", .min = 0, .max = 1e15,
+     .help = "Steps between checkpoints; 0: only at the end."},
+    {"keep", RLT_FIELD_INT, RUN(checkpoint.keep), .initial = "2", .min = 1, .max = 1000,
+     .aliases = "num_to_keep", .help = "Newest checkpoints kept, besides the best one."},
+    {0}};
+
+static const rlt_field tune[] = {
+    {"metric", RLT_FIELD_STRING, TUNE(metric), .initial = "eval_return", .choices = metrics,
+     .help = "What trials are compared by."},
+    {"mode", RLT_FIELD_ENUM, TUNE(maximise), .initial = "max", .choices = modes,
+     .aliases = "direction", .help = "Whether more or less of the metric is better."},
+    {"trials", RLT_FIELD_INT, TUNE(trials), .initial = "16", .min = 1, .max = 1e7,
+     .aliases = "num_samples n_trials", .help = "Trials to run at most."},
+    {"parallel", RLT_FIELD_INT, TUNE(parallel), .initial = "0", .min = 0, .max = 4096,
+     .aliases = "max_concurrent_trials n_jobs",
+     .help = "Trials that run at the same time; 0: as many as there are cores."},
+    {"sampler", RLT_FIELD_ENUM, TUNE(sampler), .initial = "random", .choices = samplers,
+     .help = "How values are chosen; `rltune samplers` describes each."},
+    {"seed", RLT_FIELD_INT, TUNE(seed), .initial = "0", .min = 0, .max = 0x1p53,
+     .help = "Seed of the sampler."},
+    {"max_retries", RLT_FIELD_INT, TUNE(max_retries), .initial = "2", .min = 0, .max = 1000,
+     .aliases = "max_failures",
+     .help = "Times that a trial is restarted after its process or machine was lost."},
+    {"max_failed", RLT_FIELD_INT, TUNE(max_failed), .initial = "0", .min = 0, .max = 1e7,
+     .help = "Failed trials that end the experiment; 0: a quarter of trials, at least 1."},
+    {"goal", RLT_FIELD_DOUBLE, TUNE(goal), .initial = "null", .min = -INFINITY, .max = INFINITY,
+     .flags = RLT_FIELD_OPTIONAL, .help = "The experiment ends when a trial reaches this."},
+    {0}};
+
+static const rlt_field budget[] = {
+    {"steps", RLT_FIELD_INT, TUNE(budget.steps), .initial = "0", .min = 0, .max = 1e18,
+     .help = "Steps of all trials together; 0: no limit."},
+    {"wall_s", RLT_FIELD_DOUBLE, TUNE(budget.wall_s), .initial = "0", .min = 0, .max = 1e9,
+     .aliases = "time_budget_s", .help = "Seconds for the whole search; 0: no limit."},
+    {0}};
+
+static const rlt_field final[] = {
+    {"seeds", RLT_FIELD_INT, TUNE(final.seeds), .initial = "0", .min = 0, .max = 1000,
+     .help = "Seeds from which the winner is retrained from scratch; 0: not retrained."},
+    {"episodes", RLT_FIELD_INT, TUNE(final.episodes), .initial = "100", .min = 1, .max = 1e6,
+     .help = "Fresh episodes that judge each retrained winner."},
+    {0}};
+
+static const rlt_field asha[] = {
+    {"grace", RLT_FIELD_INT, TUNE(asha.grace), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "grace_period min_resource",
+     .help = "Steps before the first decision; 0: max_steps / reduction^3."},
+    {"reduction", RLT_FIELD_INT, TUNE(asha.reduction), .initial = "3", .min = 2, .max = 1000,
+     .aliases = "reduction_factor", .help = "One in so many trials goes on at each rung."},
+    {"brackets", RLT_FIELD_INT, TUNE(asha.brackets), .initial = "1", .min = 1, .max = 20,
+     .help = "Brackets; each starts its rungs `reduction` times later than the one before."},
+    {"max_steps", RLT_FIELD_INT, TUNE(asha.max_steps), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "max_t max_resource", .help = "Steps after the last rung; 0: stop.steps."},
+    {0}};
+
+static const rlt_field median[] = {
+    {"grace", RLT_FIELD_INT, TUNE(median.grace), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "grace_period n_warmup_steps",
+     .help = "Steps before the first decision; 0: a tenth of stop.steps."},
+    {"interval", RLT_FIELD_INT, TUNE(median.interval), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "interval_steps", .help = "Steps between decisions; 0: a tenth of stop.steps."},
+    {"min_trials", RLT_FIELD_INT, TUNE(median.min_trials), .initial = "5", .min = 1, .max = 1e6,
+     .aliases = "min_samples_required n_startup_trials",
+     .help = "Trials with results at a step before anything is stopped there."},
+    {0}};
+
+const rlt_config_section rlt_config_sections[] = {
+    {"", "The experiment.", top, RLT_SECTION_RUN},
+    {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
+    {"model", "Actor and critic networks.", model, RLT_SECTION_RUN},
+    {"normalise", "Running normalisation, saved with the model.", normalise, RLT_SECTION_RUN},
+    {"stop", "When a run ends: whichever comes first.", stop, RLT_SECTION_RUN},
+    {"eval", "Evaluation episodes with the most likely actions.", eval, RLT_SECTION_RUN},
+    {"checkpoint", "Saved models.", checkpoint, RLT_SECTION_RUN},
+    {"tune", "The search; without this table one run is made.", tune, RLT_SECTION_TUNE},
+    {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
+    {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
+    {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,
+     RLT_SECTION_TUNE},
+    {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.", median,
+     RLT_SECTION_TUNE},
+    {0}};
+
+const rlt_config_section *rlt_config_section_find(const char *name) {
+    for (const rlt_config_section *section = rlt_config_sections; section->name != NULL;
+         section++) {
+        if (strcmp(section->name, name) == 0) {
+            return section;
+        }
+    }
+    return NULL;
+}

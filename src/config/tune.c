@@ -1,0 +1,183 @@
+/* config: the table `tune`: the search itself, its stopper, points to try first.
+ * Thread: any. Owner: everything made goes into the experiment's JSON. */
+#include "config/config_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const tune_keys[] = {"budget", "final", "stopper", "points", NULL};
+static const char *const stopper_names[] = {"none", "median", "asha", NULL};
+static const char *const stopper_keys[] = {"name", NULL};
+
+static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
+    snprintf(loading->failed, sizeof loading->failed, "%s", path);
+    return RLT_ECONFIG;
+}
+
+/* "asha", { "asha", grace = ... } or { name = "asha", ... }: the name and the table or NULL. */
+static rlt_status stopper_of(rlt_config_loading *loading, const json_t *given, int *kind,
+                             const json_t **table, rlt_err *err) {
+    *table = json_is_object(given) ? given : NULL;
+    const json_t *name = json_is_object(given)  ? json_object_get(given, "name")
+                         : json_is_array(given) ? json_array_get(given, 0)
+                                                : given;
+    const char *text = given == NULL ? "none" : json_string_value(name);
+    bool alone = !json_is_array(given) || json_array_size(given) == 1;
+    for (int i = 0; text != NULL && alone && stopper_names[i] != NULL; i++) {
+        if (strcmp(stopper_names[i], text) == 0) {
+            *kind = i;
+            return RLT_OK;
+        }
+    }
+    const char *nearest = text != NULL ? rlt_str_nearest(text, stopper_names, 3) : NULL;
+    fail_at(loading, "tune.stopper");
+    return rlt_fail(err, RLT_ECONFIG,
+                    "tune.stopper: '%.40s' is not a stopper%s%s%s; allowed: 'none', 'median', "
+                    "'asha' or a table { \"asha\", grace = 1000 }",
+                    text != NULL ? text : "", nearest ? " (did you mean '" : "",
+                    nearest ? nearest : "", nearest ? "'?)" : "");
+}
+
+static rlt_status read_stopper(rlt_config_loading *loading, const json_t *given, json_t *out,
+                               rlt_tune_fields *tune, rlt_err *err) {
+    const json_t *table;
+    RLT_TRY(stopper_of(loading, given, &tune->stopper, &table, err));
+    json_t *normalised = json_object();
+    json_object_set_new(out, "stopper", normalised);
+    json_object_set_new(normalised, "name", json_string(stopper_names[tune->stopper]));
+    static const rlt_field no_fields[] = {{0}};
+    static const rlt_config_section none = {"stopper.none", "", no_fields, RLT_SECTION_TUNE};
+    char name[32];
+    snprintf(name, sizeof name, "stopper.%s", stopper_names[tune->stopper]);
+    const rlt_config_section *section =
+        tune->stopper == RLT_STOPPER_NONE ? &none : rlt_config_section_find(name);
+    RLT_TRY(rlt_config_read_section(loading, section, "tune.stopper", stopper_keys, table,
+                                    normalised, err));
+    rlt_schema_store(section->fields, normalised, tune);
+    return RLT_OK;
+}
+
+static int64_t at_least_1(int64_t x) {
+    return x > 0 ? x : 1;
+}
+
+/* What 0 stands for, as the help of each field says. */
+static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *config,
+                          rlt_err *err) {
+    rlt_tune_fields *tune = &config->tune;
+    int64_t steps = config->run.stop.steps, cube = 1;
+    if (tune->max_failed == 0) {
+        tune->max_failed = at_least_1(tune->trials / 4);
+    }
+    if (tune->stopper == RLT_STOPPER_MEDIAN) {
+        tune->median.grace = tune->median.grace > 0 ? tune->median.grace : at_least_1(steps / 10);
+        tune->median.interval =
+            tune->median.interval > 0 ? tune->median.interval : at_least_1(steps / 10);
+    }
+    if (tune->stopper != RLT_STOPPER_ASHA) {
+        return RLT_OK;
+    }
+    tune->asha.max_steps = tune->asha.max_steps > 0 ? tune->asha.max_steps : steps;
+    for (int i = 0; i < 3; i++) {
+        cube *= tune->asha.reduction;
+    }
+    if (tune->asha.grace == 0) {
+        tune->asha.grace = at_least_1(tune->asha.max_steps / cube);
+    }
+    if (tune->asha.grace > tune->asha.max_steps) {
+        fail_at(loading, "tune.stopper.grace");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.stopper.grace: %lld steps are more than max_steps (%lld), so that "
+                        "nothing would ever be stopped",
+                        (long long)tune->asha.grace, (long long)tune->asha.max_steps);
+    }
+    return RLT_OK;
+}
+
+static rlt_status add_point_value(rlt_config_loading *loading, const char *given,
+                                  const json_t *value, json_t *point, rlt_err *err) {
+    char path[RLT_FIELD_PATH_MAX];
+    const rlt_field *field = rlt_config_find_field(given, path);
+    const json_t *space = field != NULL ? rlt_config_get(loading->out, path) : NULL;
+    if (space == NULL || !rlt_space_is(space)) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.points: %.100s is not searched, so that no point can set it%s", given,
+                        field == NULL ? " (no such field)" : "");
+    }
+    json_t *canonical = NULL;
+    rlt_err inner = {0};
+    if (rlt_field_check(field, path, value, &canonical, &inner) != RLT_OK) {
+        return rlt_fail(err, RLT_ECONFIG, "tune.points: %s", inner.message);
+    }
+    if (!rlt_space_contains(space, canonical)) {
+        json_decref(canonical);
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.points: this value of %s lies outside of its search space", path);
+    }
+    json_object_set_new(point, path, canonical);
+    return RLT_OK;
+}
+
+/* { ["ppo.lr"] = 3e-4 } or { ppo = { lr = 3e-4 } }, to one level of tables. */
+static rlt_status read_point(rlt_config_loading *loading, const json_t *given, json_t *point,
+                             rlt_err *err) {
+    const char *key, *inner_key;
+    json_t *value, *inner;
+    if (!json_is_object(given)) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.points: each point is a table such as { [\"ppo.lr\"] = 3e-4 }");
+    }
+    json_object_foreach((json_t *)given, key, value) {
+        if (!json_is_object(value)) {
+            RLT_TRY(add_point_value(loading, key, value, point, err));
+            continue;
+        }
+        json_object_foreach(value, inner_key, inner) {
+            char path[RLT_FIELD_PATH_MAX];
+            snprintf(path, sizeof path, "%.70s.%.70s", key, inner_key);
+            RLT_TRY(add_point_value(loading, path, inner, point, err));
+        }
+    }
+    return RLT_OK;
+}
+
+static rlt_status read_points(rlt_config_loading *loading, const json_t *given, json_t *out,
+                              rlt_err *err) {
+    json_t *points = json_array();
+    json_object_set_new(out, "points", points);
+    fail_at(loading, "tune.points");
+    bool empty = given == NULL || (json_is_object(given) && json_object_size(given) == 0);
+    if (!empty && !json_is_array(given)) {
+        return rlt_fail(err, RLT_ECONFIG, "tune.points: a list of points is expected here");
+    }
+    for (size_t i = 0; i < json_array_size(given); i++) {
+        json_t *point = json_object();
+        json_array_append_new(points, point);
+        RLT_TRY(read_point(loading, json_array_get(given, i), point, err));
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_config *config,
+                                rlt_err *err) {
+    const json_t *raw = json_object_get(loading->raw, "tune");
+    json_t *out = json_object();
+    json_object_set_new(loading->out, "tune", out);
+    const rlt_config_section *section = rlt_config_section_find("tune");
+    RLT_TRY(rlt_config_read_section(loading, section, "tune", tune_keys, raw, out, err));
+    rlt_schema_store(section->fields, out, &config->tune);
+    static const char *const names[] = {"budget", "final"};
+    for (size_t i = 0; i < RLT_COUNT(names); i++) {
+        char path[32];
+        snprintf(path, sizeof path, "tune.%s", names[i]);
+        section = rlt_config_section_find(path);
+        json_t *inner = json_object();
+        json_object_set_new(out, names[i], inner);
+        RLT_TRY(rlt_config_read_section(loading, section, path, NULL,
+                                        json_object_get(raw, names[i]), inner, err));
+        rlt_schema_store(section->fields, inner, &config->tune);
+    }
+    RLT_TRY(read_stopper(loading, json_object_get(raw, "stopper"), out, &config->tune, err));
+    RLT_TRY(resolve(loading, config, err));
+    return read_points(loading, json_object_get(raw, "points"), out, err);
+}

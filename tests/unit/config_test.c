@@ -1,0 +1,320 @@
+/* Tests of config: defaults, whole experiments, search values and their bounds, tune, points. */
+#include "config/config.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* Single quotes for double ones, so that the text stays readable. */
+static json_t *parse(const char *quoted) {
+    char *text = strdup(quoted);
+    for (char *at = text; *at != 0; at++) {
+        *at = *at == '\'' ? '"' : *at;
+    }
+    json_error_t error;
+    json_t *json = json_loads(text, JSON_DECODE_ANY, &error);
+    if (json == NULL) {
+        fail_msg("%s: %s", text, error.text);
+    }
+    free(text);
+    return json;
+}
+
+static void load(const char *text, rlt_experiment_config *config) {
+    json_t *raw = parse(text);
+    rlt_err err = {0};
+    if (rlt_experiment_config_load(raw, NULL, config, &err) != RLT_OK) {
+        fail_msg("%s: %s", text, err.message);
+    }
+    json_decref(raw);
+}
+
+static void refused(const char *text, const char *expected) {
+    json_t *raw = parse(text);
+    rlt_experiment_config config;
+    rlt_err err = {0};
+    assert_int_equal(rlt_experiment_config_load(raw, NULL, &config, &err), RLT_ECONFIG);
+    if (strstr(err.message, expected) == NULL) {
+        fail_msg("%s\ngave:     %s\nexpected: %s", text, err.message, expected);
+    }
+    rlt_experiment_config_fini(&config);
+    json_decref(raw);
+}
+
+static void test_every_default_is_allowed(void **state) {
+    (void)state;
+    for (const rlt_config_section *section = rlt_config_sections; section->name != NULL;
+         section++) {
+        assert_ptr_equal(rlt_config_section_find(section->name), section);
+        for (const rlt_field *field = section->fields; field->name != NULL; field++) {
+            json_t *initial = rlt_field_default(field), *canonical = NULL;
+            rlt_err err = {0};
+            if (rlt_field_check(field, field->name, initial, &canonical, &err) != RLT_OK) {
+                fail_msg("%s: %s", section->name, err.message);
+            }
+            assert_true(field->help != NULL && strlen(field->help) > 10);
+            assert_ptr_equal(rlt_field_find(section->fields, field->name), field);
+            json_decref(initial);
+            json_decref(canonical);
+        }
+    }
+}
+
+static void test_defaults(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load("{}", &config);
+    assert_false(config.tuned);
+    assert_string_equal(config.run.env, "CartPole-v1");
+    assert_true(config.run.ppo.lr == 2.5e-4 && config.run.ppo.epochs == 4);
+    assert_true(config.run.model.hidden_count == 2 && config.run.model.hidden[1] == 64);
+    assert_true(isnan(config.run.stop.mean_return) && config.run.eval.episodes == 10);
+    assert_true(config.run.workers == 0 && config.run.envs_per_worker == 8);
+    rlt_run_config again;
+    rlt_err err;
+    assert_int_equal(rlt_run_config_load(config.json, &again, &err), RLT_OK);
+    assert_memory_equal(&again.ppo, &config.run.ppo, sizeof again.ppo);
+    rlt_experiment_config_fini(&config);
+}
+
+static const char whole[] =
+    "{'name': 'x', 'env': 'Pendulum-v1', 'workers': 2, 'seed': 9, 'transport': 'tcp',"
+    " 'ppo': {'lr': {'$space': 'loguniform', 'low': 1e-4, 'high': 1e-2},"
+    "         'n_epochs': {'$space': 'randint', 'low': 2, 'high': 10},"
+    "         'gamma': {'$function': 'ppo.gamma'}, 'optimizer': 'sgd', 'clip':"
+    "         {'$space': 'normal', 'mean': 0.2, 'std': 0.1}},"
+    " 'model': {'hidden': {'$space': 'choice', 'values': [[32], [64.0, 64]]}},"
+    " 'stop': {'steps': 1e6, 'mean_return': -200},"
+    " 'tune': {'trials': 40, 'sampler': 'sobol', 'mode': 'min', 'goal': 3,"
+    "          'stopper': {'name': 'asha', 'grace_period': 100, 'brackets': 2},"
+    "          'points': [{'ppo.lr': 1e-3}, {'ppo': {'epochs': 3}, 'model': {'hidden': [32]}}],"
+    "          'budget': {'steps': 5}, 'final': {'seeds': 5}}}";
+
+static void test_whole_experiment(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load(whole, &config);
+    assert_true(config.tuned && config.run.workers == 2);
+    assert_string_equal(config.name, "x");
+    assert_int_equal(config.run.transport, RLT_TRANSPORT_TCP);
+    assert_true(config.run.ppo.lr == 2.5e-4); /* searched: the default stands in */
+    assert_int_equal(config.run.ppo.optimiser, RLT_OPTIMISER_SGD);
+    assert_true(config.run.stop.mean_return == -200);
+    const rlt_tune_fields *tune = &config.tune;
+    assert_true(tune->trials == 40 && !tune->maximise && tune->goal == 3 && tune->max_failed == 10);
+    assert_int_equal(tune->sampler, RLT_SAMPLER_SOBOL);
+    assert_int_equal(tune->stopper, RLT_STOPPER_ASHA);
+    assert_true(tune->asha.grace == 100 && tune->asha.brackets == 2 && tune->asha.reduction == 3);
+    assert_true(tune->asha.max_steps == 1000000);
+    assert_true(tune->budget.steps == 5 && tune->final.seeds == 5 && tune->final.episodes == 100);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_normalised_json(void **state) {
+    (void)state;
+    rlt_experiment_config config, again;
+    load(whole, &config);
+    json_t *expected =
+        parse("{'lr': {'$space': 'loguniform', 'low': 1e-4, 'high': 1e-2},"
+              " 'epochs': {'$space': 'randint', 'low': 2, 'high': 10},"
+              " 'hidden': {'$space': 'choice', 'values': [[32], [64, 64]]},"
+              " 'points': [{'ppo.lr': 1e-3}, {'ppo.epochs': 3, 'model.hidden': [32]}]}");
+    json_t *ppo = json_object_get(config.json, "ppo");
+    json_t *model = json_object_get(config.json, "model");
+    json_t *tune = json_object_get(config.json, "tune");
+    json_t *clip = json_object_get(ppo, "clip");
+    assert_true(json_equal(json_object_get(ppo, "lr"), json_object_get(expected, "lr")));
+    assert_true(json_equal(json_object_get(ppo, "epochs"), json_object_get(expected, "epochs")));
+    assert_null(json_object_get(ppo, "n_epochs"));
+    assert_true(json_equal(json_object_get(model, "hidden"), json_object_get(expected, "hidden")));
+    assert_true(json_equal(json_object_get(tune, "points"), json_object_get(expected, "points")));
+    assert_true(json_number_value(json_object_get(clip, "low")) > 0); /* clip > 0 */
+    assert_true(json_number_value(json_object_get(clip, "high")) == 10);
+    rlt_err err = {0};
+    assert_int_equal(rlt_experiment_config_load(config.json, NULL, &again, &err), RLT_OK);
+    assert_true(json_equal(config.json, again.json));
+    assert_memory_equal(&config.run, &again.run, sizeof config.run);
+    rlt_experiment_config_fini(&again);
+    rlt_experiment_config_fini(&config);
+    json_decref(expected);
+}
+
+static void test_trial_json(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load(whole, &config);
+    rlt_run_config run;
+    rlt_err err = {0};
+    assert_int_equal(rlt_run_config_load(config.json, &run, &err), RLT_ECONFIG);
+    assert_non_null(strstr(err.message, "ppo.lr: is still a search space"));
+    json_t *params = parse("{'ppo.lr': 0.005, 'ppo.epochs': 7, 'ppo.gamma': 0.5, 'ppo.clip': 0.3,"
+                           " 'model.hidden': [16, 8]}");
+    json_t *trial;
+    assert_int_equal(rlt_config_trial_json(config.json, params, &trial, &err), RLT_OK);
+    assert_null(json_object_get(trial, "tune"));
+    if (rlt_run_config_load(trial, &run, &err) != RLT_OK) {
+        fail_msg("%s", err.message);
+    }
+    assert_true(run.ppo.lr == 0.005 && run.ppo.epochs == 7 && run.model.hidden[1] == 8);
+    assert_string_equal(run.name, "x");
+    json_decref(trial);
+    json_decref(params);
+    rlt_experiment_config_fini(&config);
+}
+
+#define PPO_LR(space) "{'tune': {}, 'ppo': {'lr': " space "}}"
+
+static void test_search_values_are_checked(void **state) {
+    (void)state;
+    refused("{'ppo': {'lr': {'$space': 'loguniform', 'low': 1e-4, 'high': 1e-2}}}",
+            "ppo.lr: is a search space, but there is no table `tune`");
+    refused(PPO_LR("{'$space': 'uniform', 'low': 0, 'high': 1}"),
+            "ppo.lr: 0.0 is not allowed; allowed: a number more than 0 and at most 1 (the low of "
+            "space.uniform)");
+    refused(PPO_LR("{'$space': 'uniform', 'low': 0.1, 'high': 2}"), "the high of space.uniform");
+    refused(PPO_LR("{'$space': 'choice', 'values': [0.1, 7]}"), "ppo.lr: 7 is not allowed");
+    refused(PPO_LR("{'$space': 'grid', 'values': []}"), "at least one value");
+    refused(PPO_LR("{'$space': 'fixed', 'value': -1}"), "ppo.lr: -1");
+    refused(PPO_LR("{'$space': 'loguniform', 'low': 0, 'high': 1}"), "must be more than 0");
+    refused(PPO_LR("{'$space': 'loguniform', 'low': 0.5, 'high': 0.1}"), "must be less than high");
+    refused(PPO_LR("{'$space': 'lognuiform', 'low': 0.5, 'high': 1}"), "did you mean 'loguniform'");
+    refused(PPO_LR("{'$space': 'uniform', 'low': 0.5}"), "needs 'high'");
+    refused(PPO_LR("{'$space': 'uniform', 'low': 0.5, 'high': 1, 'q': 1}"), "takes no 'q'");
+    refused(PPO_LR("{'$space': 'uniform', 'low': 'a', 'high': 1}"), "low must be a finite number");
+    refused(PPO_LR("{'$space': 'normal', 'mean': 0, 'std': 0}"), "std is 0");
+    refused(PPO_LR("{'$space': 'quniform', 'low': 0.1, 'high': 0.2, 'step': 3}"), "step is 3");
+    refused(PPO_LR("{'$space': 3}"), "unknown search space");
+    refused(PPO_LR("{'$space': 'choice', 'values': [{'$space': 'fixed', 'value': 1}]}"), "value 1");
+    refused("{'tune': {}, 'ppo': {'epochs': {'$space': 'randint', 'low': 1.5, 'high': 3}}}",
+            "must be integers");
+    refused("{'tune': {}, 'stop': {'steps': {'$space': 'randint', 'low': 1, 'high': 3}}}",
+            "stop.steps: cannot be searched");
+    refused("{'tune': {}, 'ppo': {'optimiser': {'$space': 'uniform', 'low': 1, 'high': 3}}}",
+            "a choice is needed; use space.choice");
+    refused("{'tune': {'trials': {'$space': 'randint', 'low': 1, 'high': 3}}}",
+            "tune.trials: cannot be searched");
+}
+
+static void test_refusals(void **state) {
+    (void)state;
+    refused("[]", "the configuration: a table");
+    refused("{'ppp': {}}", "ppp: unknown key (did you mean 'ppo'?)");
+    refused("{'ppo': {'learnig_rate': 1}}", "ppo.learnig_rate: unknown key");
+    refused("{'ppo': 7}", "ppo: a table of named values");
+    refused("{'env': {'name': 'x'}}", "env: {\"name\":\"x\"} is not allowed");
+    refused("{'env': {'$lua_env': {}}}", "needs a name");
+    refused("{'algo': 'dqn'}", "one of 'ppo'");
+    refused("{'tune': 3}", "tune: a table");
+    refused("{'tune': {'stopper': 'asho'}}", "did you mean 'asha'");
+    refused("{'tune': {'stopper': 4}}", "tune.stopper");
+    refused("{'tune': {'stopper': ['asha', 'median']}}", "tune.stopper");
+    refused("{'tune': {'stopper': {'name': 'asha', 'min_trials': 4}}}",
+            "tune.stopper.min_trials: unknown key");
+    refused("{'tune': {'stopper': {'name': 'asha', 'grace': 1e6}}}", "tune.stopper.grace");
+    refused("{'tune': {'points': {'ppo.lr': 1}}}", "a list of points");
+    refused("{'tune': {'points': [3]}}", "each point is a table");
+    refused("{'tune': {'points': [{'ppo.lr': 1e-3}]}}", "ppo.lr is not searched");
+    refused("{'tune': {'points': [{'ppo.rl': 1e-3}]}}", "no such field");
+    refused("{'tune': {'points': [{'ppo.epochs': 3}]}, 'ppo':"
+            " {'epochs': {'$space': 'choice', 'values': [1, 2]}}}",
+            "outside of its search space");
+    refused("{'tune': {'points': [{'ppo.epochs': 0}]}, 'ppo':"
+            " {'epochs': {'$space': 'choice', 'values': [1, 2]}}}",
+            "tune.points: ppo.epochs: 0 is not allowed");
+}
+
+static int locate(void *user, const char *path) {
+    return strcmp(path, user) == 0 ? 12 : 0;
+}
+
+static void test_place(void **state) {
+    (void)state;
+    json_t *raw = parse("{'ppo': {'lr': 3}}");
+    rlt_experiment_config config;
+    rlt_err err = {0};
+    rlt_config_place place = {"a.lua", locate, "ppo.lr"};
+    assert_int_equal(rlt_experiment_config_load(raw, &place, &config, &err), RLT_ECONFIG);
+    assert_true(strncmp(err.message, "a.lua:12: ppo.lr: 3 is", 22) == 0);
+    place.user = "ppo";
+    rlt_experiment_config_load(raw, &place, &config, &err);
+    assert_true(strncmp(err.message, "a.lua:12: ppo.lr: 3 is", 22) == 0);
+    place.user = "nothing";
+    rlt_experiment_config_load(raw, &place, &config, &err);
+    assert_true(strncmp(err.message, "a.lua: ppo.lr: 3 is", 19) == 0);
+    json_decref(raw);
+}
+
+static void test_lua_env(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load("{'env': {'$lua_env': {'name': 'Corridor-v0', 'state_size': 2}}}", &config);
+    assert_true(config.run.lua_env);
+    assert_string_equal(config.run.env, "Corridor-v0");
+    rlt_run_config run;
+    rlt_err err;
+    assert_int_equal(rlt_run_config_load(config.json, &run, &err), RLT_OK);
+    assert_true(run.lua_env);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_stopper_forms(void **state) {
+    (void)state;
+    static const char *const forms[] = {"{'tune': {'stopper': 'median'}}",
+                                        "{'tune': {'stopper': ['median']}}",
+                                        "{'tune': {'stopper': {'name': 'median'}}}"};
+    for (size_t i = 0; i < RLT_COUNT(forms); i++) {
+        rlt_experiment_config config;
+        load(forms[i], &config);
+        assert_int_equal(config.tune.stopper, RLT_STOPPER_MEDIAN);
+        assert_true(config.tune.median.grace == 10000 && config.tune.median.min_trials == 5);
+        assert_true(config.tune.max_failed == 4 && isnan(config.tune.goal));
+        rlt_experiment_config_fini(&config);
+    }
+    rlt_experiment_config config;
+    load("{'tune': {'trials': 2, 'stopper': {'name': 'asha', 'reduction': 10}}}", &config);
+    assert_true(config.tune.asha.grace == 100 && config.tune.max_failed == 1);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_set(void **state) {
+    (void)state;
+    json_t *json = parse("{'env': 'x'}");
+    rlt_err err = {0};
+    assert_int_equal(rlt_config_set(json, "ppo.lr", "1e-3", &err), RLT_OK);
+    assert_int_equal(rlt_config_set(json, "ppo.optimiser", "sgd", &err), RLT_OK);
+    assert_int_equal(rlt_config_set(json, "model.hidden", "[3, 4]", &err), RLT_OK);
+    assert_int_equal(rlt_config_set(json, "env", "y", &err), RLT_OK);
+    json_t *expected = parse("{'env': 'y', 'ppo': {'lr': 1e-3, 'optimiser': 'sgd'},"
+                             " 'model': {'hidden': [3, 4]}}");
+    assert_true(json_equal(json, expected));
+    assert_int_equal(rlt_config_set(json, "env.name", "1", &err), RLT_ECONFIG);
+    assert_non_null(strstr(err.message, "'env' is not a table"));
+    static const char *const bad[] = {"", ".", "a.", ".a", "a..b", "a.b.c.d.e.f.g.h.i.j"};
+    for (size_t i = 0; i < RLT_COUNT(bad); i++) {
+        assert_int_equal(rlt_config_set(json, bad[i], "1", &err), RLT_ECONFIG);
+    }
+    assert_int_equal(rlt_config_set(json, "name", "\xff", &err), RLT_ECONFIG);
+    json_decref(json);
+    json_decref(expected);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_default_is_allowed),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_whole_experiment),
+        cmocka_unit_test(test_normalised_json),
+        cmocka_unit_test(test_trial_json),
+        cmocka_unit_test(test_search_values_are_checked),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_place),
+        cmocka_unit_test(test_lua_env),
+        cmocka_unit_test(test_stopper_forms),
+        cmocka_unit_test(test_set),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
