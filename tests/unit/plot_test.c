@@ -15,7 +15,7 @@
 enum { POINTS = 100, CURVES = 16 };
 typedef struct curves {
     double x[POINTS], y[CURVES][POINTS];
-    char labels[CURVES][24];
+    char labels[CURVES][32];
     rlt_series series[CURVES];
     rlt_plot plot;
 } curves;
