@@ -1,1 +1,5 @@
-rlt_test(transport_channel_test SOURCES tests/unit/transport_channel_test.c DEPS transport core)
+foreach(part msg memory channel)
+  rlt_test(transport_${part}_test SOURCES tests/unit/transport_${part}_test.c DEPS transport core)
+  set_tests_properties(transport_${part}_test PROPERTIES ENVIRONMENT
+                       "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
+endforeach()

@@ -37,8 +37,10 @@ static uint64_t memory_available(void) {
     uint64_t machine = kib == UINT64_MAX ? UINT64_MAX : kib << 10;
     uint64_t limit = number_in("/sys/fs/cgroup/memory.max", NULL);
     uint64_t used = number_in("/sys/fs/cgroup/memory.current", NULL);
+    uint64_t cache = number_in("/sys/fs/cgroup/memory.stat", "inactive_file "); /* given up first */
     uint64_t group = UINT64_MAX;
     if (limit != UINT64_MAX && used != UINT64_MAX) {
+        used -= cache < used ? cache : 0;
         group = limit > used ? limit - used : 0;
     }
     return machine < group ? machine : group;

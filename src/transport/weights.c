@@ -2,9 +2,10 @@
  * Why: the learner publishes without waiting for any reader; a reader copies the newest set and
  * checks afterwards that it was not overtaken.
  * Threads: one writer, any number of readers, in any processes. Seqlock after Boehm, "Can
- * seqlocks get along with programming language memory models?" (MSPC 2012): the data itself is
- * copied with relaxed atomics, so there is no data race in C11's sense.
- * Owner: the shared memory's. */
+ * seqlocks get along with programming language memory models?" (MSPC 2012), in the form without
+ * fences (TSan does not know those): data is stored with release, so it cannot overtake the odd
+ * sequence before it, and loaded with acquire, so the check cannot overtake it. Both are plain
+ * moves on x86-64. Owner: the shared memory's. */
 #include "transport/transport.h"
 
 #include <string.h>
@@ -20,10 +21,6 @@ struct rlt_weights_header {
     _Alignas(LINE) _Atomic uint64_t sequence[2]; /* odd while the buffer is written */
     _Atomic uint64_t held[2];                    /* the version in each buffer */
 };
-
-static size_t words_of(size_t bytes) {
-    return (bytes + WORD - 1) / WORD;
-}
 
 static size_t buffer_size(size_t bytes) {
     return (bytes + LINE - 1) / LINE * LINE;
@@ -76,6 +73,34 @@ static _Atomic uint64_t *buffer_of(const rlt_weights *weights, uint32_t which) {
     return (_Atomic uint64_t *)(first + which * buffer_size(weights->size));
 }
 
+/* Eight bytes at a time (`data` need not be aligned); the last word is filled up with zeros. */
+static void copy_in(_Atomic uint64_t *to, const void *data, size_t bytes) {
+    const char *from = data;
+    uint64_t word;
+    for (; bytes >= WORD; bytes -= WORD, from += WORD) {
+        memcpy(&word, from, WORD);
+        atomic_store_explicit(to++, word, memory_order_release);
+    }
+    if (bytes > 0) {
+        word = 0;
+        memcpy(&word, from, bytes);
+        atomic_store_explicit(to, word, memory_order_release);
+    }
+}
+
+static void copy_out(void *out, _Atomic uint64_t *from, size_t bytes) {
+    char *to = out;
+    uint64_t word;
+    for (; bytes >= WORD; bytes -= WORD, to += WORD) {
+        word = atomic_load_explicit(from++, memory_order_acquire);
+        memcpy(to, &word, WORD);
+    }
+    if (bytes > 0) {
+        word = atomic_load_explicit(from, memory_order_acquire);
+        memcpy(to, &word, bytes);
+    }
+}
+
 void rlt_weights_publish(rlt_weights *weights, const void *data, uint64_t version) {
     struct rlt_weights_header *header = weights->header;
     RLT_ASSERT(version > atomic_load_explicit(&header->version, memory_order_relaxed));
@@ -83,16 +108,8 @@ void rlt_weights_publish(rlt_weights *weights, const void *data, uint64_t versio
     /* A writer that died in the middle left an odd number: start from it, so that it ends even. */
     uint64_t odd = atomic_load_explicit(&header->sequence[next], memory_order_relaxed) | 1;
     atomic_store_explicit(&header->sequence[next], odd, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-    _Atomic uint64_t *buffer = buffer_of(weights, next);
-    size_t words = words_of(weights->size);
-    for (size_t i = 0; i < words; i++) {
-        uint64_t word = 0;
-        size_t left = weights->size - i * WORD;
-        memcpy(&word, (const char *)data + i * WORD, left < WORD ? left : WORD);
-        atomic_store_explicit(&buffer[i], word, memory_order_relaxed);
-    }
-    atomic_store_explicit(&header->held[next], version, memory_order_relaxed);
+    copy_in(buffer_of(weights, next), data, weights->size);
+    atomic_store_explicit(&header->held[next], version, memory_order_release);
     atomic_store_explicit(&header->sequence[next], odd + 1, memory_order_release);
     atomic_store_explicit(&header->newest, next, memory_order_release);
     atomic_store_explicit(&header->version, version, memory_order_release);
@@ -102,22 +119,15 @@ uint64_t rlt_weights_version(const rlt_weights *weights) {
     return atomic_load_explicit(&weights->header->version, memory_order_acquire);
 }
 
-static bool read_once(const rlt_weights *weights, char *out, uint64_t *version) {
+static bool read_once(const rlt_weights *weights, void *out, uint64_t *version) {
     struct rlt_weights_header *header = weights->header;
     uint32_t which = atomic_load_explicit(&header->newest, memory_order_acquire) & 1;
     uint64_t before = atomic_load_explicit(&header->sequence[which], memory_order_acquire);
     if ((before & 1) != 0) {
         return false;
     }
-    _Atomic uint64_t *buffer = buffer_of(weights, which);
-    size_t words = words_of(weights->size);
-    for (size_t i = 0; i < words; i++) {
-        uint64_t word = atomic_load_explicit(&buffer[i], memory_order_relaxed);
-        size_t left = weights->size - i * WORD;
-        memcpy(out + i * WORD, &word, left < WORD ? left : WORD);
-    }
-    *version = atomic_load_explicit(&header->held[which], memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
+    copy_out(out, buffer_of(weights, which), weights->size);
+    *version = atomic_load_explicit(&header->held[which], memory_order_acquire);
     return atomic_load_explicit(&header->sequence[which], memory_order_relaxed) == before;
 }
 
