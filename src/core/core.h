@@ -119,6 +119,12 @@ typedef struct rlt_buf {
 void rlt_buf_printf(rlt_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void rlt_buf_append(rlt_buf *buf, const void *data, size_t size);
 void rlt_buf_fini(rlt_buf *buf);
+/* Appends at most `columns` characters of `text`; what is no text (control characters, broken
+ * UTF-8) becomes '?'. ASCII: so does all beyond ASCII. XML: markup is escaped. Returns the
+ * characters appended; each counts as one column of a terminal. */
+typedef enum { RLT_TEXT_ASCII, RLT_TEXT_UTF8, RLT_TEXT_XML } rlt_text_form;
+int rlt_buf_text(rlt_buf *buf, const char *text, int columns, rlt_text_form form);
+int rlt_str_columns(const char *text); /* what rlt_buf_text would append */
 
 /* Whole files. read: at most `size_max` bytes, *data owned by the caller (rlt_free), and
  * 0-terminated. write: atomic (temporary, fsync, rename, fsync of the folder). */

@@ -1,5 +1,5 @@
-/* plot, private: axes with round ticks, which series wears which colour, and text that cannot leave
- * its place. Thread: any, no state. */
+/* plot, private: axes with round ticks, the grid of dots, which series wears which colour.
+ * Thread: any, no state. */
 #ifndef RLT_PLOT_IMPL_H
 #define RLT_PLOT_IMPL_H
 #include "plot/plot.h"
@@ -44,10 +44,4 @@ void rlt_canvas_draw(rlt_canvas *canvas, const rlt_series *series, int index, co
                      const rlt_axis *y);
 int rlt_canvas_row(const rlt_canvas *canvas, const rlt_axis *y, double value);
 
-/* Appends at most `columns` characters of `text`; what is no text (control characters, broken
- * UTF-8) becomes '?'. ASCII: so does all beyond ASCII. XML: markup is escaped. Returns the
- * characters appended; each counts as one column. */
-typedef enum { RLT_TEXT_ASCII, RLT_TEXT_UTF8, RLT_TEXT_XML } rlt_text_form;
-int rlt_plot_text(rlt_buf *out, const char *text, int columns, rlt_text_form form);
-int rlt_plot_text_width(const char *text);
 #endif

@@ -38,7 +38,7 @@ static const char style[] =
     "</style>\n";
 
 static void put_escaped(sheet *s, const char *text) {
-    rlt_plot_text(s->out, text, 200, RLT_TEXT_XML);
+    rlt_buf_text(s->out, text, 200, RLT_TEXT_XML);
 }
 
 static void put_text(sheet *s, double x, double y, const char *attributes, const char *text) {
@@ -180,7 +180,7 @@ typedef struct legend {
 
 static void put_entry(sheet *s, legend *l, const char *kind, const char *label) {
     enum { SWATCH = 20, BESIDE = 26, BETWEEN = 14 };
-    double width = BESIDE + rlt_plot_text_width(label) * CHAR_WIDTH + BETWEEN;
+    double width = BESIDE + rlt_str_columns(label) * CHAR_WIDTH + BETWEEN;
     if (l->x > s->left && l->x + width > s->width - GAP) {
         l->x = s->left;
         l->y += LINE;

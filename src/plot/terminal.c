@@ -144,11 +144,11 @@ static void put_x_axis(page *p) {
 
 static void put_safe(page *p, const char *text, int columns) {
     put(p, NULL, "");
-    rlt_plot_text(p->out, text, columns, p->unicode ? RLT_TEXT_UTF8 : RLT_TEXT_ASCII);
+    rlt_buf_text(p->out, text, columns, p->unicode ? RLT_TEXT_UTF8 : RLT_TEXT_ASCII);
 }
 
 static void put_text_line(page *p, const char *text, int indent, bool right) {
-    int width = rlt_plot_text_width(text);
+    int width = rlt_str_columns(text);
     int start = right && width < width_of(p) ? width_of(p) - width : indent;
     put_blanks(p, start);
     put_safe(p, text, width_of(p) - start);
@@ -189,7 +189,7 @@ static void put_legend(page *p) {
     for (int winners = 1; winners >= 0; winners--) {
         for (size_t i = 0; i < p->plot->count; i++) {
             const rlt_series *series = &p->plot->series[i];
-            int width = rlt_plot_text_width(series->label) + SPACES;
+            int width = rlt_str_columns(series->label) + SPACES;
             int room = left - (shown + 1 == p->plot->count ? 0 : ROOM_FOR_MORE);
             if (series->highlight != winners || rlt_plot_colour(p->plot, i) == RLT_PLOT_REST ||
                 width > room) {
@@ -248,7 +248,7 @@ static int limit(double value, int low, int high) {
 }
 
 static void put_refusal(rlt_buf *out, const char *text, int columns) {
-    rlt_plot_text(out, text, columns, RLT_TEXT_ASCII);
+    rlt_buf_text(out, text, columns, RLT_TEXT_ASCII);
     rlt_buf_append(out, "\n", 1);
 }
 

@@ -229,7 +229,7 @@ static void test_text_is_made_safe(void **state) {
         const char *expected[] = {cases[i].ascii, cases[i].utf8, cases[i].xml};
         for (int form = RLT_TEXT_ASCII; form <= RLT_TEXT_XML; form++) {
             rlt_buf out = {0};
-            rlt_plot_text(&out, cases[i].text, 100, (rlt_text_form)form);
+            rlt_buf_text(&out, cases[i].text, 100, (rlt_text_form)form);
             assert_string_equal(out.data, expected[form]);
             rlt_buf_fini(&out);
         }
