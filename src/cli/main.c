@@ -2,22 +2,28 @@
  * Thread: main only. Output for scripts goes to stdout, talk and errors to stderr. */
 #include "cli/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-static const rlt_cli_command commands[] = {
+enum { COMMANDS_MAX = 64 };
+
+const rlt_cli_command rlt_cli_commands[] = {
     {"version", "[--json]", "Print the version, the commit and how it was built.",
-     "  rltune version\n  rltune version --json\n", rlt_cli_version},
+     "  rltune version\n  rltune version --json\n", rlt_cli_version, rlt_cli_json_options},
     {"doctor", "[--json]", "Say what this machine has: CPU, memory, libraries, GPUs.",
-     "  rltune doctor\n  rltune doctor --json\n", rlt_cli_doctor},
+     "  rltune doctor\n  rltune doctor --json\n", rlt_cli_doctor, rlt_cli_json_options},
     {"envs", "[--json]", "List the environments with their spaces and time limits.",
-     "  rltune envs\n  rltune envs --json\n", rlt_cli_envs},
+     "  rltune envs\n  rltune envs --json\n", rlt_cli_envs, rlt_cli_json_options},
+    {0},
 };
 
 static void print_help(FILE *out) {
     fprintf(out, "usage: rltune COMMAND [OPTIONS]\n\ncommands:\n");
-    for (size_t i = 0; i < RLT_COUNT(commands); i++) {
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    for (const rlt_cli_command *command = rlt_cli_commands; command->name != NULL; command++) {
+        if (command->help != NULL) {
+            fprintf(out, "  %-10s %s\n", command->name, command->help);
+        }
     }
     fprintf(out, "\n`rltune COMMAND --help` shows options and examples.\n"
                  "exit codes: 0 done, 2 usage, 3 configuration, 4 not found, 5 storage or memory,\n"
@@ -25,8 +31,14 @@ static void print_help(FILE *out) {
 }
 
 static void print_command_help(const rlt_cli_command *command) {
-    printf("usage: rltune %s %s\n\n%s\n\nexamples:\n%s", command->name, command->usage,
-           command->help, command->examples);
+    printf("usage: rltune %s %s\n\n%s\n", command->name, command->usage, command->help);
+    for (const rlt_cli_option *option = command->options; option->name != NULL; option++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s %s", option->name, option->value ? option->value : "");
+        printf("%s  %-22s %s\n", option == command->options ? "\noptions:\n" : "", name,
+               option->help);
+    }
+    printf("\nexamples:\n%s", command->examples);
 }
 
 static bool is_help(const char *word) {
@@ -34,38 +46,47 @@ static bool is_help(const char *word) {
 }
 
 static const rlt_cli_command *find_command(const char *name, rlt_err *err) {
-    const char *names[RLT_COUNT(commands)];
-    for (size_t i = 0; i < RLT_COUNT(commands); i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            return &commands[i];
+    const char *names[COMMANDS_MAX];
+    size_t count = 0;
+    for (const rlt_cli_command *command = rlt_cli_commands; command->name != NULL; command++) {
+        if (strcmp(name, command->name) == 0) {
+            return command;
         }
-        names[i] = commands[i].name;
+        RLT_ASSERT(count < COMMANDS_MAX);
+        names[count++] = command->name;
     }
-    const char *nearest = rlt_str_nearest(name, names, RLT_COUNT(names));
+    const char *nearest = rlt_str_nearest(name, names, count);
     rlt_fail(err, RLT_EINVAL, "unknown command '%s'%s%s%s; `rltune --help` lists all", name,
              nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "");
     return NULL;
 }
 
 rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err) {
-    *json = false;
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--json") != 0) {
-            return rlt_fail(err, RLT_EINVAL, "rltune %s: unknown option '%s'; allowed: --json",
-                            command, argv[i]);
-        }
-        *json = true;
-    }
+    rlt_cli_args args;
+    RLT_TRY(rlt_cli_parse(command, 0, 0, argc, argv, &args, err));
+    *json = rlt_cli_flag(&args, "--json");
     return RLT_OK;
 }
 
+/* The message may quote a file or a script: nothing of it may control the terminal. */
 static int fail_with(const rlt_err *err) {
-    fprintf(stderr, "rltune: error: %s\n", err->message);
+    rlt_buf text = {0};
+    for (const char *line = err->message; line != NULL;) {
+        const char *end = strchr(line, '\n');
+        char part[sizeof err->message];
+        snprintf(part, sizeof part, "%.*s", (int)(end ? (size_t)(end - line) : strlen(line)), line);
+        rlt_buf_text(&text, part, (int)sizeof part, RLT_TEXT_UTF8);
+        rlt_buf_append(&text, "\n", 1);
+        line = end != NULL ? end + 1 : NULL;
+    }
+    fprintf(stderr, "rltune: error: %s", text.data);
+    rlt_buf_fini(&text);
     return rlt_status_exit_code(err->code);
 }
 
 int main(int argc, char **argv) {
     rlt_err err = {0};
+    signal(SIGPIPE, SIG_DFL); /* `| head` ends the command quietly, whatever was inherited */
     if (argc < 2) {
         print_help(stderr);
         return rlt_status_exit_code(RLT_EINVAL);

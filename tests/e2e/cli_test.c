@@ -67,7 +67,8 @@ static void test_usage_errors(void **state) {
     assert_int_equal(run("docter", out, sizeof(out)), 2);
     assert_non_null(strstr(out, "unknown command 'docter' (did you mean 'doctor'?)"));
     assert_int_equal(run("doctor --jsno", out, sizeof(out)), 2);
-    assert_non_null(strstr(out, "unknown option '--jsno'; allowed: --json"));
+    assert_non_null(
+        strstr(out, "unknown option '--jsno' (did you mean '--json'?); allowed: --json"));
 }
 
 static void test_closed_output_is_an_error(void **state) {
