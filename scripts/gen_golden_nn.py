@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/nn_<head>_<act>.bin: PPO losses, gradients and three Adam steps by torch.
+"""Writes by torch: tests/golden/nn_<head>_<act>.bin, PPO losses, gradients and three Adam steps;
+nn_optimisers.bin, three steps of each optimiser.
 
 Needs: pip install torch numpy. Usage: scripts/gen_golden_nn.py
 Float32, little-endian, in order: params, obs, action, old_log_prob, old_value, advantage, ret,
 [policy loss, value loss, entropy, approx_kl, clip fraction] (means), gradient, gradient norm,
-params after three clipped Adam steps.
+params after three clipped Adam steps. nn_optimisers.bin: params[37], gradients[3][37], then for
+each optimiser below in order the params after each step [3][37].
 """
 import pathlib
 
@@ -82,7 +84,34 @@ def write(discrete, name, act):
     data.tofile(OUT / f"nn_{'discrete' if discrete else 'gaussian'}_{name}.bin")
 
 
+OPTIMISERS = (
+    lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.999), eps=1e-5),
+    lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99), eps=1e-8, weight_decay=0.1),
+    lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1),
+    lambda p: torch.optim.SGD(p, lr=0.01),
+    lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=0.1),
+    lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.99, eps=1e-8),
+    lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-5, momentum=0.9, weight_decay=0.1),
+)
+
+
+def write_optimisers():
+    torch.manual_seed(4)
+    start, grads = torch.randn(37), torch.randn(3, 37)
+    out = [start, grads]
+    for make in OPTIMISERS:
+        flat = start.clone().requires_grad_()
+        optimiser = make([flat])
+        for grad in grads:
+            flat.grad = grad.clone()
+            optimiser.step()
+            out.append(flat.detach().clone())
+    data = np.concatenate([t.numpy().astype("<f4").ravel() for t in out])
+    data.tofile(OUT / "nn_optimisers.bin")
+
+
 if __name__ == "__main__":
+    write_optimisers()
     for discrete in (True, False):
         for name, act in (("tanh", torch.tanh), ("relu", torch.relu), ("silu", F.silu)):
             write(discrete, name, act)

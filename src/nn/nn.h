@@ -75,6 +75,11 @@ typedef struct rlt_optimiser_spec { /* as torch.optim.{Adam,AdamW,SGD,RMSprop} *
     rlt_opt_kind kind;
     float beta1, beta2, eps, weight_decay, momentum, alpha;
 } rlt_optimiser_spec;
+/* One step of params[n] with grad * grad_scale; step counts from 1. The state m[n], v[n] starts at
+ * 0: first and second moments (Adam, AdamW); momentum and nothing (SGD); momentum and mean square
+ * (RMSprop). Dampening 0, not centred, no Nesterov, no amsgrad. */
+void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const float *grad, float *m,
+                        float *v, size_t n, float lr, float grad_scale, int64_t step);
 /* One Adam step (Kingma & Ba 2015, as torch.optim.Adam). step counts from 1; m, v start at 0. */
 void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
                    float beta1, float beta2, float eps, int64_t step);

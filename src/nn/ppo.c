@@ -1,4 +1,4 @@
-/* ppo: advantages, the clipped surrogate loss and its gradient, clipping by norm, Adam.
+/* ppo: advantages; the clipped surrogate loss and its gradient.
  * Thread: the workspace owner's. */
 #include "nn/nn_impl.h"
 
@@ -77,7 +77,7 @@ static void policy_loss_row(const policy_row *row, const rlt_ppo_coef *coef, flo
     /* where the clipped term is the larger one, its ratio is constant: no gradient */
     float d_log_prob = plain >= clipped ? plain * scale : 0;
     row_backward(row, log_p, entropy, d_log_prob, -coef->ent_coef * scale, d_head, d_log_std);
-    stats->policy_loss += (double)fmaxf(plain, clipped);
+    stats->policy_loss += (double)(plain < clipped ? clipped : plain); /* keeps a NaN */
     stats->entropy += (double)entropy;
     stats->approx_kl += (double)(ratio - 1 - log_ratio); /* Schulman's low-variance estimate */
     stats->clipped += fabsf(ratio - 1) > coef->clip;
@@ -93,7 +93,7 @@ static float value_loss_row(float value, float old, float target, const rlt_ppo_
         /* within the range both are the same but for rounding: the gradient passes */
         bool outside = fabsf(value - old) > coef->vf_clip;
         slope = outside && clipped > loss ? 0 : error;
-        loss = fmaxf(loss, clipped);
+        loss = loss < clipped ? clipped : loss; /* keeps a NaN */
     }
     stats->value_loss += 0.5 * (double)loss;
     return coef->vf_coef * slope * scale;
@@ -133,29 +133,5 @@ void rlt_ppo_grad(rlt_policy_workspace *ws, const float *params, const rlt_ppo_b
     for (int at = 0; at < batch->n; at += RLT_NN_BLOCK) {
         int rows = batch->n - at < RLT_NN_BLOCK ? batch->n - at : RLT_NN_BLOCK;
         grad_block(ws, params, batch, at, rows, coef, 1.0f / (float)total_n, grad, stats);
-    }
-}
-
-float rlt_grad_clip(float *grad, size_t n, float norm_max) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)grad[i] * (double)grad[i];
-    }
-    float norm = (float)sqrt(sum);
-    float scale = norm_max / (norm + 1e-6f); /* as torch.nn.utils.clip_grad_norm_ */
-    for (size_t i = 0; scale < 1 && i < n; i++) {
-        grad[i] *= scale;
-    }
-    return norm;
-}
-
-void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
-                   float beta1, float beta2, float eps, int64_t step) {
-    float rate = (float)((double)lr / (1 - pow((double)beta1, (double)step)));
-    float root = (float)sqrt(1 - pow((double)beta2, (double)step));
-    for (size_t i = 0; i < n; i++) {
-        m[i] = beta1 * m[i] + (1 - beta1) * grad[i];
-        v[i] = beta2 * v[i] + (1 - beta2) * grad[i] * grad[i];
-        params[i] -= rate * m[i] / (sqrtf(v[i]) / root + eps);
     }
 }

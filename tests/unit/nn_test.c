@@ -105,6 +105,42 @@ static void test_golden(void **unused) {
     }
 }
 
+/* Three steps of each optimiser of gen_golden_nn.py, in its order; two of the three gradients are
+ * given scaled, as clipping does. */
+static void test_optimisers(void **unused) {
+    (void)unused;
+    enum { N = 37, STEPS = 3 };
+    const rlt_optimiser_spec specs[] = {
+        {RLT_OPT_ADAM, 0.9f, 0.999f, 1e-5f, 0, 0, 0},
+        {RLT_OPT_ADAM, 0.8f, 0.99f, 1e-8f, 0.1f, 0, 0},
+        {RLT_OPT_ADAMW, 0.9f, 0.999f, 1e-8f, 0.1f, 0, 0},
+        {RLT_OPT_SGD, 0, 0, 0, 0, 0, 0},
+        {RLT_OPT_SGD, 0, 0, 0, 0.1f, 0.9f, 0},
+        {RLT_OPT_RMSPROP, 0, 0, 1e-8f, 0, 0, 0.99f},
+        {RLT_OPT_RMSPROP, 0, 0, 1e-5f, 0.1f, 0.9f, 0.9f},
+    };
+    char *bytes = NULL;
+    size_t size = 0;
+    rlt_err err = {0};
+    assert_int_equal(rlt_file_read("tests/golden/nn_optimisers.bin", 1 << 20, &bytes, &size, &err),
+                     RLT_OK);
+    assert_int_equal(size, 4 * N * (1 + STEPS * (1 + RLT_COUNT(specs))));
+    const float *start = (const float *)bytes, *grads = start + N, *want = grads + STEPS * N;
+    for (size_t o = 0; o < RLT_COUNT(specs); o++) {
+        float params[N], m[N] = {0}, v[N] = {0}, grad[N];
+        memcpy(params, start, sizeof params);
+        for (int step = 1; step <= STEPS; step++, want += N) {
+            float scale = step == 1 ? 1.0f : 0.25f;
+            for (int i = 0; i < N; i++) {
+                grad[i] = grads[(step - 1) * N + i] / scale;
+            }
+            rlt_optimiser_step(&specs[o], params, grad, m, v, N, 0.01f, scale, step);
+            assert_near(params, want, N, 1e-6);
+        }
+    }
+    rlt_free(bytes);
+}
+
 static double total_loss(rlt_policy_workspace *ws, const golden *g, float *scratch) {
     rlt_ppo_stats s = {0};
     rlt_ppo_grad(ws, g->params, &g->batch, &coef, ROWS, scratch, &s);
@@ -258,6 +294,7 @@ static void test_bad_spec(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_rows_are_independent),
         cmocka_unit_test(test_sampling),

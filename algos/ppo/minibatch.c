@@ -1,0 +1,75 @@
+/* ppo: which rows make up a minibatch, and their copies. Thread: any; no state. */
+#include "algos/ppo/ppo_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The words of one stream in order, a block of four at a time. */
+typedef struct word_stream {
+    uint64_t seed, block;
+    uint32_t substream, words[4];
+    int used;
+} word_stream;
+
+static uint32_t next_word(word_stream *s) {
+    if (s->used == 4) {
+        rlt_rng_block(s->seed, RLT_STREAM_SHUFFLE, s->substream, s->block++, s->words);
+        s->used = 0;
+    }
+    return s->words[s->used++];
+}
+
+/* As rlt_rng_below: Lemire, "Fast random integer generation in an interval", 2019. */
+static uint32_t next_below(word_stream *s, uint32_t bound) {
+    uint64_t product = (uint64_t)next_word(s) * bound;
+    if ((uint32_t)product < bound) {
+        uint32_t threshold = -bound % bound;
+        while ((uint32_t)product < threshold) {
+            product = (uint64_t)next_word(s) * bound;
+        }
+    }
+    return (uint32_t)(product >> 32);
+}
+
+/* Fisher-Yates, inside out. An iteration has 2^32 words of the epoch's stream to itself. */
+void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t rows,
+                     uint32_t *order) {
+    word_stream s = {seed, (uint64_t)iteration << 30, (uint32_t)epoch, {0}, 4};
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t j = next_below(&s, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+}
+
+rlt_ppo_moments rlt_ppo_measure(const float *advantage, const uint32_t *order, int64_t n) {
+    if (n < 2) {
+        return (rlt_ppo_moments){0, 1};
+    }
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)advantage[order[i]];
+        sum += x;
+        squares += x * x;
+    }
+    double mean = sum / (double)n, variance = (squares - sum * mean) / (double)(n - 1);
+    return (rlt_ppo_moments){(float)mean, (float)(1 / (sqrt(fmax(variance, 0)) + 1e-8))};
+}
+
+void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
+                    int64_t n, rlt_ppo_shard *shard) {
+    const rlt_ppo_rows *from = minibatch->rows;
+    size_t obs = (size_t)spec->obs_dim,
+           action = 4 * (size_t)(spec->discrete ? 1 : spec->action_dim);
+    for (size_t i = 0; i < (size_t)n; i++) {
+        size_t r = minibatch->order[(size_t)first + i];
+        memcpy(shard->obs + i * obs, from->obs + r * obs, sizeof(float) * obs);
+        memcpy(shard->action + i * action, (const unsigned char *)from->action + r * action,
+               action);
+        shard->log_prob[i] = from->log_prob[r];
+        shard->value[i] = from->value[r];
+        shard->advantage[i] =
+            (from->advantage[r] - minibatch->moments.mean) * minibatch->moments.scale;
+        shard->ret[i] = from->ret[r];
+    }
+}

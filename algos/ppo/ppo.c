@@ -1,0 +1,335 @@
+/* ppo: epochs of minibatches, each a gradient in shards, a reduction, an optimiser step; these
+ * three are the parallel sections. Thread: the caller's plus the pool's. */
+#include "algos/ppo/ppo_impl.h"
+
+#include "algos/algos.h"
+
+#include <math.h>
+#include <string.h>
+
+extern const rlt_algo_def rlt_algo_ppo;
+const rlt_algo_def rlt_algo_ppo = {
+    "ppo", "proximal policy optimisation: on-policy, clipped, several epochs per rollout"};
+
+struct rlt_ppo {
+    rlt_policy_spec spec;
+    rlt_ppo_options options;
+    int64_t rows_max, step;
+    rlt_pool *pool;
+    size_t param_count;
+    float *moments; /* [2][param_count], the optimiser's */
+    rlt_ppo_shard shards[RLT_PPO_SHARDS];
+    uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][rows_max] */
+    rlt_ppo_moments *measured; /* [RLT_PPO_EPOCHS_AHEAD][minibatches] */
+};
+
+typedef struct update { /* what the tasks of one update share */
+    rlt_ppo *ppo;
+    float *params;
+    const rlt_ppo_rows *rows;
+    const rlt_ppo_coef *coef;
+    float lr, grad_scale;
+    int64_t iteration, first_epoch;
+    rlt_ppo_minibatch minibatch;
+    double squares[RLT_PPO_CHUNKS];
+    rlt_ppo_stats sums;
+    double norm_sum;
+    int64_t rows_seen, steps;
+} update;
+
+static int64_t minibatch_count(const rlt_ppo *ppo, int64_t rows) {
+    return (rows + ppo->options.minibatch - 1) / ppo->options.minibatch;
+}
+
+static int64_t minibatch_rows(const rlt_ppo *ppo, int64_t rows, int64_t index) {
+    int64_t left = rows - index * ppo->options.minibatch;
+    return left < ppo->options.minibatch ? left : ppo->options.minibatch;
+}
+
+static rlt_status check_options(const rlt_ppo_options *o, int64_t rows_max, rlt_err *err) {
+    const rlt_optimiser_spec *opt = &o->optimiser;
+    const struct {
+        const char *name;
+        double value, min, max;
+    } rows[] = {
+        {"epochs", (double)o->epochs, 1, 1e6},
+        {"minibatch", (double)o->minibatch, 1, (double)INT32_MAX},
+        {"rows", (double)rows_max, 1, (double)INT32_MAX},
+        {"max_grad_norm", (double)o->max_grad_norm, 0, 1e30},
+        {"target_kl", (double)o->target_kl, 0, 1e30},
+        {"optimiser", (double)opt->kind, RLT_OPT_ADAM, RLT_OPT_RMSPROP},
+        {"beta1", (double)opt->beta1, 0, 1},
+        {"beta2", (double)opt->beta2, 0, 1},
+        {"eps", (double)opt->eps, 0, 1},
+        {"weight_decay", (double)opt->weight_decay, 0, 1},
+        {"momentum", (double)opt->momentum, 0, 1},
+        {"alpha", (double)opt->alpha, 0, 1},
+    };
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) { /* written so that a NaN is refused */
+        if (!(rows[i].value >= rows[i].min && rows[i].value <= rows[i].max)) {
+            return rlt_fail(err, RLT_EINVAL, "ppo.%s: %g is out of bounds; allowed: %g to %g",
+                            rows[i].name, rows[i].value, rows[i].min, rows[i].max);
+        }
+    }
+    return RLT_OK;
+}
+
+static float *floats(size_t count) {
+    return rlt_alloc(sizeof(float) * count);
+}
+
+static void shard_init(rlt_ppo_shard *shard, const rlt_policy_spec *spec, size_t rows) {
+    shard->workspace = rlt_policy_workspace_create(spec);
+    shard->obs = floats(rows * (size_t)spec->obs_dim);
+    shard->action = rlt_alloc(4 * rows * (size_t)(spec->discrete ? 1 : spec->action_dim));
+    shard->log_prob = floats(rows);
+    shard->value = floats(rows);
+    shard->advantage = floats(rows);
+    shard->ret = floats(rows);
+    shard->grad = floats(rlt_policy_param_count(spec));
+}
+
+static void shard_fini(rlt_ppo_shard *shard) {
+    rlt_policy_workspace_destroy(&shard->workspace);
+    rlt_free(shard->obs);
+    rlt_free(shard->action);
+    rlt_free(shard->log_prob);
+    rlt_free(shard->value);
+    rlt_free(shard->advantage);
+    rlt_free(shard->ret);
+    rlt_free(shard->grad);
+}
+
+rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *options,
+                          int64_t rows_max, rlt_pool *pool, rlt_ppo **ppo, rlt_err *err) {
+    *ppo = NULL;
+    RLT_TRY(rlt_policy_check(spec, err));
+    RLT_TRY(check_options(options, rows_max, err));
+    rlt_ppo *made = rlt_alloc(sizeof(*made));
+    made->spec = *spec;
+    made->options = *options;
+    made->rows_max = rows_max;
+    made->pool = pool;
+    made->param_count = rlt_policy_param_count(spec);
+    made->moments = floats(2 * made->param_count);
+    int64_t minibatch = options->minibatch < rows_max ? options->minibatch : rows_max;
+    for (int s = 0; s < RLT_PPO_SHARDS; s++) {
+        shard_init(&made->shards[s], spec, (size_t)(minibatch / RLT_PPO_SHARDS + 1));
+    }
+    made->order = rlt_alloc(sizeof(uint32_t) * RLT_PPO_EPOCHS_AHEAD * (size_t)rows_max);
+    made->measured = rlt_alloc(sizeof(rlt_ppo_moments) * RLT_PPO_EPOCHS_AHEAD *
+                               (size_t)minibatch_count(made, rows_max));
+    *ppo = made;
+    return RLT_OK;
+}
+
+void rlt_ppo_destroy(rlt_ppo **ppo) {
+    rlt_ppo *p = *ppo;
+    if (p == NULL) {
+        return;
+    }
+    for (int s = 0; s < RLT_PPO_SHARDS; s++) {
+        shard_fini(&p->shards[s]);
+    }
+    rlt_free(p->moments);
+    rlt_free(p->order);
+    rlt_free(p->measured);
+    rlt_free(p);
+    *ppo = NULL;
+}
+
+float *rlt_ppo_state(rlt_ppo *ppo, size_t *count) {
+    *count = 2 * ppo->param_count;
+    return ppo->moments;
+}
+
+int64_t *rlt_ppo_step(rlt_ppo *ppo) {
+    return &ppo->step;
+}
+
+/* Task: the order of one epoch ahead, and the moments of its minibatches. */
+static void prepare_epoch(void *user, int ahead) {
+    update *u = user;
+    rlt_ppo *ppo = u->ppo;
+    int64_t rows = u->rows->rows, count = minibatch_count(ppo, rows);
+    uint32_t *order = ppo->order + ahead * rows;
+    rlt_ppo_moments *measured = ppo->measured + ahead * count;
+    rlt_ppo_shuffle(ppo->options.seed, u->iteration, u->first_epoch + ahead, (uint32_t)rows, order);
+    for (int64_t i = 0; i < count; i++) {
+        measured[i] = ppo->options.norm_advantage
+                          ? rlt_ppo_measure(u->rows->advantage, order + i * ppo->options.minibatch,
+                                            minibatch_rows(ppo, rows, i))
+                          : (rlt_ppo_moments){0, 1};
+    }
+}
+
+/* Task: the partial gradient of shard s of the minibatch. */
+static void shard_grad(void *user, int s) {
+    update *u = user;
+    rlt_ppo *ppo = u->ppo;
+    rlt_ppo_shard *shard = &ppo->shards[s];
+    int64_t n = u->minibatch.n, first = n * s / RLT_PPO_SHARDS;
+    int64_t rows = n * (s + 1) / RLT_PPO_SHARDS - first;
+    rlt_ppo_gather(&ppo->spec, &u->minibatch, first, rows, shard);
+    rlt_ppo_batch batch = {(int)rows,    shard->obs,       shard->action, shard->log_prob,
+                           shard->value, shard->advantage, shard->ret};
+    memset(shard->grad, 0, sizeof(float) * ppo->param_count);
+    shard->stats = (rlt_ppo_stats){0};
+    rlt_ppo_grad(shard->workspace, u->params, &batch, u->coef, (int)n, shard->grad, &shard->stats);
+}
+
+/* Parameters first .. end - 1 of chunk c; whole cache lines where the buffer is aligned. */
+static void chunk_range(const rlt_ppo *ppo, int c, size_t *first, size_t *end) {
+    size_t lines = (ppo->param_count + 15) / 16;
+    *first = lines * (size_t)c / RLT_PPO_CHUNKS * 16;
+    *end = lines * (size_t)(c + 1) / RLT_PPO_CHUNKS * 16;
+    *end = *end < ppo->param_count ? *end : ppo->param_count;
+}
+
+/* Task: adds the shards' gradients into the first one's; sum of squares. */
+static void reduce_chunk(void *user, int c) {
+    update *u = user;
+    size_t first, end;
+    chunk_range(u->ppo, c, &first, &end);
+    float *sum = u->ppo->shards[0].grad;
+    for (int s = 1; s < RLT_PPO_SHARDS; s++) {
+        const float *part = u->ppo->shards[s].grad;
+        for (size_t i = first; i < end; i++) {
+            sum[i] += part[i];
+        }
+    }
+    double squares = 0;
+    for (size_t i = first; i < end; i++) {
+        squares += (double)sum[i] * (double)sum[i];
+    }
+    u->squares[c] = squares;
+}
+
+static void step_chunk(void *user, int c) {
+    update *u = user;
+    rlt_ppo *ppo = u->ppo;
+    size_t first, end;
+    chunk_range(ppo, c, &first, &end);
+    rlt_optimiser_step(&ppo->options.optimiser, u->params + first, ppo->shards[0].grad + first,
+                       ppo->moments + first, ppo->moments + ppo->param_count + first, end - first,
+                       u->lr, u->grad_scale, ppo->step);
+}
+
+/* Adds the shards' statistics of the minibatch; its mean divergence goes to *kl. */
+static rlt_status add_stats(update *u, double *kl, rlt_err *err) {
+    rlt_ppo_stats sum = {0};
+    for (int s = 0; s < RLT_PPO_SHARDS; s++) {
+        const rlt_ppo_stats *part = &u->ppo->shards[s].stats;
+        sum.policy_loss += part->policy_loss;
+        sum.value_loss += part->value_loss;
+        sum.entropy += part->entropy;
+        sum.approx_kl += part->approx_kl;
+        sum.clipped += part->clipped;
+    }
+    const struct {
+        const char *name;
+        double value;
+    } terms[] = {{"policy loss", sum.policy_loss},
+                 {"value loss", sum.value_loss},
+                 {"entropy", sum.entropy},
+                 {"approx_kl", sum.approx_kl}};
+    for (size_t i = 0; i < RLT_COUNT(terms); i++) {
+        if (!isfinite(terms[i].value)) {
+            return rlt_fail(err, RLT_EDIVERGED,
+                            "the %s is not finite (%g) at iteration %lld, optimiser step %lld: "
+                            "lower lr, clip the gradient or normalise observations and rewards",
+                            terms[i].name, terms[i].value, (long long)u->iteration,
+                            (long long)u->ppo->step + 1);
+        }
+    }
+    u->sums.policy_loss += sum.policy_loss;
+    u->sums.value_loss += sum.value_loss;
+    u->sums.entropy += sum.entropy;
+    u->sums.approx_kl += sum.approx_kl;
+    u->sums.clipped += sum.clipped;
+    u->rows_seen += u->minibatch.n;
+    *kl = sum.approx_kl / (double)u->minibatch.n;
+    return RLT_OK;
+}
+
+/* One minibatch; *stop is set instead of a step when the divergence is past its target. */
+static rlt_status train_minibatch(update *u, bool *stop, rlt_err *err) {
+    rlt_ppo *ppo = u->ppo;
+    double kl = 0, squares = 0;
+    rlt_pool_run(ppo->pool, RLT_PPO_SHARDS, shard_grad, u);
+    RLT_TRY(add_stats(u, &kl, err));
+    /* the rule of Stable-Baselines3 (ppo.py): before the step, at 1.5 times the target */
+    *stop = ppo->options.target_kl > 0 && kl > 1.5 * (double)ppo->options.target_kl;
+    if (*stop) {
+        return RLT_OK;
+    }
+    rlt_pool_run(ppo->pool, RLT_PPO_CHUNKS, reduce_chunk, u);
+    for (int c = 0; c < RLT_PPO_CHUNKS; c++) {
+        squares += u->squares[c];
+    }
+    double norm = sqrt(squares);
+    if (!isfinite(norm)) {
+        return rlt_fail(err, RLT_EDIVERGED,
+                        "the gradient norm is not finite at iteration %lld, optimiser step %lld: "
+                        "lower lr or normalise observations and rewards",
+                        (long long)u->iteration, (long long)ppo->step + 1);
+    }
+    /* as torch.nn.utils.clip_grad_norm_ */
+    double scale = (double)ppo->options.max_grad_norm / (norm + 1e-6);
+    u->grad_scale = ppo->options.max_grad_norm > 0 && scale < 1 ? (float)scale : 1.0f;
+    u->norm_sum += norm;
+    u->steps++;
+    ppo->step++;
+    rlt_pool_run(ppo->pool, RLT_PPO_CHUNKS, step_chunk, u);
+    return RLT_OK;
+}
+
+static rlt_status train_epoch(update *u, int64_t ahead, bool *stop, rlt_err *err) {
+    rlt_ppo *ppo = u->ppo;
+    int64_t rows = u->rows->rows, count = minibatch_count(ppo, rows);
+    for (int64_t i = 0; i < count && !*stop; i++) {
+        u->minibatch =
+            (rlt_ppo_minibatch){u->rows, ppo->order + ahead * rows + i * ppo->options.minibatch,
+                                minibatch_rows(ppo, rows, i), ppo->measured[ahead * count + i]};
+        RLT_TRY(train_minibatch(u, stop, err));
+    }
+    return RLT_OK;
+}
+
+static void fill_result(const update *u, int64_t epochs, rlt_ppo_result *result) {
+    double rows = (double)u->rows_seen;
+    *result = (rlt_ppo_result){
+        .policy_loss = u->sums.policy_loss / rows,
+        .value_loss = u->sums.value_loss / rows,
+        .entropy = u->sums.entropy / rows,
+        .approx_kl = u->sums.approx_kl / rows,
+        .clip_fraction = u->sums.clipped / rows,
+        .grad_norm = u->steps > 0 ? u->norm_sum / (double)u->steps : 0,
+        .epochs = epochs,
+    };
+}
+
+rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows, float lr,
+                          const rlt_ppo_coef *coef, int64_t iteration, rlt_ppo_result *result,
+                          rlt_err *err) {
+    *result = (rlt_ppo_result){0};
+    if (rows->rows < 1 || rows->rows > ppo->rows_max) {
+        return rlt_fail(err, RLT_EINVAL, "ppo: a batch of %lld rows; allowed: 1 to %lld",
+                        (long long)rows->rows, (long long)ppo->rows_max);
+    }
+    update u = {
+        .ppo = ppo, .params = params, .rows = rows, .coef = coef, .lr = lr, .iteration = iteration};
+    int64_t epoch = 0;
+    for (bool stop = false; epoch < ppo->options.epochs && !stop; epoch++) {
+        int64_t ahead = epoch % RLT_PPO_EPOCHS_AHEAD, left = ppo->options.epochs - epoch;
+        if (ahead == 0) {
+            u.first_epoch = epoch;
+            rlt_pool_run(ppo->pool,
+                         (int)(left < RLT_PPO_EPOCHS_AHEAD ? left : RLT_PPO_EPOCHS_AHEAD),
+                         prepare_epoch, &u);
+        }
+        RLT_TRY(train_epoch(&u, ahead, &stop, err));
+    }
+    fill_result(&u, epoch, result);
+    return RLT_OK;
+}

@@ -1,0 +1,38 @@
+/* Private to algos/ppo. */
+#ifndef RLT_PPO_IMPL_H
+#define RLT_PPO_IMPL_H
+#include "algos/ppo/ppo.h"
+
+/* Work is cut into a fixed number of parts, whatever the number of threads, and partial sums are
+ * added in a fixed order: results do not depend on threads. */
+enum { RLT_PPO_SHARDS = 4, RLT_PPO_CHUNKS = 8, RLT_PPO_EPOCHS_AHEAD = 4 };
+
+typedef struct rlt_ppo_shard { /* a part of the minibatch, gathered, and its partial gradient */
+    rlt_policy_workspace *workspace;
+    float *obs, *log_prob, *value, *advantage, *ret; /* [rows][obs_dim] and [rows] */
+    unsigned char *action;
+    float *grad; /* [param_count] */
+    rlt_ppo_stats stats;
+} rlt_ppo_shard;
+
+/* The advantages of one minibatch are normalised to (x - mean) * scale. */
+typedef struct rlt_ppo_moments {
+    float mean, scale;
+} rlt_ppo_moments;
+
+typedef struct rlt_ppo_minibatch {
+    const rlt_ppo_rows *rows;
+    const uint32_t *order; /* [n] */
+    int64_t n;
+    rlt_ppo_moments moments;
+} rlt_ppo_minibatch;
+
+/* A permutation of 0 .. rows - 1, a function of (seed, iteration, epoch) alone. */
+void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t rows,
+                     uint32_t *order);
+/* Of advantage[order[0 .. n - 1]]; the standard deviation is the unbiased one plus 1e-8. */
+rlt_ppo_moments rlt_ppo_measure(const float *advantage, const uint32_t *order, int64_t n);
+/* Copies rows order[first .. first + n - 1] of the minibatch, advantages normalised. */
+void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
+                    int64_t n, rlt_ppo_shard *shard);
+#endif
