@@ -1,6 +1,6 @@
 /* MountainCar-v0: Moore (1990), as in Gymnasium's classic_control/mountain_car.py, in float64.
  * Thread: the owner's of the vector environment. */
-#include "env/env.h"
+#include "envs/common/lanes.h"
 
 #include <math.h>
 
@@ -21,21 +21,55 @@ static void reset(void *context, void *state, rlt_rng *rng, float *observation) 
     observe(s, observation);
 }
 
+/* push: -1, 0 or 1 */
+RLT_LANE void advance(mountain_car_state *s, int32_t push) {
+    double sine, cosine;
+    rlt_lane_sincos(3 * s->position, &sine, &cosine);
+    double velocity = s->velocity + (push * 0.001 + cosine * -0.0025);
+    velocity = rlt_lane_clamp(velocity, -0.07, 0.07);
+    double there = s->position + velocity;
+    double slowest = there <= -1.2 ? 0.0 : -0.07; /* at the left edge the car stops */
+    s->position = rlt_lane_clamp(there, -1.2, 0.6);
+    s->velocity = velocity < slowest ? slowest : velocity;
+}
+
+RLT_LANE bool arrived(double position, double velocity) {
+    return (position >= 0.5) & (velocity >= 0.0);
+}
+
 static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
                  float *reward) {
     (void)context;
     (void)rng;
     mountain_car_state *s = state;
-    s->velocity += (*(const int32_t *)action - 1) * 0.001 + cos(3 * s->position) * -0.0025;
-    s->velocity = fmin(fmax(s->velocity, -0.07), 0.07);
-    s->position = fmin(fmax(s->position + s->velocity, -1.2), 0.6);
-    if (s->position == -1.2 && s->velocity < 0) {
-        s->velocity = 0.0;
-    }
+    advance(s, *(const int32_t *)action - 1);
     *reward = -1.0f;
     observe(s, observation);
-    return s->position >= 0.5 && s->velocity >= 0.0;
+    return arrived(s->position, s->velocity);
 }
+
+RLT_LANE void step_many_body(const rlt_env_block *block) {
+    double *restrict position = block->state, *restrict velocity = position + RLT_ENV_LANES;
+    const int32_t *restrict action = block->action;
+    float *restrict observation = block->observation, *restrict reward = block->reward;
+    uint8_t *restrict terminated = block->terminated;
+    int lanes = rlt_lanes_padded(block);
+    for (int i = 0; i < lanes; i++) {
+        mountain_car_state s = {position[i], velocity[i]};
+        advance(&s, action[i] - 1);
+        position[i] = s.position;
+        velocity[i] = s.velocity;
+    }
+    for (int i = 0; i < lanes; i++) {
+        observation[2 * i] = (float)position[i];
+        observation[2 * i + 1] = (float)velocity[i];
+    }
+    for (int i = 0; i < lanes; i++) {
+        reward[i] = -1.0f;
+        terminated[i] = arrived(position[i], velocity[i]);
+    }
+}
+RLT_LANES_STEP_MANY(step_many)
 
 static const float high[2] = {0.6f, 0.07f};
 static const float low[2] = {-1.2f, -0.07f};
@@ -51,4 +85,6 @@ const rlt_env_def rlt_env_mountain_car = {
     .state_size = sizeof(mountain_car_state),
     .reset = reset,
     .step = step,
+    .step_many = step_many,
+    .lane_word = sizeof(double),
 };

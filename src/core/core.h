@@ -99,10 +99,16 @@ void rlt_rng_block(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t 
                    uint32_t out[4]);
 uint32_t rlt_rng_u32(rlt_rng *rng);
 uint64_t rlt_rng_u64(rlt_rng *rng);
-float rlt_rng_f32(rlt_rng *rng);                                   /* [0, 1), 24 bits */
-double rlt_rng_f64(rlt_rng *rng);                                  /* [0, 1), 53 bits */
-float rlt_rng_uniform(rlt_rng *rng, float low, float high);        /* [low, high) */
-double rlt_rng_normal(rlt_rng *rng);                               /* Box-Muller, two draws each */
+float rlt_rng_f32(rlt_rng *rng);                            /* [0, 1), 24 bits */
+double rlt_rng_f64(rlt_rng *rng);                           /* [0, 1), 53 bits */
+float rlt_rng_uniform(rlt_rng *rng, float low, float high); /* [low, high) */
+double rlt_rng_normal(rlt_rng *rng);                        /* Box-Muller, two draws each */
+/* out[i] = rlt_rng_f64(rng) for i in 0 .. count - 1, each block of words made once */
+void rlt_rng_fill_f64(rlt_rng *rng, double *out, size_t count);
+/* out[i] = word i of the stream from `block` on: word w is out[w % 4] of rlt_rng_block(block + w /
+ * 4). Many blocks at once, by the widest vector unit there is. */
+void rlt_rng_fill_u32(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t block,
+                      uint32_t *out, size_t count);
 uint32_t rlt_rng_below(rlt_rng *rng, uint32_t bound);              /* [0, bound), unbiased */
 uint64_t rlt_hash64(const void *data, size_t size, uint64_t seed); /* FNV-1a then mixed */
 

@@ -41,6 +41,23 @@ uint64_t rlt_rng_u64(rlt_rng *rng) {
     return words[i] | (uint64_t)words[i + 1] << 32;
 }
 
+/* Two words make a double; the words of a block are made together. */
+void rlt_rng_fill_f64(rlt_rng *rng, double *out, size_t count) {
+    while (count > 0 && rng->index % 4 != 0) {
+        *out++ = rlt_rng_f64(rng);
+        count--;
+    }
+    for (; count >= 2; count -= 2, out += 2, rng->index += 4) {
+        uint32_t w[4];
+        rlt_rng_block(rng->seed, rng->stream, rng->substream, rng->index / 4, w);
+        out[0] = (double)((w[0] | (uint64_t)w[1] << 32) >> 11) * 0x1p-53;
+        out[1] = (double)((w[2] | (uint64_t)w[3] << 32) >> 11) * 0x1p-53;
+    }
+    if (count > 0) {
+        *out = rlt_rng_f64(rng);
+    }
+}
+
 float rlt_rng_f32(rlt_rng *rng) {
     return (float)(rlt_rng_u32(rng) >> 8) * 0x1p-24f;
 }

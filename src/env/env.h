@@ -21,6 +21,30 @@ enum { RLT_SPACE_COMPONENTS_MAX = 64 }; /* of a MULTI_DISCRETE space */
  * BOX, the one-hot width of a DISCRETE, the sum of the components' of a MULTI_DISCRETE. */
 int rlt_space_width(const rlt_space *space);
 
+/* How many environments are stepped at once. SCALAR calls `step` for each; the others call
+ * step_many, compiled for no more than the baseline, AVX2 or AVX-512. Results are equal bit for
+ * bit in every form. */
+typedef enum {
+    RLT_ENV_FORM_SCALAR,
+    RLT_ENV_FORM_PLAIN,
+    RLT_ENV_FORM_AVX2,
+    RLT_ENV_FORM_AVX512
+} rlt_env_form;
+enum { RLT_ENV_LANES = 64, RLT_ENV_LANES_PAD = 8 };
+
+/* What step_many gets: up to RLT_ENV_LANES environments. Field f of lane i's state is word
+ * f * RLT_ENV_LANES + i of `state`. The rows of the arrays are as in step. Every array has room
+ * for `count` rounded up to RLT_ENV_LANES_PAD rows, which may be read and written. */
+typedef struct rlt_env_block {
+    rlt_env_form form; /* never SCALAR */
+    int count;
+    void *state;         /* [state_size / lane_word][RLT_ENV_LANES], 64-byte aligned */
+    const void *action;  /* [count] int32 or [count][size] float */
+    float *observation;  /* [count][size], BOX only */
+    float *reward;       /* [count] */
+    uint8_t *terminated; /* [count], 0 or 1 */
+} rlt_env_block;
+
 typedef struct rlt_env_def {
     uint32_t api_version;
     const char *name; /* "CartPole-v1" */
@@ -40,6 +64,10 @@ typedef struct rlt_env_def {
      * observation, as reset does, and the reward. Required. No allocation, no syscall. */
     bool (*step)(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
                  float *reward);
+    /* The same step for many environments whose dynamics draw nothing, bit for bit as `step`
+     * does it. Optional; lane_word is then the size in bytes of each field of the state. */
+    void (*step_many)(void *context, const rlt_env_block *block);
+    size_t lane_word;
     /* Whether a step has failed since the environment was made (a script error). Optional. */
     rlt_status (*status)(void *context, rlt_err *err);
 } rlt_env_def;
@@ -72,10 +100,18 @@ void rlt_vec_env_destroy(rlt_vec_env **vec);
 void rlt_vec_env_reset(rlt_vec_env *vec, float *observation);
 /* Steps every environment. action: [N] int32 or [N][size] float32. No allocation. */
 void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out);
+/* The form in use: after create the fastest that the environment and this CPU have. set_form is
+ * for tests and benches; RLT_EINVAL where there is no such form here. */
+rlt_env_form rlt_vec_env_form(const rlt_vec_env *vec);
+rlt_status rlt_vec_env_set_form(rlt_vec_env *vec, rlt_env_form form, rlt_err *err);
+const char *rlt_env_form_name(rlt_env_form form);
+/* Copies the state of environment `index` (0 .. count - 1), def->state_size bytes as `step` sees
+ * them, e.g. for drawing it. */
+void rlt_vec_env_get_state(const rlt_vec_env *vec, int index, void *state);
 /* Whether a step has failed since the environment was made (def->status); RLT_OK without it. */
 rlt_status rlt_vec_env_status(const rlt_vec_env *vec, rlt_err *err);
-/* The whole state as bytes: a loaded vector goes on bit for bit. save writes size bytes; load
- * refuses another size with RLT_ECORRUPT. */
+/* The whole state as bytes, the same in every form: a loaded vector goes on bit for bit. save
+ * writes size bytes; load refuses another size with RLT_ECORRUPT. */
 size_t rlt_vec_env_state_size(const rlt_vec_env *vec);
 void rlt_vec_env_save(const rlt_vec_env *vec, void *bytes);
 rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rlt_err *err);

@@ -1,24 +1,8 @@
-/* vec_env: N environments stepped in place, with time limit and auto-reset.
- * Why here: no environment needs to know of either. Thread: the owner's. */
-#include "env/env.h"
+/* vec_env: what a vector environment is made of, its states, their saved form.
+ * Thread: the owner's. Owner: the creator. */
+#include "env/vec_env_impl.h"
 
 #include <string.h>
-
-typedef struct env_slot {
-    rlt_rng rng;
-    int32_t elapsed;
-    float episode_return;
-} env_slot;
-
-struct rlt_vec_env {
-    const rlt_env_def *def;
-    int count, limit;   /* limit: the time limit, INT32_MAX for none */
-    size_t width;       /* of an observation row */
-    size_t action_size; /* bytes of one environment's action */
-    size_t stride;      /* bytes of one environment's state, 16-byte aligned */
-    env_slot *slots;    /* [count] */
-    unsigned char *states;
-};
 
 enum { ENVS_MAX = 1 << 20 };
 
@@ -51,12 +35,52 @@ int rlt_space_width(const rlt_space *space) {
     return width;
 }
 
-rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
-                              rlt_vec_env **vec, rlt_err *err) {
+static void check_def(const rlt_env_def *def) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
     RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE);
     RLT_ASSERT(def->observation_space.kind != RLT_SPACE_MULTI_DISCRETE ||
                def->observation_space.size <= RLT_SPACE_COMPONENTS_MAX);
+    if (def->step_many != NULL) {
+        RLT_ASSERT(def->observation_space.kind == RLT_SPACE_BOX);
+        RLT_ASSERT(def->lane_word == 4 || def->lane_word == 8);
+        RLT_ASSERT(def->state_size % def->lane_word == 0);
+    }
+}
+
+static bool form_available(const rlt_env_def *def, rlt_env_form form) {
+    if (form == RLT_ENV_FORM_SCALAR || def->step_many == NULL) {
+        return form == RLT_ENV_FORM_SCALAR;
+    }
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (form == RLT_ENV_FORM_AVX512) {
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    }
+    if (form == RLT_ENV_FORM_AVX2) {
+        return __builtin_cpu_supports("avx2");
+    }
+#endif
+    return form == RLT_ENV_FORM_PLAIN;
+}
+
+static size_t blocks_of(const rlt_vec_env *vec) {
+    return ((size_t)vec->count + RLT_ENV_LANES - 1) / RLT_ENV_LANES;
+}
+
+static void allocate_blocks(rlt_vec_env *vec) {
+    vec->block_size = vec->def->state_size * RLT_ENV_LANES;
+    vec->states = rlt_alloc(vec->block_size * blocks_of(vec));
+    vec->tail.action = rlt_alloc(vec->action_size * RLT_ENV_LANES);
+    vec->tail.observation = rlt_alloc(sizeof(float) * vec->width * RLT_ENV_LANES);
+    vec->tail.reward = rlt_alloc(sizeof(float) * RLT_ENV_LANES);
+    vec->tail.terminated = rlt_alloc(RLT_ENV_LANES);
+    vec->tail_truncated = rlt_alloc(RLT_ENV_LANES);
+}
+
+rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first, uint64_t seed,
+                              rlt_vec_env **vec, rlt_err *err) {
+    check_def(def);
     if (count < 1 || count > ENVS_MAX) {
         return rlt_fail(err, RLT_EINVAL, "%s: %d environments; allowed: 1 to %d", def->name, count,
                         ENVS_MAX);
@@ -70,102 +94,125 @@ rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first,
                             ? sizeof(int32_t)
                             : sizeof(float) * (size_t)def->action_space.size;
     made->stride = (def->state_size + 15) / 16 * 16;
-    made->slots = rlt_alloc(sizeof(env_slot) * (size_t)count);
-    made->states = rlt_alloc(made->stride * (size_t)count);
+    made->scratch = rlt_alloc(made->stride);
+    made->rngs = rlt_alloc(sizeof(rlt_rng) * (size_t)count);
+    made->elapsed = rlt_alloc(sizeof(int32_t) * RLT_ENV_LANES * blocks_of(made));
+    made->episode_return = rlt_alloc(sizeof(float) * RLT_ENV_LANES * blocks_of(made));
+    if (def->step_many != NULL) {
+        allocate_blocks(made);
+    } else {
+        made->states = rlt_alloc(made->stride * (size_t)count);
+    }
     for (int i = 0; i < count; i++) {
-        made->slots[i].rng = rlt_rng_make(seed, RLT_STREAM_ENV, first + (uint32_t)i);
+        made->rngs[i] = rlt_rng_make(seed, RLT_STREAM_ENV, first + (uint32_t)i);
+    }
+    made->form = RLT_ENV_FORM_AVX512;
+    while (!form_available(def, made->form)) {
+        made->form--;
     }
     *vec = made;
     return RLT_OK;
 }
 
 void rlt_vec_env_destroy(rlt_vec_env **vec) {
-    if (*vec != NULL) {
-        rlt_free((*vec)->slots);
-        rlt_free((*vec)->states);
-        rlt_free(*vec);
-        *vec = NULL;
+    rlt_vec_env *v = *vec;
+    if (v == NULL) {
+        return;
     }
+    void *all[] = {v->rngs,
+                   v->elapsed,
+                   v->episode_return,
+                   v->states,
+                   v->scratch,
+                   (void *)v->tail.action,
+                   v->tail.observation,
+                   v->tail.reward,
+                   v->tail.terminated,
+                   v->tail_truncated,
+                   v};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+    *vec = NULL;
 }
 
-/* Turns the index (or indices) at the front of `row` into the one-hot row. An index outside its
- * space, which only a faulty script gives, leaves its component all zero. */
-static void expand(const rlt_space *space, float *row, size_t width) {
-    float index[RLT_SPACE_COMPONENTS_MAX];
-    bool single = space->kind == RLT_SPACE_DISCRETE;
-    int components = single ? 1 : space->size;
-    memcpy(index, row, sizeof(float) * (size_t)components);
-    memset(row, 0, sizeof(float) * width);
-    for (int c = 0; c < components; c++) {
-        int values = single ? space->size : space->counts[c];
-        if (index[c] >= 0.0f && index[c] < (float)values) {
-            row[(int)index[c]] = 1.0f;
-        }
-        row += values;
-    }
+rlt_env_form rlt_vec_env_form(const rlt_vec_env *vec) {
+    return vec->form;
 }
 
-static void reset_one(rlt_vec_env *vec, int i, float *observation) {
-    env_slot *slot = &vec->slots[i];
-    slot->elapsed = 0;
-    slot->episode_return = 0;
-    vec->def->reset(vec->def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
-                    observation);
-    if (vec->def->observation_space.kind != RLT_SPACE_BOX) {
-        expand(&vec->def->observation_space, observation, vec->width);
-    }
+const char *rlt_env_form_name(rlt_env_form form) {
+    static const char *const names[] = {"scalar", "plain", "avx2", "avx512"};
+    return names[form];
 }
 
-void rlt_vec_env_reset(rlt_vec_env *vec, float *observation) {
-    size_t size = vec->width;
-    for (int i = 0; i < vec->count; i++) {
-        reset_one(vec, i, observation + size * (size_t)i);
+rlt_status rlt_vec_env_set_form(rlt_vec_env *vec, rlt_env_form form, rlt_err *err) {
+    if (!form_available(vec->def, form)) {
+        return rlt_fail(err, RLT_EINVAL, "%s has no %s form on this CPU", vec->def->name,
+                        rlt_env_form_name(form));
     }
-}
-
-/* Keeps what the ended episode leaves behind, then starts the next one. */
-static void finish_one(rlt_vec_env *vec, int i, const rlt_step_out *out) {
-    size_t size = vec->width;
-    float *observation = out->observation + size * (size_t)i;
-    memcpy(out->final_observation + size * (size_t)i, observation, size * sizeof(float));
-    out->episode_return[i] = vec->slots[i].episode_return;
-    out->episode_length[i] = vec->slots[i].elapsed;
-    reset_one(vec, i, observation);
-}
-
-void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out) {
-    const rlt_env_def *def = vec->def;
-    size_t size = vec->width;
-    for (int i = 0; i < vec->count; i++) {
-        env_slot *slot = &vec->slots[i];
-        const unsigned char *row = (const unsigned char *)action + vec->action_size * (size_t)i;
-        bool terminated = def->step(def->context, vec->states + vec->stride * (size_t)i, &slot->rng,
-                                    row, out->observation + size * (size_t)i, &out->reward[i]);
-        if (def->observation_space.kind != RLT_SPACE_BOX) {
-            expand(&def->observation_space, out->observation + size * (size_t)i, size);
-        }
-        slot->elapsed++;
-        slot->episode_return += out->reward[i];
-        out->terminated[i] = terminated;
-        out->truncated[i] = !terminated && slot->elapsed >= vec->limit;
-        if (out->terminated[i] || out->truncated[i]) {
-            finish_one(vec, i, out);
-        }
-    }
+    vec->form = form;
+    return RLT_OK;
 }
 
 rlt_status rlt_vec_env_status(const rlt_vec_env *vec, rlt_err *err) {
     return vec->def->status == NULL ? RLT_OK : vec->def->status(vec->def->context, err);
 }
 
+/* The first word of environment i's state within its block. */
+static unsigned char *lane_of(const rlt_vec_env *vec, int i) {
+    return vec->states + vec->block_size * (size_t)(i / RLT_ENV_LANES) +
+           vec->def->lane_word * (size_t)(i % RLT_ENV_LANES);
+}
+
+void rlt_vec_env_get_state(const rlt_vec_env *vec, int i, void *state) {
+    RLT_ASSERT(i >= 0 && i < vec->count);
+    size_t size = vec->def->state_size, word = vec->def->lane_word;
+    if (vec->block_size == 0) {
+        memcpy(state, vec->states + vec->stride * (size_t)i, size);
+        return;
+    }
+    const unsigned char *lane = lane_of(vec, i);
+    for (size_t at = 0; at < size; at += word) {
+        memcpy((unsigned char *)state + at, lane + at * RLT_ENV_LANES, word);
+    }
+}
+
+void *rlt_vec_env_state_of(rlt_vec_env *vec, int i) {
+    if (vec->block_size == 0) {
+        return vec->states + vec->stride * (size_t)i;
+    }
+    rlt_vec_env_get_state(vec, i, vec->scratch);
+    return vec->scratch;
+}
+
+void rlt_vec_env_keep_state(rlt_vec_env *vec, int i, const void *state) {
+    if (vec->block_size == 0) {
+        return;
+    }
+    size_t size = vec->def->state_size, word = vec->def->lane_word;
+    unsigned char *lane = lane_of(vec, i);
+    for (size_t at = 0; at < size; at += word) {
+        memcpy(lane + at * RLT_ENV_LANES, (const unsigned char *)state + at, word);
+    }
+}
+
+/* Saved: rng, elapsed, episode_return and state of each environment in turn. */
+static size_t saved_size(const rlt_vec_env *vec) {
+    return sizeof(rlt_rng) + sizeof(int32_t) + sizeof(float) + vec->def->state_size;
+}
+
 size_t rlt_vec_env_state_size(const rlt_vec_env *vec) {
-    return (sizeof(env_slot) + vec->stride) * (size_t)vec->count;
+    return saved_size(vec) * (size_t)vec->count;
 }
 
 void rlt_vec_env_save(const rlt_vec_env *vec, void *bytes) {
-    size_t slots = sizeof(env_slot) * (size_t)vec->count;
-    memcpy(bytes, vec->slots, slots);
-    memcpy((unsigned char *)bytes + slots, vec->states, vec->stride * (size_t)vec->count);
+    unsigned char *at = bytes;
+    for (int i = 0; i < vec->count; i++, at += saved_size(vec)) {
+        memcpy(at, &vec->rngs[i], sizeof(rlt_rng));
+        memcpy(at + sizeof(rlt_rng), &vec->elapsed[i], 4);
+        memcpy(at + sizeof(rlt_rng) + 4, &vec->episode_return[i], 4);
+        rlt_vec_env_get_state(vec, i, at + sizeof(rlt_rng) + 8);
+    }
 }
 
 rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rlt_err *err) {
@@ -174,8 +221,13 @@ rlt_status rlt_vec_env_load(rlt_vec_env *vec, const void *bytes, size_t size, rl
                         "%s: the saved environments take %zu bytes, %zu were expected",
                         vec->def->name, size, rlt_vec_env_state_size(vec));
     }
-    size_t slots = sizeof(env_slot) * (size_t)vec->count;
-    memcpy(vec->slots, bytes, slots);
-    memcpy(vec->states, (const unsigned char *)bytes + slots, vec->stride * (size_t)vec->count);
+    const unsigned char *at = bytes;
+    for (int i = 0; i < vec->count; i++, at += saved_size(vec)) {
+        memcpy(&vec->rngs[i], at, sizeof(rlt_rng));
+        memcpy(&vec->elapsed[i], at + sizeof(rlt_rng), 4);
+        memcpy(&vec->episode_return[i], at + sizeof(rlt_rng) + 4, 4);
+        memcpy(rlt_vec_env_state_of(vec, i), at + sizeof(rlt_rng) + 8, vec->def->state_size);
+        rlt_vec_env_keep_state(vec, i, vec->scratch);
+    }
     return RLT_OK;
 }

@@ -44,6 +44,34 @@ static void test_rng_is_a_function_of_its_index(void **state) {
     assert_true(rlt_rng_u64(&other) != rlt_rng_u64(&this));
 }
 
+static void test_rng_fills(void **state) {
+    (void)state;
+    enum { COUNT = 700 };
+    uint32_t words[COUNT], block[4];
+    const uint64_t first = 0xFFFFFFF0u; /* the block's number carries into its upper half */
+    for (size_t count = 0; count <= COUNT; count += count < 10 ? 1 : 138) {
+        memset(words, 0, sizeof(words));
+        rlt_rng_fill_u32(9, RLT_STREAM_TEST, 5, first, words, count);
+        for (size_t i = 0; i < count; i++) {
+            rlt_rng_block(9, RLT_STREAM_TEST, 5, first + i / 4, block);
+            assert_int_equal(words[i], block[i % 4]);
+        }
+    }
+    for (uint64_t start = 0; start < 4; start++) {
+        for (size_t count = 0; count < 6; count++) {
+            rlt_rng one = rlt_rng_make(9, RLT_STREAM_TEST, 6), many;
+            double values[6];
+            one.index = start;
+            many = one;
+            rlt_rng_fill_f64(&many, values, count);
+            for (size_t i = 0; i < count; i++) {
+                assert_true(values[i] == rlt_rng_f64(&one));
+            }
+            assert_int_equal(many.index, one.index);
+        }
+    }
+}
+
 static void test_rng_moments(void **state) {
     (void)state;
     enum { N = 200000 };
@@ -270,6 +298,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox_known_answers),
         cmocka_unit_test(test_rng_is_a_function_of_its_index),
+        cmocka_unit_test(test_rng_fills),
         cmocka_unit_test(test_rng_moments),
         cmocka_unit_test(test_rng_below_is_even),
         cmocka_unit_test(test_status),

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { N = 8, T = 1200, WIDTH = 500 };
+enum { N = 150, SPLIT = 67, T = 1200, WIDTH = 500 };
 typedef struct trace {
     float observation[N * WIDTH], reward[N], final_observation[N * WIDTH], episode_return[N];
     uint8_t terminated[N], truncated[N];
@@ -44,43 +44,162 @@ static rlt_vec_env *make(const rlt_env_def *def, int count, uint32_t first) {
     return vec;
 }
 
-static void test_partition_and_saved_state(void **unused) {
-    (void)unused;
+static void check_same(const trace *a, const trace *b, const rlt_env_def *def) {
+    size_t row = sizeof(float) * N * (size_t)rlt_space_width(&def->observation_space);
+    assert_memory_equal(a->observation, b->observation, row);
+    assert_memory_equal(a->final_observation, b->final_observation, row);
+    assert_memory_equal(a->reward, b->reward, sizeof(a->reward));
+    assert_memory_equal(a->terminated, b->terminated, N);
+    assert_memory_equal(a->truncated, b->truncated, N);
+    assert_memory_equal(a->episode_return, b->episode_return, sizeof(a->episode_return));
+    assert_memory_equal(a->episode_length, b->episode_length, sizeof(a->episode_length));
+}
+
+/* Saves `vec`, makes a fresh one of the given form and loads it there. */
+static void move_to(rlt_vec_env **vec, const rlt_env_def *def, int count, uint32_t first,
+                    rlt_env_form form) {
+    size_t size = rlt_vec_env_state_size(*vec);
+    unsigned char *bytes = rlt_alloc(size), *again = rlt_alloc(size);
+    rlt_err err = {0};
+    rlt_vec_env_save(*vec, bytes);
+    rlt_vec_env_destroy(vec);
+    *vec = make(def, count, first);
+    assert_int_equal(rlt_vec_env_set_form(*vec, form, &err), RLT_OK);
+    assert_int_equal(rlt_vec_env_load(*vec, bytes, size - 1, &err), RLT_ECORRUPT);
+    assert_int_equal(rlt_vec_env_load(*vec, bytes, size, &err), RLT_OK);
+    rlt_vec_env_save(*vec, again);
+    assert_memory_equal(bytes, again, size);
+    rlt_free(bytes);
+    rlt_free(again);
+}
+
+/* The saved states of the parts, one after the other, are those of the whole, to the last bit. */
+static void check_saved_same(const rlt_vec_env *all, const rlt_vec_env *low,
+                             const rlt_vec_env *high) {
+    size_t size = rlt_vec_env_state_size(all), part = rlt_vec_env_state_size(low);
+    unsigned char *whole = rlt_alloc(size), *parts = rlt_alloc(size);
+    rlt_vec_env_save(all, whole);
+    rlt_vec_env_save(low, parts);
+    rlt_vec_env_save(high, parts + part);
+    assert_memory_equal(whole, parts, size);
+    rlt_free(whole);
+    rlt_free(parts);
+}
+
+/* All environments in one vector of the default form against two parts, one scalar, the other of
+ * `form` and moved to the scalar form half way: the same rows at every step. */
+static void check_partition(const rlt_env_def *def, rlt_env_form form, int steps) {
     static trace whole, parts;
+    rlt_err err = {0};
+    rlt_vec_env *all = make(def, N, 0), *low = make(def, SPLIT, 0),
+                *high = make(def, N - SPLIT, SPLIT);
+    if (rlt_vec_env_set_form(high, form, &err) != RLT_OK) {
+        print_message("%s\n", err.message);
+        goto done;
+    }
+    assert_int_equal(rlt_vec_env_set_form(low, RLT_ENV_FORM_SCALAR, &err), RLT_OK);
+    memset(&whole, 0, sizeof(whole));
+    memset(&parts, 0, sizeof(parts));
+    rlt_step_out a = out_at(&whole, def, 0), b = out_at(&parts, def, 0),
+                 c = out_at(&parts, def, SPLIT);
+    rlt_vec_env_reset(all, a.observation);
+    rlt_vec_env_reset(low, b.observation);
+    rlt_vec_env_reset(high, c.observation);
+    for (int t = 0; t < steps; t++) {
+        int32_t action[N]; /* 4 bytes an action in either kind */
+        for (int i = 0; i < N; i++) {
+            draw(def, t, i, action);
+        }
+        if (t == steps / 2) {
+            move_to(&high, def, N - SPLIT, SPLIT, RLT_ENV_FORM_SCALAR);
+        } else if (t == steps * 3 / 4) {
+            move_to(&high, def, N - SPLIT, SPLIT, form);
+        }
+        rlt_vec_env_step(all, action, &a);
+        rlt_vec_env_step(low, action, &b);
+        rlt_vec_env_step(high, action + SPLIT, &c);
+        check_same(&whole, &parts, def);
+    }
+    check_saved_same(all, low, high);
+done:
+    rlt_vec_env_destroy(&all);
+    rlt_vec_env_destroy(&low);
+    rlt_vec_env_destroy(&high);
+}
+
+static void test_forms_partition_and_saved_state(void **unused) {
+    (void)unused;
     for (size_t e = 0; rlt_envs[e] != NULL; e++) {
         const rlt_env_def *def = rlt_envs[e];
-        rlt_vec_env *all = make(def, N, 0), *low = make(def, 3, 0), *high = make(def, N - 3, 3);
-        memset(&whole, 0, sizeof(whole));
-        memset(&parts, 0, sizeof(parts));
-        rlt_step_out a = out_at(&whole, def, 0), b = out_at(&parts, def, 0),
-                     c = out_at(&parts, def, 3);
-        rlt_vec_env_reset(all, a.observation);
-        rlt_vec_env_reset(low, b.observation);
-        rlt_vec_env_reset(high, c.observation);
-        for (int t = 0; t < T; t++) {
-            int32_t action[N]; /* 4 bytes an action in either kind */
+        if (def->step_many == NULL) {
+            check_partition(def, RLT_ENV_FORM_SCALAR, 300);
+            continue;
+        }
+        for (rlt_env_form form = RLT_ENV_FORM_PLAIN; form <= RLT_ENV_FORM_AVX512; form++) {
+            check_partition(def, form, form == RLT_ENV_FORM_PLAIN ? T : 300);
+        }
+    }
+}
+
+/* A vector of any size gives what its environments give alone: the tails of blocks. */
+static void test_sizes(void **unused) {
+    (void)unused;
+    static trace one, many;
+    const rlt_env_def *def = rlt_envs[0];
+    for (int count = 1; count <= 130; count += count < 20 ? 1 : 11) {
+        rlt_vec_env *vec = make(def, count, 9), *last = make(def, 1, 9 + (uint32_t)count - 1);
+        rlt_step_out a = out_at(&many, def, 0), b = out_at(&one, def, count - 1);
+        memset(&one, 0x55, sizeof(one));
+        memset(&many, 0x55, sizeof(many));
+        rlt_vec_env_reset(vec, a.observation);
+        rlt_vec_env_reset(last, b.observation);
+        for (int t = 0; t < 60; t++) {
+            int32_t action[N];
             for (int i = 0; i < N; i++) {
                 draw(def, t, i, action);
             }
-            if (t == T / 2) { /* go on in a fresh object from the saved bytes */
-                size_t size = rlt_vec_env_state_size(high);
-                void *bytes = rlt_alloc(size);
-                rlt_err err = {0};
-                rlt_vec_env_save(high, bytes);
-                rlt_vec_env_destroy(&high);
-                high = make(def, N - 3, 3);
-                assert_int_equal(rlt_vec_env_load(high, bytes, size - 1, &err), RLT_ECORRUPT);
-                assert_int_equal(rlt_vec_env_load(high, bytes, size, &err), RLT_OK);
-                rlt_free(bytes);
-            }
-            rlt_vec_env_step(all, action, &a);
-            rlt_vec_env_step(low, action, &b);
-            rlt_vec_env_step(high, action + 3, &c);
-            assert_memory_equal(&whole, &parts, sizeof(whole));
+            rlt_vec_env_step(vec, action, &a);
+            rlt_vec_env_step(last, action + count - 1, &b);
+            assert_memory_equal(a.observation + 4 * (count - 1), b.observation, 16);
+            assert_int_equal(many.terminated[count - 1], one.terminated[count - 1]);
+            assert_int_equal(many.episode_length[count - 1], one.episode_length[count - 1]);
         }
-        rlt_vec_env_destroy(&all);
-        rlt_vec_env_destroy(&low);
-        rlt_vec_env_destroy(&high);
+        assert_int_equal(many.terminated[count], 0x55); /* nothing is written past the end */
+        assert_int_equal(many.truncated[count], 0x55);
+        assert_int_equal(many.observation[4 * count] == one.observation[4 * count], 1);
+        rlt_vec_env_destroy(&vec);
+        rlt_vec_env_destroy(&last);
+    }
+}
+
+/* What get_state gives is what `step` continues from. */
+static void test_get_state(void **unused) {
+    (void)unused;
+    static trace t;
+    for (size_t e = 0; rlt_envs[e] != NULL; e++) {
+        const rlt_env_def *def = rlt_envs[e];
+        rlt_vec_env *vec = make(def, N, 0);
+        rlt_step_out out = out_at(&t, def, 0);
+        int32_t action[N];
+        double state[8];
+        float observation[8], reward = 0;
+        rlt_rng rng = rlt_rng_make(3, RLT_STREAM_ENV, 77);
+        assert_true(def->state_size <= sizeof(state));
+        rlt_vec_env_reset(vec, out.observation);
+        def->reset(def->context, state, &rng, observation);
+        for (int step = 0; step < 5; step++) {
+            double have[8] = {0};
+            for (int i = 0; i < N; i++) {
+                draw(def, step, i, action);
+            }
+            rlt_vec_env_get_state(vec, 77, have);
+            assert_memory_equal(have, state, def->state_size);
+            rlt_vec_env_step(vec, action, &out);
+            if (def->step(def->context, state, &rng, action + 77, observation, &reward)) {
+                def->reset(def->context, state, &rng, observation);
+            }
+        }
+        rlt_vec_env_destroy(&vec);
     }
 }
 
@@ -124,12 +243,17 @@ static void test_termination(void **unused) {
     rlt_vec_env *vec = make(def, N, 0);
     rlt_step_out out = out_at(&t, def, 0);
     rlt_vec_env_reset(vec, out.observation);
-    int32_t action[N] = {1, 1, 1, 1, 1, 1, 1, 1};
+    int32_t action[N];
+    for (int i = 0; i < N; i++) {
+        action[i] = 1;
+    }
     int step = 0;
+    uint64_t allocations = rlt_alloc_count();
     do {
         rlt_vec_env_step(vec, action, &out);
         step++;
     } while (!t.terminated[0] && step < 100);
+    assert_int_equal(rlt_alloc_count(), allocations);
     assert_true(step >= 7 && step <= 12);
     assert_int_equal(t.truncated[0], 0);
     assert_int_equal(t.episode_length[0], step);
@@ -247,7 +371,9 @@ static void test_bad_input(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_partition_and_saved_state),
+        cmocka_unit_test(test_forms_partition_and_saved_state),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_get_state),
         cmocka_unit_test(test_one_hot),
         cmocka_unit_test(test_no_limit),
         cmocka_unit_test(test_status),
