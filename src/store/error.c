@@ -4,7 +4,9 @@
 #include "store/store_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool is_disk_full(sqlite3 *db, int code) {
     int system_code = sqlite3_system_errno(db);
@@ -19,6 +21,35 @@ static rlt_status fail_io(rlt_store *store, const char *action, int code, rlt_er
                     "written and that the disk is sound, then run again",
                     store->shown, action, sqlite3_errstr(code),
                     system_code != 0 ? strerror(system_code) : "no system error");
+}
+
+bool store_has_log(const rlt_store *store) {
+    char wal[PATH_MAX + 8];
+    snprintf(wal, sizeof wal, "%s-wal", store->path);
+    return access(wal, F_OK) == 0;
+}
+
+/* A file that is there could not be opened, or one that is not could not be created. */
+static rlt_status fail_open(rlt_store *store, rlt_err *err) {
+    const char *slash = strrchr(store->path, '/'), *path = store->shown;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - store->path) + 1 : 1,
+             slash != NULL ? store->path : ".");
+    bool missing = access(folder, F_OK) != 0;
+    if (store->writable && access(store->path, F_OK) != 0) {
+        return rlt_fail(err, missing ? RLT_ENOTFOUND : RLT_EIO,
+                        "%s: could not create the database: its folder %s; create or change it, "
+                        "or name another file with --db",
+                        path, missing ? "does not exist" : "is read-only");
+    }
+    return rlt_fail(
+        err, RLT_EIO,
+        "%s: could not open the database for %s; check the permissions of the file and "
+        "of its folder%s",
+        path, store->writable ? "writing" : "reading",
+        store->writable || !store_has_log(store)
+            ? ""
+            : " (its log FILE-wal has to be recovered by somebody who may write there)");
 }
 
 rlt_status store_fail(rlt_store *store, const char *action, rlt_err *err) {
@@ -37,6 +68,8 @@ rlt_status store_fail(rlt_store *store, const char *action, rlt_err *err) {
                         "%s: could not %s: another process has kept the database locked for %d s. "
                         "Finish the transaction there (an open sqlite3 shell?) and run again",
                         path, action, STORE_BUSY_MS / 1000);
+    case SQLITE_CANTOPEN:
+        return fail_open(store, err);
     case SQLITE_NOTADB:
         return rlt_fail(err, RLT_ECORRUPT,
                         "%s: is not an SQLite database; it was left as it is. Name another file "

@@ -68,6 +68,14 @@ static rlt_status check_ours(rlt_store *store, int64_t *version, rlt_err *err) {
     return RLT_OK;
 }
 
+/* The same from one snapshot: another process may be creating the tables right now. */
+static rlt_status check_snapshot(rlt_store *store, int64_t *version, rlt_err *err) {
+    RLT_TRY(pragma(store, "BEGIN", "begin a transaction", err));
+    rlt_status status = check_ours(store, version, err);
+    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
 static rlt_status apply(rlt_store *store, const store_migration *migration, int version,
                         rlt_err *err) {
     for (int i = 0; i < STORE_PARTS_MAX && migration->sql[i] != NULL; i++) {
@@ -134,7 +142,7 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
     int newest;
     int64_t version = 0;
     store_migrations(&newest);
-    RLT_TRY(check_ours(store, &version, err));
+    RLT_TRY(check_snapshot(store, &version, err));
     if (sqlite3_db_readonly(store->db, "main") == 1) {
         return rlt_fail(err, RLT_EIO,
                         "%s: the file cannot be written (its permissions, or a read-only disk); "
@@ -151,12 +159,6 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
                   "set it up", err);
 }
 
-static bool has_wal(const rlt_store *store) {
-    char wal[PATH_MAX + 8];
-    snprintf(wal, sizeof wal, "%s-wal", store->path);
-    return access(wal, F_OK) == 0;
-}
-
 /* "file:" URI of the path, everything but letters, digits and -._/ escaped. */
 static void write_uri(const rlt_store *store, rlt_buf *uri) {
     rlt_buf_printf(uri, "file:");
@@ -169,30 +171,8 @@ static void write_uri(const rlt_store *store, rlt_buf *uri) {
     rlt_buf_printf(uri, "%s", store->immutable ? "?immutable=1" : "");
 }
 
-static rlt_status fail_open(rlt_store *store, rlt_err *err) {
-    const char *slash = strrchr(store->path, '/');
-    char folder[PATH_MAX];
-    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - store->path) : 1,
-             slash != NULL ? store->path : ".");
-    if (store->writable && access(store->path, F_OK) != 0) {
-        return rlt_fail(err, access(folder, F_OK) != 0 ? RLT_ENOTFOUND : RLT_EIO,
-                        "%s: could not create the database: its folder %s; create or change it, "
-                        "or name another file with --db",
-                        store->shown,
-                        access(folder, F_OK) != 0 ? "does not exist" : "is read-only");
-    }
-    return rlt_fail(
-        err, RLT_EIO,
-        "%s: could not open the database for %s; check the permissions of the file and "
-        "of its folder%s",
-        store->shown, store->writable ? "writing" : "reading",
-        store->writable || !has_wal(store)
-            ? ""
-            : " (its log FILE-wal has to be recovered by somebody who may write there)");
-}
-
 static rlt_status connect(rlt_store *store, rlt_err *err) {
-    store->immutable = !store->writable && !has_wal(store);
+    store->immutable = !store->writable && !store_has_log(store);
     int flags =
         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE |
         (store->writable ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
@@ -202,18 +182,11 @@ static rlt_status connect(rlt_store *store, rlt_err *err) {
     rlt_buf_fini(&uri);
     RLT_ASSERT(store->db != NULL);
     if (code != SQLITE_OK) {
-        return (code & 0xff) == SQLITE_CANTOPEN ? fail_open(store, err)
-                                                : store_fail(store, "open it", err);
+        return store_fail(store, "open it", err);
     }
+    int64_t version;
     RLT_TRY(set_limits(store, err));
-    if (store->writable) {
-        return set_up_writer(store, err);
-    }
-    int64_t version = 0;
-    rlt_status status = check_ours(store, &version, err);
-    return status == RLT_EIO && (sqlite3_errcode(store->db) & 0xff) == SQLITE_CANTOPEN
-               ? fail_open(store, err)
-               : status;
+    return store->writable ? set_up_writer(store, err) : check_snapshot(store, &version, err);
 }
 
 static void disconnect(rlt_store *store) {
@@ -227,7 +200,7 @@ static void disconnect(rlt_store *store) {
 }
 
 rlt_status store_refresh(rlt_store *store, rlt_err *err) {
-    if (!store->immutable || store->visits > 0 || !has_wal(store)) {
+    if (!store->immutable || store->visits > 0 || !store_has_log(store)) {
         return RLT_OK;
     }
     disconnect(store);

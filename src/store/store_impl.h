@@ -75,6 +75,8 @@ struct rlt_store {
 /* ---- error.c ---- */
 /* The status and message of SQLite's last error; `action` completes "could not ...". */
 rlt_status store_fail(rlt_store *store, const char *action, rlt_err *err);
+/* Whether FILE-wal exists: somebody has the database open, or did not close it. */
+bool store_has_log(const rlt_store *store);
 /* RLT_ELIMIT if the text is longer than `max` bytes; RLT_EINVAL if it is NULL or empty. */
 rlt_status store_check_text(const char *what, const char *text, size_t max, rlt_err *err);
 rlt_status store_check_json(const char *what, const char *text, rlt_err *err); /* NULL is fine */
