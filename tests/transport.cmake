@@ -3,3 +3,4 @@ foreach(part msg memory channel fault)
   set_tests_properties(transport_${part}_test PROPERTIES ENVIRONMENT
                        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
 endforeach()
+rlt_fuzz(msg_fuzz SOURCES tests/fuzz/msg_fuzz.c DEPS transport core)

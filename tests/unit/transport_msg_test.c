@@ -291,6 +291,40 @@ static void test_heads_that_are_refused(void **state) {
     rlt_buf_fini(&buf);
 }
 
+/* Made by Python's msgpack: scripts/gen_golden_msg.py. */
+static void test_the_reference_codec(void **state) {
+    (void)state;
+    char *data, text[16];
+    size_t size, count;
+    assert_int_equal(
+        rlt_file_read(RLT_SOURCE_DIR "/tests/golden/message.msgpack", 4096, &data, &size, &err),
+        RLT_OK);
+    rlt_msg msg = {0};
+    assert_int_equal(rlt_msg_parse(&msg, data, size, &err), RLT_OK);
+    assert_true(msg.type == RLT_MSG_METRICS && msg.seq == 300);
+    assert_true(msg.epoch == ((uint64_t)1 << 63) + 5);
+    assert_int_equal(rlt_msg_get_str(&msg, "name", text, sizeof text, &err), RLT_OK);
+    assert_string_equal(text, "Größe");
+    const void *bytes;
+    assert_int_equal(rlt_msg_get_bin(&msg, "bytes", &bytes, &count, &err), RLT_OK);
+    assert_true(count == 40 && ((const char *)bytes)[39] == 39);
+    double values[7];
+    const double expected[] = {1.5, -2, 3, 0x1p40, INFINITY, -0x1p40, 0.1};
+    assert_int_equal(rlt_msg_get_f64s(&msg, "values", values, 7, &count, &err), RLT_OK);
+    assert_int_equal(count, 7);
+    assert_memory_equal(values, expected, sizeof values);
+    int64_t i64;
+    uint64_t u64;
+    assert_int_equal(rlt_msg_get_i64(&msg, "int", &i64, &err), RLT_OK);
+    assert_int_equal(rlt_msg_get_u64(&msg, "large", &u64, &err), RLT_OK);
+    assert_true(i64 == -129 && u64 == UINT64_MAX);
+    assert_true(rlt_msg_has(&msg, "flag") && rlt_msg_has(&msg, "nothing"));
+    assert_int_equal(rlt_msg_get_i64(&msg, "large", &i64, &err), RLT_EPROTO);
+    assert_int_equal(rlt_msg_get_u64(&msg, "flag", &u64, &err), RLT_EPROTO);
+    rlt_msg_fini(&msg);
+    rlt_free(data);
+}
+
 /* ---- limits ---- */
 
 static void test_limit_of_fields(void **state) {
@@ -505,6 +539,7 @@ int main(void) {
         cmocka_unit_test(test_text_bytes_and_arrays),
         cmocka_unit_test(test_wrong_fields_are_named),
         cmocka_unit_test(test_the_wire),
+        cmocka_unit_test(test_the_reference_codec),
         cmocka_unit_test(test_fields_that_are_refused),
         cmocka_unit_test(test_heads_that_are_refused),
         cmocka_unit_test(test_limit_of_fields),
