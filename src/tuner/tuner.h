@@ -90,6 +90,8 @@ int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step
 /* A result of the tuned metric; idempotent for a (trial, step) already seen (I1). O(log n). */
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err);
+/* Fills decision->reason, for CONTINUE too. */
+void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
 /* The trial ended in `state` with final value (NAN when it has none). */
 rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
                             int64_t steps, rlt_err *err);

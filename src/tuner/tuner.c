@@ -1,0 +1,247 @@
+/* tuner: the population of trials: asks the sampler, lets the stopper judge, keeps the books.
+ * Why it holds so little: parameters live in the store; here a trial is one fixed record, and what
+ * was decided for it only until it ends, so that memory stays flat.
+ * Thread: one. Owner: the caller. */
+#include "tuner/tuner_impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#define X(id, name, help) extern const rlt_sampler_def rlt_sampler_##name;
+#include "tuner/samplers/samplers.def"
+#undef X
+#define X(id, name, help) extern const rlt_stopper_def rlt_stopper_##name;
+#include "tuner/stoppers/stoppers.def"
+#undef X
+
+static const rlt_sampler_def *const sampler_defs[] = {
+#define X(id, name, help) [RLT_SAMPLER_##id] = &rlt_sampler_##name,
+#include "tuner/samplers/samplers.def"
+#undef X
+};
+static const rlt_stopper_def *const stopper_defs[] = {
+#define X(id, name, help) [RLT_STOPPER_##id] = &rlt_stopper_##name,
+#include "tuner/stoppers/stoppers.def"
+#undef X
+};
+#define X(id, name, help) {#name, help},
+const rlt_listing rlt_samplers[] = {
+#include "tuner/samplers/samplers.def"
+    {NULL, NULL}};
+const rlt_listing rlt_stoppers[] = {
+#include "tuner/stoppers/stoppers.def"
+    {NULL, NULL}};
+#undef X
+
+static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
+    const rlt_tune_fields *config = &tuner->config;
+    if ((unsigned)config->sampler >= RLT_COUNT(sampler_defs) ||
+        (unsigned)config->stopper >= RLT_COUNT(stopper_defs)) {
+        return rlt_fail(err, RLT_ECONFIG, "tune: unknown sampler %d or stopper %d", config->sampler,
+                        config->stopper);
+    }
+    for (int i = 0; i < tuner->space.count; i++) {
+        if (tuner->space.params[i].kind == RLT_DIST_FUNCTION && tuner->resolve == NULL) {
+            return rlt_fail(
+                err, RLT_ECONFIG,
+                "%s: is a function of the other parameters, but nothing can call it here",
+                tuner->space.params[i].path);
+        }
+    }
+    return RLT_OK;
+}
+
+static int64_t steps_of(const json_t *experiment) {
+    const json_t *steps = json_object_get(json_object_get(experiment, "stop"), "steps");
+    return json_integer_value(steps) > 0 ? json_integer_value(steps) : INT64_MAX;
+}
+
+static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
+    RLT_TRY(rlt_search_space_collect(experiment, &tuner->space, err));
+    RLT_TRY(check_config(tuner, err));
+    RLT_TRY(rlt_points_read(experiment, &tuner->space, &tuner->points, err));
+    tuner->values = rlt_alloc(sizeof(rlt_value) * (size_t)tuner->space.count);
+    const rlt_sampler_def *sampler = sampler_defs[tuner->config.sampler];
+    if (sampler->check != NULL) {
+        RLT_TRY(sampler->check(&tuner->space, err));
+    }
+    tuner->sampler = sampler;
+    tuner->sampler_state = rlt_alloc(sampler->state_size);
+    sampler->init(tuner->sampler_state, &tuner->space, (uint64_t)tuner->config.seed);
+    tuner->stopper = stopper_defs[tuner->config.stopper];
+    tuner->stopper_state = rlt_alloc(tuner->stopper->state_size);
+    return tuner->stopper->init == NULL ? RLT_OK
+                                        : tuner->stopper->init(tuner->stopper_state, &tuner->config,
+                                                               steps_of(experiment), err);
+}
+
+rlt_status rlt_tuner_create(const rlt_tune_fields *config, const json_t *experiment,
+                            rlt_resolve resolve, void *user, rlt_tuner **tuner, rlt_err *err) {
+    rlt_tuner *made = rlt_alloc(sizeof(*made));
+    made->config = *config;
+    made->resolve = resolve;
+    made->user = user;
+    rlt_status status = start(made, experiment, err);
+    if (status != RLT_OK) {
+        rlt_tuner_destroy(&made);
+    }
+    *tuner = made;
+    return status;
+}
+
+void rlt_tuner_destroy(rlt_tuner **tuner) {
+    rlt_tuner *old = *tuner;
+    if (old == NULL) {
+        return;
+    }
+    if (old->sampler_state != NULL && old->sampler->fini != NULL) {
+        old->sampler->fini(old->sampler_state);
+    }
+    if (old->stopper_state != NULL && old->stopper->fini != NULL) {
+        old->stopper->fini(old->stopper_state);
+    }
+    for (int64_t i = 0; i < old->count; i++) {
+        rlt_free(old->trials[i].verdicts);
+    }
+    rlt_free(old->sampler_state);
+    rlt_free(old->stopper_state);
+    rlt_free(old->trials);
+    rlt_free(old->values);
+    json_decref(old->points);
+    rlt_search_space_fini(&old->space);
+    rlt_free(old);
+    *tuner = NULL;
+}
+
+const rlt_search_space *rlt_tuner_space(const rlt_tuner *tuner) {
+    return &tuner->space;
+}
+
+static int64_t point_count(const rlt_tuner *tuner) {
+    return (int64_t)json_array_size(tuner->points);
+}
+
+/* What the trial's point to try first leaves open is drawn at random. */
+static json_t *value_of(const rlt_tuner *tuner, int64_t number, int i) {
+    const rlt_param *param = &tuner->space.params[i];
+    if (number >= point_count(tuner)) {
+        return rlt_value_json(param, tuner->values[i]);
+    }
+    json_t *given = json_object_get(json_array_get(tuner->points, (size_t)number), param->path);
+    if (given != NULL && param->integer) { /* 3.0 was accepted for an integer */
+        return json_integer((json_int_t)json_number_value(given));
+    }
+    if (given != NULL) {
+        return json_deep_copy(given);
+    }
+    /* ~number: apart from the draws of the sampler, whose points count from 0 too */
+    double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, ~number, param->path);
+    return rlt_value_json(param, rlt_param_at(param, draw));
+}
+
+/* A space that a function returned is sampled at the trial's draw for its path. */
+static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, const char *path,
+                                json_t **value, rlt_err *err) {
+    rlt_param param;
+    rlt_status status = rlt_param_parse(*value, path, &param, err);
+    if (status == RLT_OK && param.kind == RLT_DIST_FUNCTION) {
+        status = rlt_fail(err, RLT_ESCRIPT, "%s: the function returned another function", path);
+    }
+    if (status == RLT_OK) {
+        double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, number, path);
+        json_decref(*value);
+        *value = rlt_value_json(&param, rlt_param_at(&param, draw));
+    }
+    rlt_param_fini(&param);
+    return status;
+}
+
+static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, const char *path,
+                                   json_t *params, rlt_err *err) {
+    json_t *value = NULL;
+    if (number < point_count(tuner)) {
+        const json_t *point = json_array_get(tuner->points, (size_t)number);
+        value = json_deep_copy(json_object_get(point, path));
+    }
+    if (value == NULL) {
+        RLT_TRY(tuner->resolve(tuner->user, path, params, &value, err));
+    }
+    if (value == NULL) {
+        return rlt_fail(err, RLT_ESCRIPT, "%s: the function returned nothing", path);
+    }
+    rlt_status status = RLT_OK;
+    if (rlt_param_is_space(value)) {
+        status = draw_returned(tuner, number, path, &value, err);
+    }
+    if (status == RLT_OK) {
+        json_object_set(params, path, value);
+    }
+    json_decref(value);
+    return status;
+}
+
+static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, rlt_err *err) {
+    const rlt_search_space *space = &tuner->space;
+    if (number >= point_count(tuner)) {
+        RLT_TRY(tuner->sampler->ask(tuner->sampler_state, number - point_count(tuner),
+                                    tuner->values, err));
+    }
+    for (int i = 0; i < space->count; i++) {
+        if (space->params[i].kind != RLT_DIST_FUNCTION) {
+            json_object_set_new(params, space->params[i].path, value_of(tuner, number, i));
+        }
+    }
+    for (int i = 0; i < space->count; i++) {
+        if (space->params[i].kind == RLT_DIST_FUNCTION) {
+            RLT_TRY(resolve_function(tuner, number, space->params[i].path, params, err));
+        }
+    }
+    return RLT_OK;
+}
+
+static void add_trial(rlt_tuner *tuner) {
+    tuner->trials =
+        rlt_tuner_grow(tuner->trials, &tuner->capacity, tuner->count + 1, sizeof(rlt_tuner_trial));
+    tuner->trials[tuner->count++] =
+        (rlt_tuner_trial){.reported = -1, .best = NAN, .key = NAN, .state = RLT_TRIAL_RUNNING};
+}
+
+rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
+    const rlt_tune_fields *config = &tuner->config;
+    if (config->trials > 0 && tuner->count >= config->trials) {
+        return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
+                        config->trials);
+    }
+    if (config->budget.steps > 0 && tuner->steps >= config->budget.steps) {
+        return rlt_fail(err, RLT_ENOTFOUND,
+                        "the budget of %" PRId64 " steps is used up: %" PRId64 " taken",
+                        config->budget.steps, tuner->steps);
+    }
+    json_t *made = json_object();
+    rlt_status status = fill_params(tuner, tuner->count, made, err);
+    if (status != RLT_OK) {
+        json_decref(made);
+        return status;
+    }
+    *number = tuner->count;
+    *params = made;
+    add_trial(tuner);
+    return RLT_OK;
+}
+
+rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {
+    if (number != tuner->count) {
+        return rlt_fail(err, RLT_ECORRUPT,
+                        "trial %" PRId64 " cannot be restored: the next one is %" PRId64, number,
+                        tuner->count);
+    }
+    for (int i = 0; i < tuner->space.count; i++) {
+        if (json_object_get(params, tuner->space.params[i].path) == NULL) {
+            return rlt_fail(err, RLT_ECORRUPT,
+                            "trial %" PRId64 " cannot be restored: it has no value for %s", number,
+                            tuner->space.params[i].path);
+        }
+    }
+    add_trial(tuner);
+    return RLT_OK;
+}

@@ -1,0 +1,130 @@
+/* tuner, inside: what samplers and stoppers are, and what they share.
+ * A new sampler or stopper is one file with one const definition, and one line in samplers.def or
+ * stoppers.def. Both see keys of which the larger is the better, whatever the mode; neither
+ * allocates per report beyond amortised growth, and neither has any state that rows do not give
+ * back. Thread: one. */
+#ifndef RLT_TUNER_IMPL_H
+#define RLT_TUNER_IMPL_H
+#include "tuner/tuner.h"
+
+/* ---- parameters ---- */
+/* Checks one {"$space": …} or {"$function": …} object; errors begin with the path. The caller
+ * releases by rlt_param_fini, after an error too. */
+rlt_status rlt_param_parse(const json_t *object, const char *path, rlt_param *param, rlt_err *err);
+void rlt_param_fini(rlt_param *param);
+bool rlt_param_is_space(const json_t *json); /* an object with $space or $function */
+const char *rlt_dist_name(rlt_dist_kind kind);
+/* The number of different values, saturated at INT64_MAX; 0: continuous. */
+int64_t rlt_param_count(const rlt_param *param);
+rlt_value rlt_param_nth(const rlt_param *param, int64_t n); /* 0 <= n < count, ascending */
+/* The value at the quantile u in [0, 1). Not for functions. */
+rlt_value rlt_param_at(const rlt_param *param, double u);
+/* A value that somebody gave: its type and bounds are checked. */
+rlt_status rlt_value_parse(const rlt_param *param, const json_t *json, rlt_value *value,
+                           rlt_err *err);
+/* In [0, 1): a pure function of (seed, trial number, name), so that a parameter's draws do not
+ * depend on which others there are, nor on what was asked before. */
+double rlt_tuner_draw(uint64_t seed, int64_t number, const char *name);
+
+/* ---- samplers ---- */
+typedef struct rlt_sampler_def {
+    /* Whether it can search the space: RLT_ECONFIG names the parameter that it can not. NULL: any.
+     */
+    rlt_status (*check)(const rlt_search_space *space, rlt_err *err);
+    size_t state_size;                                                       /* zeroed */
+    void (*init)(void *state, const rlt_search_space *space, uint64_t seed); /* borrows the space */
+    void (*fini)(void *state);                                               /* NULL: nothing */
+    /* Values of the sampler's point `index` (0, 1, …; points to try first do not count) for every
+     * parameter but the functions. RLT_ENOTFOUND: there are no more points. */
+    rlt_status (*ask)(void *state, int64_t index, rlt_value *values, rlt_err *err);
+} rlt_sampler_def;
+
+/* The raw coordinate of point `index` in the Sobol sequence (Gray-code order, not scrambled) over
+ * 2^32, and the same after nested uniform scrambling. dimension: 0 .. RLT_SOBOL_DIMENSIONS - 1. */
+enum { RLT_SOBOL_DIMENSIONS = 100, RLT_SOBOL_BITS = 32 };
+uint32_t rlt_sobol_point(int dimension, uint32_t index);
+uint32_t rlt_sobol_scramble(uint32_t point, int dimension, uint64_t seed);
+
+/* ---- stoppers ---- */
+/* What was decided for a trial at one of its milestones. */
+typedef struct rlt_verdict {
+    int64_t index; /* of the milestone, ascending in a trial */
+    int64_t step;  /* of the report that counts for it: the first at or after the milestone */
+    double key;    /* of that report */
+    double judged, threshold; /* what was compared with what */
+    int32_t compared;
+    uint8_t action;
+} rlt_verdict;
+typedef struct rlt_stopper_report {
+    int64_t number, index;
+    double key, best; /* of this report; of all reports of the trial so far (NAN: none) */
+} rlt_stopper_report;
+typedef struct rlt_stopper_def {
+    size_t state_size; /* zeroed */
+    /* max_steps: where trials end by themselves, or INT64_MAX. */
+    rlt_status (*init)(void *state, const rlt_tune_fields *config, int64_t max_steps, rlt_err *err);
+    void (*fini)(void *state); /* safe on a zeroed state */
+    /* The index of the last milestone <= step, or -1; the step of milestone `index` (from 0), or
+     * INT64_MAX when there are no more. */
+    int64_t (*index)(const void *state, int64_t number, int64_t step);
+    int64_t (*step)(const void *state, int64_t number, int64_t index);
+    /* Fills judged, threshold, compared and action; called once per (trial, index). */
+    void (*judge)(void *state, const rlt_stopper_report *report, rlt_verdict *verdict);
+    /* A trial ended with these verdicts. NULL: of no interest. */
+    void (*ended)(void *state, rlt_trial_state end, const rlt_verdict *verdicts, int64_t count);
+    int (*bracket)(const void *state, int64_t number); /* NULL: it has none, nor rungs */
+    /* The sentence for a decision with a threshold. */
+    void (*explain)(const void *state, const rlt_decision *decision, bool maximise, char *text,
+                    size_t size);
+} rlt_stopper_def;
+
+/* A growing multiset of numbers cut in two: the `high_count` largest and the rest. */
+typedef struct rlt_heap {
+    double *keys; /* the least first */
+    int64_t count, capacity;
+} rlt_heap;
+typedef struct rlt_split {
+    rlt_heap high, low; /* low holds negated keys */
+} rlt_split;
+/* Adds a key (no NAN) and moves the cut so that the high part holds high_count >= 1 keys, as far as
+ * there are so many. O(log n) while the cut moves by O(1). */
+void rlt_split_add(rlt_split *split, double key, int64_t high_count);
+double rlt_split_high_min(const rlt_split *split); /* the part must not be empty */
+double rlt_split_low_max(const rlt_split *split);
+int64_t rlt_split_count(const rlt_split *split);
+void rlt_split_fini(rlt_split *split);
+
+/* Grows an array of `size`-byte items to hold at least `needed`, by doubling. */
+void *rlt_tuner_grow(void *items, int64_t *capacity, int64_t needed, size_t size);
+
+/* ---- the tuner ---- */
+/* The points to try first of experiment.tune.points, checked, as a new array of {path: value}, or
+ * NULL when there are none. */
+rlt_status rlt_points_read(const json_t *experiment, const rlt_search_space *space, json_t **points,
+                           rlt_err *err);
+
+typedef struct rlt_tuner_trial {
+    rlt_verdict *verdicts; /* ascending index; until the trial ends */
+    int64_t verdict_count, verdict_capacity;
+    int64_t reported; /* the last step reported, -1: none */
+    int64_t steps;    /* the last one known */
+    double best, key; /* best of its reports; its final or else its latest one. NAN: none */
+    uint8_t state;    /* RLT_TRIAL_RUNNING until it ends */
+} rlt_tuner_trial;
+
+struct rlt_tuner {
+    rlt_tune_fields config;
+    rlt_search_space space;
+    json_t *points; /* array of {path: value}, checked; NULL: none */
+    rlt_resolve resolve;
+    void *user;
+    const rlt_sampler_def *sampler;
+    const rlt_stopper_def *stopper;
+    void *sampler_state, *stopper_state;
+    rlt_value *values; /* [space.count] scratch */
+    rlt_tuner_trial *trials;
+    int64_t count, capacity;
+    int64_t steps; /* of all trials */
+    bool goal_reached;
+};
+#endif
