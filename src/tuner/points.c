@@ -1,9 +1,7 @@
-/* tuner: the points to try first, as a script gives them.
- * Why checked at the start: a misspelt path must not be found out after hours. A point may leave
- * parameters open. Thread: any, no state. */
+/* tuner: the points to try first: experiment.tune.points, as config leaves it: a list of {path:
+ * value}. A point may leave parameters open. Thread: any, no state. */
 #include "tuner/tuner_impl.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const rlt_param *find_param(const rlt_search_space *space, const char *path) {
@@ -15,69 +13,37 @@ static const rlt_param *find_param(const rlt_search_space *space, const char *pa
     return NULL;
 }
 
-static rlt_status unknown_path(const rlt_search_space *space, size_t point, const char *path,
-                               rlt_err *err) {
-    const char *names[256];
-    size_t count = 0;
-    for (int i = 0; i < space->count && count < RLT_COUNT(names); i++) {
-        names[count++] = space->params[i].path;
+static rlt_status check_point(const json_t *point, size_t number, const rlt_search_space *space,
+                              rlt_err *err) {
+    if (!json_is_object(point)) {
+        return rlt_fail(err, RLT_ECONFIG, "tune.points[%zu]: must be a table {path = value}",
+                        number);
     }
-    const char *nearest = rlt_str_nearest(path, names, count);
-    return rlt_fail(err, RLT_ECONFIG,
-                    "tune.points[%zu]: '%.128s' is not a parameter of the search space%s%s%s",
-                    point + 1, path, nearest ? " (did you mean '" : "", nearest ? nearest : "",
-                    nearest ? "'?)" : "");
-}
-
-/* Adds the values of a table of a point to `flat` under their full paths: {ppo = {lr = 0.1}} and
- * {["ppo.lr"] = 0.1} say the same. */
-static rlt_status flatten_point(const rlt_search_space *space, size_t point, const json_t *table,
-                                const char *prefix, json_t *flat, rlt_err *err) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)table, key, value) {
-        char path[2 * RLT_NAME_MAX];
-        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix == 0 ? "" : ".", key);
+    const char *path;
+    json_t *json;
+    json_object_foreach((json_t *)point, path, json) {
         const rlt_param *param = find_param(space, path);
-        if (param == NULL && json_is_object(value) && strlen(path) < RLT_NAME_MAX) {
-            RLT_TRY(flatten_point(space, point, value, path, flat, err));
-            continue;
-        }
         if (param == NULL) {
-            return unknown_path(space, point, path, err);
+            return rlt_fail(err, RLT_ECONFIG,
+                            "tune.points[%zu]: '%.128s' is not a parameter of the search space",
+                            number, path);
         }
-        rlt_value parsed;
+        rlt_value value;
         rlt_err why = {0};
         if (param->kind != RLT_DIST_FUNCTION &&
-            rlt_value_parse(param, value, &parsed, &why) != RLT_OK) {
-            return rlt_fail(err, RLT_ECONFIG, "tune.points[%zu]: %s", point + 1, why.message);
+            rlt_value_parse(param, json, &value, &why) != RLT_OK) {
+            return rlt_fail(err, RLT_ECONFIG, "tune.points[%zu]: %s", number, why.message);
         }
-        json_object_set(flat, path, value);
     }
     return RLT_OK;
 }
 
 rlt_status rlt_points_read(const json_t *experiment, const rlt_search_space *space, json_t **points,
                            rlt_err *err) {
-    *points = NULL;
     const json_t *given = json_object_get(json_object_get(experiment, "tune"), "points");
-    if (given == NULL || json_is_null(given)) {
-        return RLT_OK;
-    }
-    /* an empty Lua table is an object */
-    if (!json_is_array(given) && json_object_size(given) > 0) {
-        return rlt_fail(err, RLT_ECONFIG, "tune.points: must be a list of tables {path = value}");
-    }
-    *points = json_array();
     for (size_t i = 0; i < json_array_size(given); i++) {
-        const json_t *point = json_array_get(given, i);
-        if (!json_is_object(point)) {
-            return rlt_fail(err, RLT_ECONFIG, "tune.points[%zu]: must be a table {path = value}",
-                            i + 1);
-        }
-        json_t *flat = json_object();
-        json_array_append_new(*points, flat);
-        RLT_TRY(flatten_point(space, i, point, "", flat, err));
+        RLT_TRY(check_point(json_array_get(given, i), i + 1, space, err));
     }
+    *points = json_deep_copy(given);
     return RLT_OK;
 }

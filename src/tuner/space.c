@@ -16,8 +16,6 @@ static const char *const kinds[] = {
     [RLT_DIST_NORMAL] = "normal",         [RLT_DIST_GRID] = "grid",
     [RLT_DIST_FIXED] = "fixed",           [RLT_DIST_FUNCTION] = "function",
 };
-static const double integer_max = 0x1p53; /* doubles hold every integer up to here */
-
 const char *rlt_dist_name(rlt_dist_kind kind) {
     RLT_ASSERT((size_t)kind < RLT_COUNT(kinds));
     return kinds[kind];
@@ -27,140 +25,56 @@ bool rlt_param_is_space(const json_t *json) {
     return json_object_get(json, "$space") != NULL || json_object_get(json, "$function") != NULL;
 }
 
-static rlt_status read_kind(const json_t *object, const char *path, rlt_dist_kind *kind,
-                            rlt_err *err) {
-    const char *name = json_string_value(json_object_get(object, "$space"));
-    name = name == NULL ? "" : name;
-    for (size_t i = 0; i < RLT_DIST_FUNCTION; i++) {
-        if (strcmp(kinds[i], name) == 0) {
-            *kind = (rlt_dist_kind)i;
-            return RLT_OK;
-        }
-    }
-    const char *nearest = rlt_str_nearest(name, kinds, RLT_DIST_FUNCTION);
-    return rlt_fail(err, RLT_ECONFIG,
-                    "%s: unknown distribution '%.64s'%s%s%s; allowed: uniform, loguniform, "
-                    "quniform, randint, lograndint, choice, normal, grid, fixed",
-                    path, name, nearest ? " (did you mean '" : "", nearest ? nearest : "",
-                    nearest ? "'?)" : "");
+static double number_of(const json_t *space, const char *key, double otherwise) {
+    const json_t *json = json_object_get(space, key);
+    return json == NULL ? otherwise : json_number_value(json);
 }
 
-static rlt_status read_number(const json_t *object, const char *key, const rlt_param *param,
-                              double *number, rlt_err *err) {
-    const json_t *json = json_object_get(object, key);
-    if (!json_is_number(json) || !isfinite(json_number_value(json))) {
-        char *text = json == NULL ? NULL : json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
-        rlt_status status =
-            rlt_fail(err, RLT_ECONFIG, "%s: %s needs a finite number '%s', got %.64s", param->path,
-                     kinds[param->kind], key, text ? text : "nothing");
-        free(text);
-        return status;
-    }
-    *number = json_number_value(json);
-    return RLT_OK;
-}
-
-static rlt_status check_integer_bounds(const rlt_param *param, rlt_err *err) {
-    const double bounds[] = {param->low, param->high};
-    for (int i = 0; i < 2; i++) {
-        if (bounds[i] != floor(bounds[i]) || fabs(bounds[i]) > integer_max) {
-            return rlt_fail(err, RLT_ECONFIG,
-                            "%s: %s needs integers from -2^53 to 2^53 as bounds, got %.17g",
-                            param->path, kinds[param->kind], bounds[i]);
-        }
-    }
-    return RLT_OK;
-}
-
-static rlt_status check_bounds(const rlt_param *param, rlt_err *err) {
-    const char *kind = kinds[param->kind];
-    if (param->low > param->high) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: %s needs low <= high, got low %.17g and high %.17g",
-                        param->path, kind, param->low, param->high);
-    }
-    if (param->kind == RLT_DIST_LOGUNIFORM && param->low <= 0) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: loguniform needs low > 0, got %.17g", param->path,
-                        param->low);
-    }
-    if (param->kind == RLT_DIST_LOGRANDINT && param->low < 1) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: lograndint needs low >= 1, got %.17g", param->path,
-                        param->low);
-    }
-    if (!isfinite(param->high - param->low)) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: the range from %g to %g is too wide", param->path,
-                        param->low, param->high);
-    }
-    return RLT_OK;
+static bool field_takes_integers(const char *path) {
+    char section_name[RLT_NAME_MAX];
+    const char *dot = strrchr(path, '.');
+    snprintf(section_name, sizeof section_name, "%.*s", dot == NULL ? 0 : (int)(dot - path), path);
+    const rlt_config_section *section = rlt_config_section_find(section_name);
+    const rlt_field *field =
+        section == NULL ? NULL : rlt_field_find(section->fields, dot == NULL ? path : dot + 1);
+    return field != NULL && field->type == RLT_FIELD_INT;
 }
 
 /* A field of integers has no use for a continuous range: the integers in it are searched. */
-static void make_integer(rlt_param *param) {
+static rlt_status make_integer(rlt_param *param, rlt_err *err) {
+    double low = param->low, high = param->high;
     if (param->kind == RLT_DIST_UNIFORM || param->kind == RLT_DIST_LOGUNIFORM) {
         param->kind = param->kind == RLT_DIST_UNIFORM ? RLT_DIST_RANDINT : RLT_DIST_LOGRANDINT;
-        param->low = ceil(param->low);
-        param->high = floor(param->high);
-    }
-}
-
-static rlt_status parse_range(const json_t *object, rlt_param *param, rlt_err *err) {
-    RLT_TRY(read_number(object, "low", param, &param->low, err));
-    RLT_TRY(read_number(object, "high", param, &param->high, err));
-    if (param->integer) {
-        make_integer(param);
-    }
-    if (param->kind == RLT_DIST_QUNIFORM) {
-        RLT_TRY(read_number(object, "step", param, &param->step, err));
-        if (param->step <= 0) {
-            return rlt_fail(err, RLT_ECONFIG, "%s: quniform needs step > 0, got %.17g", param->path,
-                            param->step);
-        }
-        param->integer = param->integer || (json_is_integer(json_object_get(object, "low")) &&
-                                            json_is_integer(json_object_get(object, "step")));
-    }
-    if (param->kind == RLT_DIST_RANDINT || param->kind == RLT_DIST_LOGRANDINT) {
-        param->integer = true;
-        RLT_TRY(check_integer_bounds(param, err));
-    }
-    return check_bounds(param, err);
-}
-
-static rlt_status parse_normal(const json_t *object, rlt_param *param, rlt_err *err) {
-    RLT_TRY(read_number(object, "mean", param, &param->mean, err));
-    RLT_TRY(read_number(object, "std", param, &param->std, err));
-    if (param->std <= 0) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: normal needs std > 0, got %.17g", param->path,
-                        param->std);
-    }
-    param->low = -INFINITY;
-    param->high = INFINITY;
-    if (json_object_get(object, "low") != NULL) {
-        RLT_TRY(read_number(object, "low", param, &param->low, err));
-    }
-    if (json_object_get(object, "high") != NULL) {
-        RLT_TRY(read_number(object, "high", param, &param->high, err));
+        param->low = ceil(low);
+        param->high = floor(high);
     }
     return param->low <= param->high
                ? RLT_OK
-               : rlt_fail(err, RLT_ECONFIG, "%s: normal needs low <= high, got %.17g and %.17g",
-                          param->path, param->low, param->high);
+               : rlt_fail(err, RLT_ECONFIG, "%s: takes integers, but there is none from %g to %g",
+                          param->path, low, high);
 }
 
-static rlt_status parse_choices(const json_t *object, rlt_param *param, rlt_err *err) {
-    if (param->kind == RLT_DIST_FIXED) {
-        json_t *value = json_object_get(object, "value");
-        if (value == NULL) {
-            return rlt_fail(err, RLT_ECONFIG, "%s: fixed needs a 'value'", param->path);
-        }
-        param->choices = json_pack("[O]", value);
-        return RLT_OK;
+static rlt_status read_space(const json_t *space, rlt_param *param, rlt_err *err) {
+    const char *name = json_string_value(json_object_get(space, "$space"));
+    while (strcmp(kinds[param->kind], name) != 0) {
+        param->kind++;
+        RLT_ASSERT(param->kind < RLT_DIST_FUNCTION);
     }
-    json_t *values = json_object_get(object, "values");
-    if (!json_is_array(values) || json_array_size(values) == 0) {
-        return rlt_fail(err, RLT_ECONFIG, "%s: %s needs a list 'values' with at least one value",
-                        param->path, kinds[param->kind]);
-    }
-    param->choices = json_incref(values);
-    return RLT_OK;
+    param->low = number_of(space, "low", -INFINITY);
+    param->high = number_of(space, "high", INFINITY);
+    param->step = number_of(space, "step", 0);
+    param->mean = number_of(space, "mean", 0);
+    param->std = number_of(space, "std", 0);
+    param->choices = param->kind == RLT_DIST_FIXED
+                         ? json_pack("[O]", json_object_get(space, "value"))
+                         : json_incref(json_object_get(space, "values"));
+    /* whole bounds and steps make whole numbers: 64, not 64.0 */
+    bool whole_steps = param->kind == RLT_DIST_QUNIFORM &&
+                       json_is_integer(json_object_get(space, "low")) &&
+                       json_is_integer(json_object_get(space, "step"));
+    param->integer = whole_steps || param->kind == RLT_DIST_RANDINT ||
+                     param->kind == RLT_DIST_LOGRANDINT || field_takes_integers(param->path);
+    return param->integer ? make_integer(param, err) : RLT_OK;
 }
 
 rlt_status rlt_param_parse(const json_t *object, const char *path, rlt_param *param, rlt_err *err) {
@@ -174,18 +88,10 @@ rlt_status rlt_param_parse(const json_t *object, const char *path, rlt_param *pa
         param->kind = RLT_DIST_FUNCTION;
         return RLT_OK;
     }
-    RLT_TRY(read_kind(object, path, &param->kind, err));
-    param->integer = json_is_true(json_object_get(object, "integer"));
-    switch (param->kind) {
-    case RLT_DIST_NORMAL:
-        return parse_normal(object, param, err);
-    case RLT_DIST_CHOICE:
-    case RLT_DIST_GRID:
-    case RLT_DIST_FIXED:
-        return parse_choices(object, param, err);
-    default:
-        return parse_range(object, param, err);
-    }
+    rlt_err why = {0};
+    rlt_status status = rlt_space_check(object, &why);
+    return status == RLT_OK ? read_space(object, param, err)
+                            : rlt_fail(err, status, "%s: %s", path, why.message);
 }
 
 void rlt_param_fini(rlt_param *param) {
@@ -226,17 +132,27 @@ static rlt_status collect_child(collector *into, const json_t *child, const char
     return status;
 }
 
+/* A value of a list has no path; lists are searched as a whole. */
+static rlt_status collect_list(collector *into, const json_t *list, const char *path) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int before = into->space->count;
+        RLT_TRY(collect_child(into, json_array_get(list, i), path, "[]"));
+        if (into->space->count > before) {
+            return rlt_fail(into->err, RLT_ECONFIG,
+                            "%s: value %zu of the list is to be searched, which only the list as a "
+                            "whole can be; use space.choice{ {64, 64}, {256, 256} }",
+                            path, i + 1);
+        }
+    }
+    return RLT_OK;
+}
+
 static rlt_status collect(collector *into, const json_t *json, const char *path) {
     if (rlt_param_is_space(json)) {
         return add_param(into, json, path);
     }
     if (json_is_array(json)) {
-        for (size_t i = 0; i < json_array_size(json); i++) {
-            char key[24];
-            snprintf(key, sizeof key, "%zu", i + 1);
-            RLT_TRY(collect_child(into, json_array_get(json, i), path, key));
-        }
-        return RLT_OK;
+        return collect_list(into, json, path);
     }
     const char *key;
     json_t *child;

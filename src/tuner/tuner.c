@@ -127,12 +127,11 @@ static json_t *value_of(const rlt_tuner *tuner, int64_t number, int i) {
     if (number >= point_count(tuner)) {
         return rlt_value_json(param, tuner->values[i]);
     }
-    json_t *given = json_object_get(json_array_get(tuner->points, (size_t)number), param->path);
-    if (given != NULL && param->integer) { /* 3.0 was accepted for an integer */
-        return json_integer((json_int_t)json_number_value(given));
-    }
-    if (given != NULL) {
-        return json_deep_copy(given);
+    const json_t *given =
+        json_object_get(json_array_get(tuner->points, (size_t)number), param->path);
+    rlt_value value;
+    if (given != NULL && rlt_value_parse(param, given, &value, NULL) == RLT_OK) {
+        return rlt_value_json(param, value);
     }
     /* ~number: apart from the draws of the sampler, whose points count from 0 too */
     double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, ~number, param->path);
@@ -163,14 +162,12 @@ static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, const
         const json_t *point = json_array_get(tuner->points, (size_t)number);
         value = json_deep_copy(json_object_get(point, path));
     }
-    if (value == NULL) {
-        RLT_TRY(tuner->resolve(tuner->user, path, params, &value, err));
-    }
-    if (value == NULL) {
+    rlt_status status =
+        value != NULL ? RLT_OK : tuner->resolve(tuner->user, path, params, &value, err);
+    if (status == RLT_OK && value == NULL) {
         return rlt_fail(err, RLT_ESCRIPT, "%s: the function returned nothing", path);
     }
-    rlt_status status = RLT_OK;
-    if (rlt_param_is_space(value)) {
+    if (status == RLT_OK && rlt_param_is_space(value)) {
         status = draw_returned(tuner, number, path, &value, err);
     }
     if (status == RLT_OK) {

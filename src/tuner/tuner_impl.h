@@ -98,8 +98,8 @@ void rlt_split_fini(rlt_split *split);
 void *rlt_tuner_grow(void *items, int64_t *capacity, int64_t needed, size_t size);
 
 /* ---- the tuner ---- */
-/* The points to try first of experiment.tune.points, checked, as a new array of {path: value}, or
- * NULL when there are none. */
+/* The points to try first of experiment.tune.points, checked: a new array of {path: value}, or NULL
+ * when there are none. */
 rlt_status rlt_points_read(const json_t *experiment, const rlt_search_space *space, json_t **points,
                            rlt_err *err);
 
