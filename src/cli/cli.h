@@ -58,6 +58,15 @@ rlt_status rlt_cli_option_choice(const rlt_cli_args *args, const char *option,
 rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_ls(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_show(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_best(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_plot(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_completion(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_man(int argc, char **argv, rlt_err *err);
+extern const rlt_cli_option rlt_cli_ls_options[], rlt_cli_show_options[], rlt_cli_best_options[],
+    rlt_cli_plot_options[], rlt_cli_export_options[], rlt_cli_no_options[];
 
 /* For commands that take nothing but --json: sets *json, refuses the rest with a remedy. */
 rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err);

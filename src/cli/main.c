@@ -15,6 +15,29 @@ const rlt_cli_command rlt_cli_commands[] = {
      "  rltune doctor\n  rltune doctor --json\n", rlt_cli_doctor, rlt_cli_json_options},
     {"envs", "[--json]", "List the environments with their spaces and time limits.",
      "  rltune envs\n  rltune envs --json\n", rlt_cli_envs, rlt_cli_json_options},
+    {"ls", "[OPTIONS]", "List the experiments of a database.",
+     "  rltune ls\n  rltune ls --db runs.db --json\n", rlt_cli_ls, rlt_cli_ls_options},
+    {"show", "ID [OPTIONS]", "Show an experiment's leaderboard, or one of its trials.",
+     "  rltune show 3\n  rltune show last --top 10\n  rltune show 3 --trial 7\n", rlt_cli_show,
+     rlt_cli_show_options},
+    {"best", "ID [OPTIONS]", "Print the winning trial with its configuration.",
+     "  rltune best 3\n  rltune best last --config > winner.json\n", rlt_cli_best,
+     rlt_cli_best_options},
+    {"plot", "ID [OPTIONS]", "Draw learning curves in the terminal or as SVG.",
+     "  rltune plot 3\n  rltune plot last --metric mean_return --top 5\n"
+     "  rltune plot 3 --trials 0,7 --out curves.svg\n",
+     rlt_cli_plot, rlt_cli_plot_options},
+    {"export", "ID [OPTIONS]", "Write trials or metric points as CSV or JSON.",
+     "  rltune export 3 > trials.csv\n"
+     "  rltune export last --what metrics --format json --out metrics.json\n",
+     rlt_cli_export, rlt_cli_export_options},
+    {"completion", "bash|zsh|fish", "Print the completion script of a shell.",
+     "  rltune completion bash > ~/.local/share/bash-completion/completions/rltune\n"
+     "  rltune completion zsh > ~/.zfunc/_rltune\n"
+     "  rltune completion fish > ~/.config/fish/completions/rltune.fish\n",
+     rlt_cli_completion, rlt_cli_no_options},
+    {"man", "", "Print the manual page.", "  rltune man | man -l -\n", rlt_cli_man,
+     rlt_cli_no_options},
     {0},
 };
 

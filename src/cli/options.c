@@ -8,6 +8,7 @@
 #include <string.h>
 
 const rlt_cli_option rlt_cli_json_options[] = {RLT_CLI_JSON_OPTION, {0}};
+const rlt_cli_option rlt_cli_no_options[] = {{0}};
 
 static const rlt_cli_command *command_of(const char *name) {
     for (const rlt_cli_command *command = rlt_cli_commands; command->name != NULL; command++) {

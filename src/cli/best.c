@@ -1,0 +1,74 @@
+/* best: the winning trial and the configuration that trains it again. Thread: main only. */
+#include "cli/report.h"
+
+#include <inttypes.h>
+
+const rlt_cli_option rlt_cli_best_options[] = {
+    {"--config", NULL, "print only its configuration, as JSON"},
+    RLT_CLI_DB_OPTION,
+    RLT_CLI_JSON_OPTION,
+    {0}};
+
+static json_t *finals_json(const rlt_report *report) {
+    double mean, deviation;
+    int count = rlt_report_finals(report, &mean, &deviation);
+    return json_pack("{s:i, s:o, s:o}", "n", count, "mean", rlt_report_real(mean), "deviation",
+                     rlt_report_real(deviation));
+}
+
+static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best, rlt_err *err) {
+    char text[32], other[32];
+    double mean, deviation;
+    int finals = rlt_report_finals(report, &mean, &deviation);
+    printf("trial %" PRId64 " of experiment %" PRId64 "  %s\n", best->number, report->experiment.id,
+           best->state);
+    printf("  %-9s %s after %" PRId64 " steps\n",
+           report->experiment.metric[0] ? report->experiment.metric : "value",
+           rlt_report_value(best->value, text), best->steps);
+    if (finals > 0) {
+        printf("  again     mean %s, standard deviation %s over %d other seeds\n",
+               rlt_report_value(mean, text), rlt_report_value(deviation, other), finals);
+    }
+    json_t *params = rlt_report_parse(best->params_json);
+    const char *name;
+    json_t *value;
+    json_object_foreach(params, name, value) {
+        rlt_buf shown = {0};
+        rlt_report_json_text(value, &shown);
+        printf("  %-20s %s\n", name, shown.data != NULL ? shown.data : "-");
+        rlt_buf_fini(&shown);
+    }
+    json_decref(params);
+    printf("\n");
+    return rlt_report_print_json(rlt_report_parse(best->config_json), err);
+}
+
+static rlt_status best(const rlt_report *report, rlt_err *err) {
+    const rlt_trial_row *trial = rlt_report_best(report);
+    if (trial == NULL) {
+        return rlt_fail(err, RLT_ENOTFOUND,
+                        "%s: none of the %d trials of experiment %lld has a result yet; "
+                        "`rltune show %lld` says how far they are",
+                        report->path, report->trial_count, (long long)report->experiment.id,
+                        (long long)report->experiment.id);
+    }
+    if (rlt_cli_flag(&report->args, "--config")) {
+        return rlt_report_print_json(rlt_report_parse(trial->config_json), err);
+    }
+    if (!report->json) {
+        return print_text(report, trial, err);
+    }
+    json_t *object = rlt_report_trial_json(report, trial);
+    json_object_set_new(object, "experiment", json_integer(report->experiment.id));
+    json_object_set_new(object, "config", rlt_report_parse(trial->config_json));
+    json_object_set_new(object, "finals", finals_json(report));
+    return rlt_report_print_json(object, err);
+}
+
+rlt_status rlt_cli_best(int argc, char **argv, rlt_err *err) {
+    rlt_report report;
+    RLT_TRY(rlt_report_open(&report, "best", argc, argv, err));
+    rlt_status status = best(&report, err);
+    rlt_report_close(&report);
+    return status;
+}

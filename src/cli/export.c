@@ -1,0 +1,236 @@
+/* export: trials or metric points as CSV (RFC 4180) or JSON, row by row. Thread: main only. */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const rlt_cli_option rlt_cli_export_options[] = {
+    {"--format", "csv|json", "the form (default: csv)"},
+    {"--what", "trials|metrics", "one row per trial or per metric point (default: trials)"},
+    {"--out", "FILE", "write this file instead of standard output"},
+    RLT_CLI_DB_OPTION,
+    {0}};
+
+typedef struct output {
+    FILE *file;
+    bool json;
+    int64_t rows;
+    int cells; /* in this row */
+    char temporary[PATH_MAX];
+} output;
+
+/* CSV: what is quoted and how is RFC 4180's, section 2. */
+static void put_csv(output *out, const char *text) {
+    fputs(out->cells++ > 0 ? "," : "", out->file);
+    if (text[strcspn(text, "\",\r\n")] == 0) {
+        fputs(text, out->file);
+        return;
+    }
+    putc('"', out->file);
+    for (; *text != 0; text++) {
+        fputs(*text == '"' ? "\"\"" : (char[]){*text, 0}, out->file);
+    }
+    putc('"', out->file);
+}
+
+static void end_csv_row(output *out) {
+    fputs("\r\n", out->file);
+    out->cells = 0;
+}
+
+/* The shortest decimal that reads back as the same double. */
+static void put_csv_real(output *out, double value) {
+    char text[40] = "";
+    for (int digits = 15; digits <= 17 && !isnan(value); digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) {
+            break;
+        }
+    }
+    put_csv(out, text);
+}
+
+static void put_csv_integer(output *out, int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    put_csv(out, text);
+}
+
+static void put_json_row(output *out, json_t *row) {
+    fputs(out->rows++ > 0 ? ",\n  " : "\n  ", out->file);
+    json_dumpf(row, out->file, JSON_COMPACT);
+    json_decref(row);
+}
+
+static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial_row *trial,
+                          json_t *names) {
+    int rank = rlt_report_rank(report, trial);
+    put_csv(out, trial->role);
+    put_csv_integer(out, trial->number);
+    put_csv_real(out, rank > 0 ? rank : NAN);
+    put_csv(out, trial->state);
+    put_csv_real(out, trial->value);
+    put_csv_real(out, trial->best);
+    put_csv_integer(out, trial->steps);
+    put_csv_real(out, trial->wall_s);
+    put_csv_integer(out, trial->seed);
+    put_csv_integer(out, trial->attempt);
+    put_csv(out, trial->reason);
+    json_t *params = rlt_report_parse(trial->params_json), *ignored;
+    const char *name;
+    json_object_foreach(names, name, ignored) {
+        const json_t *value = json_object_get(params, name);
+        char *dumped = json_is_string(value) || value == NULL
+                           ? NULL
+                           : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        const char *text = json_string_value(value);
+        put_csv(out, dumped != NULL ? dumped : text != NULL ? text : "");
+        free(dumped);
+    }
+    json_decref(params);
+    end_csv_row(out);
+}
+
+static void put_trials_csv(output *out, const rlt_report *report) {
+    static const char *const fixed[] = {"role",  "trial",  "rank", "state",    "value", "best",
+                                        "steps", "wall_s", "seed", "attempts", "reason"};
+    for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
+        put_csv(out, fixed[i]);
+    }
+    json_t *names = json_object(), *ignored;
+    const char *name;
+    for (int i = 0; i < report->trial_count; i++) {
+        json_t *params = rlt_report_parse(report->trials[i].params_json);
+        json_object_update_missing(names, params);
+        json_decref(params);
+    }
+    json_object_foreach(names, name, ignored) {
+        put_csv(out, name);
+    }
+    end_csv_row(out);
+    for (int i = 0; i < report->trial_count; i++) {
+        put_trial_csv(out, report, &report->trials[i], names);
+    }
+    json_decref(names);
+}
+
+static rlt_status put_trials(output *out, const rlt_report *report, rlt_err *err) {
+    (void)err;
+    if (!out->json) {
+        put_trials_csv(out, report);
+        return RLT_OK;
+    }
+    for (int i = 0; i < report->trial_count; i++) {
+        json_t *row = rlt_report_trial_json(report, &report->trials[i]);
+        json_object_set_new(row, "config", rlt_report_parse(report->trials[i].config_json));
+        put_json_row(out, row);
+    }
+    return RLT_OK;
+}
+
+typedef struct metric_export {
+    output *out;
+    const rlt_report *report;
+    const rlt_trial_row *trial;
+    const char *metric;
+} metric_export;
+
+static rlt_status visit_point(void *user, int64_t step, double value, rlt_err *err) {
+    (void)err;
+    const metric_export *m = user;
+    if (m->out->json) {
+        put_json_row(m->out, json_pack("{s:s, s:I, s:s, s:I, s:o}", "role", m->trial->role, "trial",
+                                       (json_int_t)m->trial->number, "metric", m->metric, "step",
+                                       (json_int_t)step, "value", rlt_report_real(value)));
+        return RLT_OK;
+    }
+    put_csv(m->out, m->trial->role);
+    put_csv_integer(m->out, m->trial->number);
+    put_csv(m->out, m->metric);
+    put_csv_integer(m->out, step);
+    put_csv_real(m->out, value);
+    end_csv_row(m->out);
+    return RLT_OK;
+}
+
+/* One metric of all trials: the values come as doubles, not as SQL text. */
+static rlt_status visit_metric(void *user, int columns, const char *const *names,
+                               const char *const *values, rlt_err *err) {
+    (void)columns, (void)names;
+    metric_export *m = user;
+    m->metric = values[0];
+    for (int i = 0; i < m->report->trial_count; i++) {
+        m->trial = &m->report->trials[i];
+        RLT_TRY(rlt_store_curve(m->report->store, m->trial->id, m->metric, visit_point, m, err));
+    }
+    return RLT_OK;
+}
+
+static rlt_status put_metrics(output *out, const rlt_report *report, rlt_err *err) {
+    static const char *const columns[] = {"role", "trial", "metric", "step", "value"};
+    for (size_t i = 0; !out->json && i < RLT_COUNT(columns); i++) {
+        put_csv(out, columns[i]);
+    }
+    if (!out->json) {
+        end_csv_row(out);
+    }
+    metric_export m = {.out = out, .report = report};
+    return rlt_store_query(report->store, "SELECT name FROM metric_names ORDER BY name", NULL, 0,
+                           visit_metric, &m, err);
+}
+
+static rlt_status put_all(output *out, const rlt_report *report, bool metrics, rlt_err *err) {
+    fputs(out->json ? "[" : "", out->file);
+    RLT_TRY(metrics ? put_metrics(out, report, err) : put_trials(out, report, err));
+    fputs(out->json ? (out->rows > 0 ? "\n]\n" : "]\n") : "", out->file);
+    if (fflush(out->file) != 0 || ferror(out->file)) {
+        return rlt_fail(err, errno == ENOSPC ? RLT_EFULL : RLT_EIO, "could not write: %s",
+                        strerror(errno));
+    }
+    return RLT_OK;
+}
+
+/* The file appears whole or not at all, however many rows there are. */
+static rlt_status put_file(output *out, const rlt_report *report, const char *path, bool metrics,
+                           rlt_err *err) {
+    int size = snprintf(out->temporary, sizeof out->temporary, "%s.tmp.%d", path, (int)getpid());
+    out->file = size < (int)sizeof out->temporary ? fopen(out->temporary, "wb") : NULL;
+    if (out->file == NULL) {
+        return rlt_fail(err, RLT_EIO, "%s: could not create: %s", out->temporary, strerror(errno));
+    }
+    rlt_status status = put_all(out, report, metrics, err);
+    if ((fclose(out->file) != 0 || (status == RLT_OK && rename(out->temporary, path) != 0)) &&
+        status == RLT_OK) {
+        status = rlt_fail(err, errno == ENOSPC ? RLT_EFULL : RLT_EIO, "%s: could not write: %s",
+                          path, strerror(errno));
+    }
+    if (status != RLT_OK) {
+        unlink(out->temporary);
+        return status;
+    }
+    fprintf(stderr, "wrote %s\n", path);
+    return RLT_OK;
+}
+
+rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err) {
+    static const char *const formats[] = {"csv", "json", NULL};
+    static const char *const kinds[] = {"trials", "metrics", NULL};
+    int format = 0, what = 0;
+    rlt_report report;
+    RLT_TRY(rlt_report_open(&report, "export", argc, argv, err));
+    rlt_status status;
+    RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--format", formats, &format, err), done);
+    RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--what", kinds, &what, err), done);
+    output out = {.file = stdout, .json = format == 1};
+    const char *path = rlt_cli_value(&report.args, "--out");
+    status = path != NULL ? put_file(&out, &report, path, what == 1, err)
+                          : put_all(&out, &report, what == 1, err);
+done:
+    rlt_report_close(&report);
+    return status;
+}

@@ -1,0 +1,141 @@
+/* plot: learning curves in the terminal or as an SVG file. Thread: main only. */
+#include "cli/report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const rlt_cli_option rlt_cli_plot_options[] = {
+    RLT_REPORT_METRIC_OPTION,
+    {"--trials", "LIST", "only these trials, e.g. 0,3,7"},
+    {"--top", "K", "only the K best trials"},
+    {"--final", NULL, "the final runs (the winner trained again) instead of the search"},
+    {"--out", "FILE", "write an SVG file instead"},
+    {"--width", "N", "its width in pixels (default: 800)"},
+    {"--height", "N", "its height in pixels (default: 450)"},
+    RLT_CLI_DB_OPTION,
+    {0}};
+
+typedef struct selection {
+    const rlt_trial_row **trials;
+    size_t count;
+} selection;
+
+static rlt_status select_listed(const rlt_report *report, const char *list, const char *role,
+                                selection *chosen, rlt_err *err) {
+    for (const char *at = list; at != NULL;) {
+        const char *comma = strchr(at, ',');
+        char word[32];
+        int64_t number = 0;
+        snprintf(word, sizeof word, "%.*s", (int)(comma ? comma - at : (long)strlen(at)), at);
+        RLT_TRY(rlt_cli_integer(&report->args, "--trials", word, 0, INT64_MAX, &number, err));
+        const rlt_trial_row *trial = NULL;
+        RLT_TRY(rlt_report_trial(report, role, number, &trial, err));
+        bool known = false;
+        for (size_t i = 0; i < chosen->count; i++) {
+            known |= chosen->trials[i] == trial;
+        }
+        if (!known) {
+            chosen->trials[chosen->count++] = trial;
+        }
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    return RLT_OK;
+}
+
+static void select_best(const rlt_report *report, int64_t top, selection *chosen) {
+    int *order = rlt_alloc(sizeof *order * (size_t)report->trial_count);
+    int count = rlt_report_order(report, order);
+    for (int i = 0; i < count && i < top; i++) {
+        chosen->trials[chosen->count++] = &report->trials[order[i]];
+    }
+    rlt_free(order);
+}
+
+static rlt_status select_trials(const rlt_report *report, selection *chosen, rlt_err *err) {
+    bool final = rlt_cli_flag(&report->args, "--final");
+    const char *list = rlt_cli_value(&report->args, "--trials");
+    int64_t top = INT64_MAX;
+    RLT_TRY(rlt_cli_option_integer(&report->args, "--top", 1, INT64_MAX, &top, err));
+    chosen->trials = rlt_alloc(sizeof *chosen->trials * (size_t)report->trial_count);
+    if (list != NULL) {
+        return select_listed(report, list, final ? "final" : "search", chosen, err);
+    }
+    if (!final) {
+        select_best(report, top, chosen);
+        return RLT_OK;
+    }
+    for (int i = 0; i < report->trial_count; i++) {
+        if (strcmp(report->trials[i].role, "final") == 0) {
+            chosen->trials[chosen->count++] = &report->trials[i];
+        }
+    }
+    return RLT_OK;
+}
+
+static rlt_status put(const rlt_report *report, const rlt_curve *curves, size_t count,
+                      const char *metric, rlt_err *err) {
+    const char *path = rlt_cli_value(&report->args, "--out");
+    int64_t width = 800, height = 450;
+    RLT_TRY(rlt_cli_option_integer(&report->args, "--width", 200, 10000, &width, err));
+    RLT_TRY(rlt_cli_option_integer(&report->args, "--height", 150, 10000, &height, err));
+    rlt_screen screen = rlt_screen_of_stdout();
+    rlt_curve_style style = {.screen = path == NULL ? &screen : NULL,
+                             .svg_width = (int)width,
+                             .svg_height = (int)height};
+    char title[192];
+    snprintf(title, sizeof title, "%s (experiment %lld)", report->experiment.name,
+             (long long)report->experiment.id);
+    rlt_buf out = {0};
+    rlt_status status = RLT_OK;
+    rlt_curves_draw(report, curves, count, title, metric, &style, &out);
+    if (path != NULL) {
+        status = rlt_file_write_atomic(path, out.data, out.size, err);
+        if (status == RLT_OK) {
+            fprintf(stderr, "wrote %s\n", path);
+        }
+    } else {
+        fwrite(out.data, 1, out.size, stdout);
+    }
+    rlt_buf_fini(&out);
+    return status;
+}
+
+/* Curves without a point are left out; the winner is drawn last, in the accent colour. */
+static rlt_status plot_selection(const rlt_report *report, const selection *chosen,
+                                 const char *metric, rlt_err *err) {
+    const rlt_trial_row *best = rlt_report_best(report);
+    rlt_curve *curves = rlt_alloc(sizeof *curves * chosen->count);
+    rlt_status status = RLT_OK;
+    size_t count = 0;
+    for (size_t i = 0; i < chosen->count && status == RLT_OK; i++) {
+        status = rlt_curve_load(report->store, chosen->trials[i], metric, &curves[count], err);
+        curves[count].highlight = chosen->trials[i] == best && chosen->count > 1;
+        if (curves[count].count > 0) {
+            count++;
+        }
+    }
+    if (status == RLT_OK) {
+        status = count > 0 ? put(report, curves, count, metric, err)
+                           : rlt_curve_fail_empty(report, metric, err);
+    }
+    for (size_t i = 0; i < count; i++) {
+        rlt_curve_fini(&curves[i]);
+    }
+    rlt_free(curves);
+    return status;
+}
+
+rlt_status rlt_cli_plot(int argc, char **argv, rlt_err *err) {
+    rlt_report report;
+    RLT_TRY(rlt_report_open(&report, "plot", argc, argv, err));
+    const char *given = rlt_cli_value(&report.args, "--metric");
+    selection chosen = {0};
+    rlt_status status = select_trials(&report, &chosen, err);
+    if (status == RLT_OK) {
+        status =
+            plot_selection(&report, &chosen, given != NULL ? given : report.experiment.metric, err);
+    }
+    rlt_free(chosen.trials);
+    rlt_report_close(&report);
+    return status;
+}

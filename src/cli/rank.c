@@ -1,0 +1,124 @@
+/* cli, reporting: which trial is better, what the finals say. The order is that of the view
+ * "leaderboard". Thread: main only. */
+#include "cli/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool rlt_report_has_score(const rlt_trial_row *trial) {
+    return strcmp(trial->state, "failed") != 0 && !isnan(trial->value);
+}
+
+typedef struct ranked {
+    int index;
+    bool scored;
+    double score; /* larger is better */
+    int64_t number;
+} ranked;
+
+static int compare_ranked(const void *a, const void *b) {
+    const ranked *left = a, *right = b;
+    if (left->scored != right->scored) {
+        return left->scored ? -1 : 1;
+    }
+    if (left->scored && left->score != right->score) {
+        return left->score > right->score ? -1 : 1;
+    }
+    return (left->number > right->number) - (left->number < right->number);
+}
+
+static double score_of(const rlt_report *report, const rlt_trial_row *trial) {
+    return report->experiment.maximise ? trial->value : -trial->value;
+}
+
+int rlt_report_order(const rlt_report *report, int *order) {
+    ranked *list = rlt_alloc(sizeof *list * (size_t)report->trial_count);
+    int count = 0;
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *trial = &report->trials[i];
+        if (strcmp(trial->role, "search") == 0) {
+            list[count++] = (ranked){.index = i,
+                                     .scored = rlt_report_has_score(trial),
+                                     .score = score_of(report, trial),
+                                     .number = trial->number};
+        }
+    }
+    qsort(list, (size_t)count, sizeof *list, compare_ranked);
+    for (int i = 0; i < count; i++) {
+        order[i] = list[i].index;
+    }
+    rlt_free(list);
+    return count;
+}
+
+int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial) {
+    if (!rlt_report_has_score(trial) || strcmp(trial->role, "search") != 0) {
+        return 0;
+    }
+    int better = 0;
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *other = &report->trials[i];
+        better += strcmp(other->role, "search") == 0 && rlt_report_has_score(other) &&
+                  score_of(report, other) > score_of(report, trial);
+    }
+    return better + 1;
+}
+
+const rlt_trial_row *rlt_report_best(const rlt_report *report) {
+    const rlt_trial_row *best = NULL;
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *trial = &report->trials[i];
+        if (strcmp(trial->role, "search") == 0 && rlt_report_has_score(trial) &&
+            (best == NULL || score_of(report, trial) > score_of(report, best))) {
+            best = trial;
+        }
+    }
+    return best;
+}
+
+rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
+                            const rlt_trial_row **trial, rlt_err *err) {
+    int count = 0;
+    for (int i = 0; i < report->trial_count; i++) {
+        if (strcmp(report->trials[i].role, role) != 0) {
+            continue;
+        }
+        if (report->trials[i].number == number) {
+            *trial = &report->trials[i];
+            return RLT_OK;
+        }
+        count++;
+    }
+    return rlt_fail(err, RLT_ENOTFOUND,
+                    "%s: experiment %lld has no %s trial %lld; it has %d, numbered from 0",
+                    report->path, (long long)report->experiment.id, role, (long long)number, count);
+}
+
+int rlt_report_finals(const rlt_report *report, double *mean, double *deviation) {
+    int count = 0;
+    double average = 0, squares = 0; /* Welford 1962 */
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *trial = &report->trials[i];
+        if (strcmp(trial->role, "final") == 0 && rlt_report_has_score(trial)) {
+            double before = trial->value - average;
+            average += before / ++count;
+            squares += before * (trial->value - average);
+        }
+    }
+    *mean = count > 0 ? average : NAN;
+    *deviation = count > 1 ? sqrt(squares / (count - 1)) : NAN;
+    return count;
+}
+
+json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial) {
+    int rank = rlt_report_rank(report, trial);
+    return json_pack("{s:I, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "number",
+                     (json_int_t)trial->number, "role", trial->role, "rank",
+                     rank > 0 ? json_integer(rank) : json_null(), "state", trial->state, "reason",
+                     trial->reason, "seed", (json_int_t)trial->seed, "attempts",
+                     (json_int_t)trial->attempt, "steps", (json_int_t)trial->steps, "value",
+                     rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
+                     rlt_report_real(trial->wall_s), "params",
+                     rlt_report_parse(trial->params_json));
+}

@@ -1,0 +1,116 @@
+/* cli, reporting: finds the experiment and loads its trials. Thread: main only. */
+#include "cli/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *rlt_report_db(const rlt_cli_args *args) {
+    const char *given = rlt_cli_value(args, "--db"), *set = getenv("RLTUNE_DB");
+    return given != NULL ? given : set != NULL && set[0] != 0 ? set : "rltune.db";
+}
+
+typedef struct name_search {
+    const char *wanted; /* NULL: whatever is newest */
+    int64_t id;
+    char *names[64]; /* the newest, for "did you mean" */
+    size_t count;
+} name_search;
+
+static rlt_status visit_name(void *user, int columns, const char *const *names,
+                             const char *const *values, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    name_search *search = user;
+    if (search->id == 0 && (search->wanted == NULL || strcmp(values[1], search->wanted) == 0)) {
+        search->id = strtoll(values[0], NULL, 10);
+    }
+    if (search->count < RLT_COUNT(search->names)) {
+        size_t size = strlen(values[1]) + 1;
+        search->names[search->count] = rlt_alloc(size);
+        memcpy(search->names[search->count++], values[1], size);
+    }
+    return RLT_OK;
+}
+
+static rlt_status find_by_name(rlt_report *report, const char *word, int64_t *id, rlt_err *err) {
+    name_search search = {.wanted = strcmp(word, "last") == 0 ? NULL : word};
+    rlt_status status =
+        rlt_store_query(report->store, "SELECT id, name FROM experiments ORDER BY id DESC", NULL, 0,
+                        visit_name, &search, err);
+    if (status == RLT_OK && search.id == 0) {
+        const char *nearest =
+            rlt_str_nearest(word, (const char *const *)search.names, search.count);
+        status = rlt_fail(err, RLT_ENOTFOUND,
+                          "%s: no experiment '%.64s'%s%s%s; give an ID, a name or 'last'; "
+                          "`rltune ls --db %s` lists what there is",
+                          report->path, word, nearest ? " (did you mean '" : "",
+                          nearest ? nearest : "", nearest ? "'?)" : "", report->path);
+    }
+    *id = search.id;
+    for (size_t i = 0; i < search.count; i++) {
+        rlt_free(search.names[i]);
+    }
+    return status;
+}
+
+static rlt_status find_experiment(rlt_report *report, const char *word, rlt_err *err) {
+    int64_t id = 0;
+    if (word[0] != 0 && strspn(word, "0123456789") == strlen(word)) {
+        RLT_TRY(rlt_cli_integer(&report->args, "ID", word, 0, INT64_MAX, &id, err));
+    } else {
+        RLT_TRY(find_by_name(report, word, &id, err));
+    }
+    RLT_TRY(rlt_store_experiment_get(report->store, id, &report->experiment, err));
+    report->alive = rlt_store_experiment_is_owned(report->store, id);
+    return RLT_OK;
+}
+
+static char *copy_text(const char *text) {
+    size_t size = strlen(text) + 1;
+    return memcpy(rlt_alloc(size), text, size);
+}
+
+static rlt_status visit_trial(void *user, const rlt_trial_row *row, rlt_err *err) {
+    (void)err;
+    rlt_buf *rows = user;
+    rlt_trial_row copy = *row;
+    copy.params_json = copy_text(row->params_json);
+    copy.config_json = copy_text(row->config_json);
+    rlt_buf_append(rows, &copy, sizeof copy);
+    return RLT_OK;
+}
+
+static rlt_status load(rlt_report *report, rlt_err *err) {
+    report->path = rlt_report_db(&report->args);
+    report->json = rlt_cli_flag(&report->args, "--json");
+    RLT_TRY(rlt_store_open(report->path, RLT_STORE_READ, &report->store, err));
+    RLT_TRY(find_experiment(report, report->args.words[0], err));
+    rlt_buf rows = {0};
+    rlt_status status =
+        rlt_store_trials(report->store, report->experiment.id, visit_trial, &rows, err);
+    report->trials = (rlt_trial_row *)(void *)rows.data; /* 64-byte aligned by rlt_alloc */
+    report->trial_count = (int)(rows.size / sizeof(rlt_trial_row));
+    return status;
+}
+
+rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, char **argv,
+                           rlt_err *err) {
+    *report = (rlt_report){0};
+    RLT_TRY(rlt_cli_parse(command, 1, 1, argc, argv, &report->args, err));
+    rlt_status status = load(report, err);
+    if (status != RLT_OK) {
+        rlt_report_close(report);
+    }
+    return status;
+}
+
+void rlt_report_close(rlt_report *report) {
+    for (int i = 0; i < report->trial_count; i++) {
+        rlt_free(report->trials[i].params_json);
+        rlt_free(report->trials[i].config_json);
+    }
+    rlt_free(report->trials);
+    rlt_experiment_row_fini(&report->experiment);
+    rlt_store_close(&report->store);
+    *report = (rlt_report){0};
+}

@@ -1,0 +1,101 @@
+/* cli, reporting: what the commands that read the database share: finding an experiment, its trials
+ * in memory, ranks, curves, aligned tables, what the terminal can show.
+ * Thread: main only. Owner: who opened a report closes it. */
+#ifndef RLT_CLI_REPORT_H
+#define RLT_CLI_REPORT_H
+#include "cli/cli.h"
+#include "store/store.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#define RLT_REPORT_METRIC_OPTION                                                                   \
+    { "--metric", "NAME", "the metric to draw (default: the one that is tuned)" }
+
+typedef struct rlt_report {
+    rlt_cli_args args;
+    bool json;
+    const char *path; /* of the database */
+    rlt_store *store;
+    rlt_experiment_row experiment;
+    bool alive;            /* its driver runs now */
+    rlt_trial_row *trials; /* search before final, in the order of number */
+    int trial_count;
+} rlt_report;
+
+const char *rlt_report_db(const rlt_cli_args *args);
+/* Parses the command line (one word: the experiment's ID, its name, or "last"), opens the database
+ * for reading and loads experiment and trials. */
+rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, char **argv,
+                           rlt_err *err);
+void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed open */
+
+/* order[trial_count]: indices of the search trials, best first; failed and unmeasured ones last.
+ * Returns how many there are. */
+int rlt_report_order(const rlt_report *report, int *order);
+bool rlt_report_has_score(const rlt_trial_row *trial);
+/* 1 + the number of better ones; 0: it has no score. */
+int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial);
+const rlt_trial_row *rlt_report_best(const rlt_report *report); /* or NULL */
+rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
+                            const rlt_trial_row **trial, rlt_err *err);
+/* Mean and sample standard deviation of the finals that have a score; returns how many. */
+int rlt_report_finals(const rlt_report *report, double *mean, double *deviation);
+json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial);
+const char *rlt_report_state(const char *state, bool alive); /* "interrupted" without its driver */
+/* "16: 9 completed, 7 stopped": counts has one number per state, in this order. */
+extern const char *const rlt_report_states[7]; /* NULL at the end */
+void rlt_report_counts(const int64_t counts[6], rlt_buf *text);
+
+/* Text of values; "-" for none. Borrow `text`. */
+const char *rlt_report_value(double value, char text[32]);
+const char *rlt_report_duration(double seconds, char text[32]);
+const char *rlt_report_time(int64_t wall_ms, char text[32]);   /* local time */
+void rlt_report_json_text(const json_t *value, rlt_buf *text); /* a parameter's value, short */
+json_t *rlt_report_real(double value);                         /* null unless finite */
+json_t *rlt_report_parse(const char *json);                    /* null if it is no JSON */
+rlt_status rlt_report_print_json(json_t *value, rlt_err *err); /* takes the reference */
+
+/* Columns first, then cell by cell; printed with aligned columns, control characters replaced. */
+enum { RLT_TABLE_COLUMNS_MAX = 64 };
+typedef struct rlt_table {
+    rlt_buf cells; /* 0-terminated strings; the first row holds the names */
+    int columns, count;
+    bool right[RLT_TABLE_COLUMNS_MAX];
+} rlt_table;
+void rlt_table_column(rlt_table *table, const char *name, bool right);
+void rlt_table_cell(rlt_table *table, const char *text);
+void rlt_table_integer(rlt_table *table, int64_t value);
+void rlt_table_print(rlt_table *table, FILE *out); /* and releases it */
+
+typedef struct rlt_screen {
+    int columns, rows;
+    bool unicode, colour;
+} rlt_screen;
+/* Of standard output. Not a terminal, or TERM=dumb: 80 columns of plain ASCII. NO_COLOR is obeyed
+ * (no-color.org). */
+rlt_screen rlt_screen_of_stdout(void);
+
+typedef struct rlt_curve {
+    rlt_buf x, y; /* doubles */
+    size_t count;
+    const rlt_trial_row *trial;
+    char label[64];
+    bool highlight;
+} rlt_curve;
+rlt_status rlt_curve_load(rlt_store *store, const rlt_trial_row *trial, const char *metric,
+                          rlt_curve *curve, rlt_err *err);
+void rlt_curve_fini(rlt_curve *curve);
+/* The goal that the experiment's configuration sets for this metric, or NAN. */
+double rlt_curve_goal(const rlt_report *report, const char *metric);
+/* svg: NULL: as terminal text for `screen`. */
+typedef struct rlt_curve_style {
+    const rlt_screen *screen;
+    int svg_width, svg_height;
+} rlt_curve_style;
+void rlt_curves_draw(const rlt_report *report, const rlt_curve *curves, size_t count,
+                     const char *title, const char *metric, const rlt_curve_style *style,
+                     rlt_buf *out);
+/* RLT_ENOTFOUND that lists the metrics there are, with the nearest to `metric`. */
+rlt_status rlt_curve_fail_empty(const rlt_report *report, const char *metric, rlt_err *err);
+#endif

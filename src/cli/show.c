@@ -1,0 +1,255 @@
+/* show: one experiment as a leaderboard with its parameters, its finals and newest events.
+ * Thread: main only. */
+#include "cli/show.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const rlt_cli_option rlt_cli_show_options[] = {
+    {"--trial", "N", "show this trial: its parameters, history and curve"},
+    {"--final", "N", "the same for a final run, the winner trained again"},
+    {"--top", "K", "show only the K best trials"},
+    RLT_REPORT_METRIC_OPTION,
+    RLT_CLI_DB_OPTION,
+    RLT_CLI_JSON_OPTION,
+    {0}};
+
+enum { EVENTS_SHOWN = 10, PARAMS_SHOWN_MAX = 40 };
+
+/* The names of all parameters, in the order in which they appear. */
+static json_t *collect_params(const rlt_report *report) {
+    json_t *names = json_object();
+    for (int i = 0; i < report->trial_count; i++) {
+        json_t *params = rlt_report_parse(report->trials[i].params_json);
+        json_object_update_missing(names, params);
+        json_decref(params);
+    }
+    return names;
+}
+
+static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial,
+                          json_t *names) {
+    char text[32];
+    int rank = rlt_report_rank(report, trial);
+    snprintf(text, sizeof text, "%d", rank);
+    rlt_table_cell(table, rank > 0 ? text : "-");
+    rlt_table_integer(table, trial->number);
+    rlt_table_cell(table, trial->state);
+    rlt_table_cell(table, rlt_report_value(trial->value, text));
+    rlt_table_cell(table, rlt_report_value(trial->best, text));
+    rlt_table_integer(table, trial->steps);
+    rlt_table_cell(table, rlt_report_duration(trial->wall_s, text));
+    json_t *params = rlt_report_parse(trial->params_json);
+    const char *name;
+    json_t *ignored;
+    int column = 0;
+    json_object_foreach(names, name, ignored) {
+        if (column++ < PARAMS_SHOWN_MAX) {
+            rlt_buf value = {0};
+            rlt_report_json_text(json_object_get(params, name), &value);
+            rlt_table_cell(table, value.data);
+            rlt_buf_fini(&value);
+        }
+    }
+    json_decref(params);
+}
+
+static void print_leaderboard(const rlt_report *report, const int *order, int count) {
+    static const char *const fixed[] = {"rank", "trial", "state", "value", "best", "steps", "time"};
+    rlt_table table = {0};
+    for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
+        rlt_table_column(&table, fixed[i], i != 2);
+    }
+    json_t *names = collect_params(report);
+    const char *name;
+    json_t *ignored;
+    int column = 0;
+    json_object_foreach(names, name, ignored) {
+        if (column++ < PARAMS_SHOWN_MAX) {
+            rlt_table_column(&table, name, true);
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        put_trial_row(&table, report, &report->trials[order[i]], names);
+    }
+    json_decref(names);
+    printf("\n");
+    rlt_table_print(&table, stdout);
+}
+
+static void print_head(const rlt_report *report) {
+    const rlt_experiment_row *e = &report->experiment;
+    int64_t counts[6] = {0};
+    for (int i = 0; i < report->trial_count; i++) {
+        for (int s = 0; s < 6; s++) {
+            counts[s] += strcmp(report->trials[i].role, "search") == 0 &&
+                         strcmp(report->trials[i].state, rlt_report_states[s]) == 0;
+        }
+    }
+    rlt_buf trials = {0}, name = {0};
+    char text[32];
+    rlt_report_counts(counts, &trials);
+    rlt_buf_text(&name, e->name, 200, RLT_TEXT_UTF8);
+    printf("experiment %" PRId64 "  %s  %s\n", e->id, name.data,
+           rlt_report_state(e->state, report->alive));
+    if (e->metric[0] != 0) {
+        printf("  metric    %s (%s)\n", e->metric, e->maximise ? "max" : "min");
+    }
+    printf("  trials    %s\n  started   %s", trials.data, rlt_report_time(e->created_ms, text));
+    if (e->ended_ms > 0 || report->alive) {
+        double seconds = (double)((e->ended_ms > 0 ? e->ended_ms : rlt_wall_ms()) - e->created_ms);
+        printf(", %s %s", e->ended_ms > 0 ? "took" : "for",
+               rlt_report_duration(seconds / 1e3, text));
+    }
+    printf("\n  script    %s\n  database  %s\n",
+           e->script_path != NULL && e->script_path[0] != 0 ? e->script_path : "-", report->path);
+    rlt_buf_fini(&trials);
+    rlt_buf_fini(&name);
+}
+
+static void print_finals(const rlt_report *report) {
+    rlt_table table = {0};
+    static const char *const columns[] = {"final", "seed", "state", "value", "steps", "time"};
+    int count = 0;
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *trial = &report->trials[i];
+        char text[32];
+        if (strcmp(trial->role, "final") != 0) {
+            continue;
+        }
+        for (size_t c = 0; count == 0 && c < RLT_COUNT(columns); c++) {
+            rlt_table_column(&table, columns[c], c != 2);
+        }
+        count++;
+        rlt_table_integer(&table, trial->number);
+        rlt_table_integer(&table, trial->seed);
+        rlt_table_cell(&table, trial->state);
+        rlt_table_cell(&table, rlt_report_value(trial->value, text));
+        rlt_table_integer(&table, trial->steps);
+        rlt_table_cell(&table, rlt_report_duration(trial->wall_s, text));
+    }
+    if (count > 0) {
+        double mean, deviation;
+        int scored = rlt_report_finals(report, &mean, &deviation);
+        printf("\nthe winner trained again, with other seeds:\n");
+        rlt_table_print(&table, stdout);
+        char left[32], right[32];
+        printf("mean %s, standard deviation %s, n = %d\n", rlt_report_value(mean, left),
+               rlt_report_value(deviation, right), scored);
+    }
+}
+
+typedef struct event_list {
+    rlt_table table;
+    json_t *list;
+} event_list;
+
+static rlt_status visit_event(void *user, int columns, const char *const *names,
+                              const char *const *v, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    event_list *events = user;
+    int64_t wall_ms = strtoll(v[0], NULL, 10);
+    if (events->list != NULL) {
+        json_array_append_new(events->list,
+                              json_pack("{s:I, s:s?, s:s, s:s}", "wall_ms", (json_int_t)wall_ms,
+                                        "trial", v[1], "kind", v[2], "text", v[3]));
+        return RLT_OK;
+    }
+    char text[32];
+    rlt_table_cell(&events->table, rlt_report_time(wall_ms, text));
+    rlt_table_cell(&events->table, v[1]);
+    rlt_table_cell(&events->table, v[2]);
+    rlt_table_cell(&events->table, v[3]);
+    return RLT_OK;
+}
+
+/* list NULL: prints them; else appends them there. */
+static rlt_status put_events(const rlt_report *report, json_t *list, rlt_err *err) {
+    event_list events = {.list = list};
+    rlt_table_column(&events.table, "time", false);
+    rlt_table_column(&events.table, "trial", false);
+    rlt_table_column(&events.table, "event", false);
+    rlt_table_column(&events.table, "text", false);
+    const int64_t args[] = {report->experiment.id, EVENTS_SHOWN};
+    rlt_status status = rlt_store_query(
+        report->store,
+        "SELECT wall_ms, trial, kind, text FROM (SELECT v.id, v.wall_ms, v.kind, v.text,"
+        " CASE t.role WHEN 'final' THEN 'final ' ELSE '' END || t.number AS trial"
+        " FROM events v LEFT JOIN trials t ON t.id = v.trial WHERE v.experiment = ?1"
+        " ORDER BY v.id DESC LIMIT ?2) ORDER BY id",
+        args, 2, visit_event, &events, err);
+    if (status == RLT_OK && list == NULL && events.table.count > events.table.columns) {
+        printf("\nnewest events:\n");
+        rlt_table_print(&events.table, stdout);
+    }
+    rlt_buf_fini(&events.table.cells);
+    return status;
+}
+
+static rlt_status print_json(const rlt_report *report, const int *order, int count, rlt_err *err) {
+    const rlt_experiment_row *e = &report->experiment;
+    json_t *trials = json_array(), *finals = json_array(), *events = json_array();
+    for (int i = 0; i < count; i++) {
+        json_array_append_new(trials, rlt_report_trial_json(report, &report->trials[order[i]]));
+    }
+    for (int i = 0; i < report->trial_count; i++) {
+        if (strcmp(report->trials[i].role, "final") == 0) {
+            json_array_append_new(finals, rlt_report_trial_json(report, &report->trials[i]));
+        }
+    }
+    json_t *all = json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)e->id,
+        "name", e->name, "state", rlt_report_state(e->state, report->alive), "metric", e->metric,
+        "mode", e->maximise ? "max" : "min", "created_ms", (json_int_t)e->created_ms, "ended_ms",
+        e->ended_ms > 0 ? json_integer(e->ended_ms) : json_null(), "config",
+        rlt_report_parse(e->config_json), "facts", rlt_report_parse(e->facts_json), "trials",
+        trials, "finals", finals, "events", events);
+    rlt_status status = put_events(report, events, err);
+    if (status != RLT_OK) {
+        json_decref(all);
+        return status;
+    }
+    return rlt_report_print_json(all, err);
+}
+
+static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
+    int *order = rlt_alloc(sizeof *order * (size_t)report->trial_count);
+    int64_t top = INT64_MAX;
+    int count = rlt_report_order(report, order);
+    rlt_status status = rlt_cli_option_integer(&report->args, "--top", 1, INT64_MAX, &top, err);
+    count = top < count ? (int)top : count;
+    if (status == RLT_OK && report->json) {
+        status = print_json(report, order, count, err);
+    } else if (status == RLT_OK) {
+        print_head(report);
+        print_leaderboard(report, order, count);
+        print_finals(report);
+        status = put_events(report, NULL, err);
+    }
+    rlt_free(order);
+    return status;
+}
+
+static rlt_status show(rlt_report *report, rlt_err *err) {
+    int64_t number = -1;
+    const rlt_trial_row *trial = NULL;
+    static const char *const roles[][2] = {{"--trial", "search"}, {"--final", "final"}};
+    for (size_t i = 0; i < RLT_COUNT(roles); i++) {
+        if (rlt_cli_flag(&report->args, roles[i][0])) {
+            RLT_TRY(rlt_cli_option_integer(&report->args, roles[i][0], 0, INT64_MAX, &number, err));
+            RLT_TRY(rlt_report_trial(report, roles[i][1], number, &trial, err));
+            return rlt_show_trial(report, trial, err);
+        }
+    }
+    return show_experiment(report, err);
+}
+
+rlt_status rlt_cli_show(int argc, char **argv, rlt_err *err) {
+    rlt_report report;
+    RLT_TRY(rlt_report_open(&report, "show", argc, argv, err));
+    rlt_status status = show(&report, err);
+    rlt_report_close(&report);
+    return status;
+}

@@ -1,0 +1,8 @@
+/* cli: the two halves of `rltune show`. Thread: main only. */
+#ifndef RLT_CLI_SHOW_H
+#define RLT_CLI_SHOW_H
+#include "cli/report.h"
+
+/* One trial: parameters, state, transitions, decisions, checkpoints, curve. */
+rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
+#endif

@@ -1,0 +1,191 @@
+/* show --trial: one trial from its parameters to its curve. Thread: main only. */
+#include "cli/show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The three histories of a trial: what is asked, how it is headed, what the columns are. The first
+ * column is wall-clock time. */
+typedef struct history {
+    const char *key, *title, *sql;
+} history;
+static const history histories[] = {
+    {"transitions", "transitions",
+     "SELECT wall_ms, attempt, from_state AS \"from\", to_state AS \"to\", reason"
+     " FROM transitions WHERE trial = ?1 ORDER BY id"},
+    {"decisions", "decisions",
+     "SELECT wall_ms, step, decider, action, reason FROM decisions WHERE trial = ?1 ORDER BY step"},
+    {"checkpoints", "checkpoints",
+     "SELECT created_ms AS wall_ms, step, attempt, size, path, sha256 FROM checkpoints"
+     " WHERE trial = ?1 ORDER BY step, id"},
+};
+
+typedef struct history_rows {
+    rlt_table table;
+    json_t *list; /* NULL: a table is made */
+} history_rows;
+
+static bool is_number(const char *name) {
+    static const char *const numbers[] = {"wall_ms", "attempt", "step", "size"};
+    for (size_t i = 0; i < RLT_COUNT(numbers); i++) {
+        if (strcmp(name, numbers[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static json_t *history_json(int columns, const char *const *names, const char *const *values) {
+    json_t *row = json_object();
+    for (int i = 0; i < columns; i++) {
+        json_t *value = values[i] == NULL     ? json_null()
+                        : is_number(names[i]) ? json_integer(strtoll(values[i], NULL, 10))
+                                              : json_string(values[i]);
+        json_object_set_new(row, names[i], value);
+    }
+    return row;
+}
+
+static rlt_status visit(void *user, int columns, const char *const *names,
+                        const char *const *values, rlt_err *err) {
+    (void)err;
+    history_rows *rows = user;
+    if (rows->list != NULL) {
+        json_array_append_new(rows->list, history_json(columns, names, values));
+        return RLT_OK;
+    }
+    for (int i = 0; rows->table.columns == 0 && i < columns; i++) {
+        for (int j = 0; j < columns; j++) { /* all names, before the first cell */
+            rlt_table_column(&rows->table, j == 0 ? "time" : names[j],
+                             j > 0 && is_number(names[j]));
+        }
+    }
+    char text[32];
+    rlt_table_cell(&rows->table, rlt_report_time(strtoll(values[0], NULL, 10), text));
+    for (int i = 1; i < columns; i++) {
+        rlt_table_cell(&rows->table, values[i]);
+    }
+    return RLT_OK;
+}
+
+static rlt_status put_history(const rlt_report *report, const rlt_trial_row *trial,
+                              const history *what, json_t *object, rlt_err *err) {
+    history_rows rows = {.list = object != NULL ? json_array() : NULL};
+    if (object != NULL) {
+        json_object_set_new(object, what->key, rows.list);
+    }
+    rlt_status status = rlt_store_query(report->store, what->sql, &trial->id, 1, visit, &rows, err);
+    if (status == RLT_OK && rows.table.count > 0) {
+        printf("\n%s:\n", what->title);
+        rlt_table_print(&rows.table, stdout);
+    }
+    rlt_buf_fini(&rows.table.cells);
+    return status;
+}
+
+static void print_head(const rlt_report *report, const rlt_trial_row *trial) {
+    char text[32], best[32];
+    int rank = rlt_report_rank(report, trial);
+    printf("%s %" PRId64 " of experiment %" PRId64 "  %s\n",
+           strcmp(trial->role, "final") == 0 ? "final" : "trial", trial->number,
+           report->experiment.id, trial->state);
+    if (trial->reason[0] != 0) {
+        rlt_buf reason = {0};
+        rlt_buf_text(&reason, trial->reason, 300, RLT_TEXT_UTF8);
+        printf("  reason    %s\n", reason.data);
+        rlt_buf_fini(&reason);
+    }
+    printf("  value     %s (best %s)", rlt_report_value(trial->value, text),
+           rlt_report_value(trial->best, best));
+    if (rank > 0) {
+        printf(", rank %d", rank);
+    }
+    printf("\n  steps     %" PRId64 " in %s\n", trial->steps,
+           rlt_report_duration(trial->wall_s, text));
+    printf("  seed      %" PRId64 "\n  attempts  %" PRId64 "\n", trial->seed, trial->attempt);
+}
+
+static void print_params(const rlt_trial_row *trial) {
+    json_t *params = rlt_report_parse(trial->params_json);
+    const char *name;
+    json_t *value;
+    if (json_object_size(params) > 0) {
+        rlt_table table = {0};
+        rlt_table_column(&table, "parameter", false);
+        rlt_table_column(&table, "value", true);
+        json_object_foreach(params, name, value) {
+            rlt_buf text = {0};
+            rlt_report_json_text(value, &text);
+            rlt_table_cell(&table, name);
+            rlt_table_cell(&table, text.data);
+            rlt_buf_fini(&text);
+        }
+        printf("\n");
+        rlt_table_print(&table, stdout);
+    }
+    json_decref(params);
+}
+
+static void print_curve(const rlt_report *report, const rlt_curve *curve, const char *metric) {
+    rlt_screen screen = rlt_screen_of_stdout();
+    rlt_buf out = {0};
+    rlt_curves_draw(report, curve, 1, NULL, metric, &(rlt_curve_style){.screen = &screen}, &out);
+    printf("\n%s", out.data);
+    rlt_buf_fini(&out);
+}
+
+static json_t *curve_json(const rlt_curve *curve) {
+    const double *x = (const double *)(const void *)curve->x.data;
+    const double *y = (const double *)(const void *)curve->y.data;
+    json_t *points = json_array();
+    for (size_t i = 0; i < curve->count; i++) {
+        json_array_append_new(points, json_pack("[I, o]", (json_int_t)x[i], rlt_report_real(y[i])));
+    }
+    return points;
+}
+
+static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial,
+                            const rlt_curve *curve, const char *metric, rlt_err *err) {
+    json_t *object = rlt_report_trial_json(report, trial);
+    json_object_set_new(object, "config", rlt_report_parse(trial->config_json));
+    for (size_t i = 0; i < RLT_COUNT(histories); i++) {
+        rlt_status status = put_history(report, trial, &histories[i], object, err);
+        if (status != RLT_OK) {
+            json_decref(object);
+            return status;
+        }
+    }
+    json_object_set_new(object, "metric", json_string(metric));
+    json_object_set_new(object, "curve", curve_json(curve));
+    return rlt_report_print_json(object, err);
+}
+
+static rlt_status show_text(const rlt_report *report, const rlt_trial_row *trial,
+                            const rlt_curve *curve, const char *metric, rlt_err *err) {
+    print_head(report, trial);
+    print_params(trial);
+    for (size_t i = 0; i < RLT_COUNT(histories); i++) {
+        RLT_TRY(put_history(report, trial, &histories[i], NULL, err));
+    }
+    if (curve->count > 0) {
+        print_curve(report, curve, metric);
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err) {
+    const char *given = rlt_cli_value(&report->args, "--metric");
+    const char *metric = given != NULL ? given : report->experiment.metric;
+    rlt_curve curve;
+    rlt_status status = rlt_curve_load(report->store, trial, metric, &curve, err);
+    if (status == RLT_OK && given != NULL && curve.count == 0) {
+        status = rlt_curve_fail_empty(report, metric, err);
+    }
+    if (status == RLT_OK) {
+        status = report->json ? show_json(report, trial, &curve, metric, err)
+                              : show_text(report, trial, &curve, metric, err);
+    }
+    rlt_curve_fini(&curve);
+    return status;
+}
