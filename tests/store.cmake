@@ -1,5 +1,8 @@
 rlt_test(store_test SOURCES tests/unit/store_test.c DEPS store core LIBS m)
 rlt_test(store_open_test SOURCES tests/unit/store_open_test.c DEPS store core LIBS m)
+rlt_test(store_docs_test SOURCES tests/unit/store_docs_test.c DEPS store core LIBS m)
 rlt_test(store_owner_test SOURCES tests/fault/store_owner_test.c DEPS store core LIBS m)
 rlt_test(store_kill_test SOURCES tests/fault/store_kill_test.c DEPS store core LIBS m)
+rlt_test(store_full_test SOURCES tests/fault/store_full_test.c DEPS store core LIBS m)
+rlt_test(store_disk_test SOURCES tests/fault/store_disk_test.c DEPS store core LIBS m)
 rlt_bench(store_bench SOURCES bench/store_bench.c DEPS store core LIBS m)

@@ -1,0 +1,217 @@
+/* Every query of docs/schema.md is run, by plain SQLite as a person would, on a small database and
+ * must give rows; every table and view is described; views that people use on millions of points
+ * do not scan them. The ranks of the leaderboard. A database of schema version 1 still opens. */
+#include "tests/fault/store_fixture.h"
+
+static void add_results(rlt_store *store, int64_t trial, const double *values, const char *end) {
+    change(store, trial, 0, "pending", "running");
+    for (int i = 0; i < 3; i++) {
+        OK(rlt_store_metric(store, trial, 1000 * (i + 1), "eval_return", values[i], &err));
+        OK(rlt_store_metric(store, trial, 1000 * (i + 1), "loss", 1.0 / (i + 1), &err));
+    }
+    rlt_checkpoint_row row = {.trial = trial, .attempt = 1, .step = 3000, .size = 12345};
+    snprintf(row.path, sizeof row.path, "checkpoints/%lld.safetensors", (long long)trial);
+    memset(row.sha256, 'c', 64);
+    OK(rlt_store_checkpoint_add(store, &row, &err));
+    rlt_trial_change c = change_of(trial, 1, "running", end);
+    c.steps = 3000, c.value = values[2], c.best = values[2], c.wall_s = 1.5;
+    OK(rlt_store_trial_change(store, &c, &err));
+}
+
+/* Trials 0 to 4: 100, 300 (twice), failed with 900, without a result. */
+static int64_t fill(rlt_store *store, bool maximise) {
+    int64_t experiment = add_experiment(store, maximise), trial;
+    static const struct {
+        double values[3];
+        const char *end;
+    } results[] = {{{10, 50, 100}, "stopped"},
+                   {{20, 200, 300}, "completed"},
+                   {{30, 100, 300}, "completed"},
+                   {{900, 900, 900}, "failed"}};
+    for (int i = 0; i < 5; i++) {
+        trial = add_trial(store, experiment, "search", i);
+        if (i < 4) {
+            add_results(store, trial, results[i].values, results[i].end);
+        }
+        if (i == 0) {
+            OK(rlt_store_decision(store, trial, 2000, "asha", "stop", "{\"threshold\":75}",
+                                  "worst third at its rung", &err));
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        trial = add_trial(store, experiment, "final", i);
+        add_results(store, trial, (double[]){50, 250, 290 + i}, "completed");
+    }
+    OK(rlt_store_event(store, experiment, 0, "driver.started", "all is well", &err));
+    return experiment;
+}
+
+static int count_rows(sqlite3 *db, const char *sql) {
+    sqlite3_stmt *stmt = NULL;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK) {
+        fail_msg("%s\n%s", sqlite3_errmsg(db), sql);
+    }
+    int rows = 0, code;
+    while ((code = sqlite3_step(stmt)) == SQLITE_ROW) {
+        rows++;
+    }
+    assert_int_equal(code, SQLITE_DONE);
+    sqlite3_finalize(stmt);
+    return rows;
+}
+
+static char *read_docs(void) {
+    char *text;
+    size_t size;
+    OK(rlt_file_read(RLT_SOURCE_DIR "/docs/schema.md", 1 << 20, &text, &size, &err));
+    return text;
+}
+
+static void test_every_query_of_the_docs_gives_rows(void **state) {
+    const place *at = *state;
+    rlt_store *store = open_store(at, RLT_STORE_WRITE);
+    fill(store, true);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open_v2(at->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    char *docs = read_docs(), *next = docs;
+    int queries = 0;
+    while ((next = strstr(next, "```sql\n")) != NULL) {
+        char *sql = next + 7, *end = strstr(sql, "```");
+        assert_non_null(end);
+        *end = 0;
+        if (count_rows(db, sql) == 0) {
+            fail_msg("no rows: %s", sql);
+        }
+        queries++;
+        next = end + 3;
+    }
+    assert_true(queries >= 10);
+    rlt_free(docs);
+    sqlite3_close(db);
+    rlt_store_close(&store);
+}
+
+static rlt_status check_described(void *user, int columns, const char *const *names,
+                                  const char *const *values, rlt_err *err) {
+    (void)columns, (void)names;
+    char quoted[160];
+    snprintf(quoted, sizeof quoted, "`%s`", values[0]);
+    return strstr(user, quoted) != NULL
+               ? RLT_OK
+               : rlt_fail(err, RLT_ENOTFOUND, "%s is not in docs/schema.md", quoted);
+}
+
+static void test_every_table_and_view_is_described(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    char *docs = read_docs();
+    OK(rlt_store_query(store,
+                       "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name "
+                       "NOT LIKE 'sqlite%'",
+                       NULL, 0, check_described, docs, &err));
+    rlt_free(docs);
+    rlt_store_close(&store);
+}
+
+#define RANKS(experiment)                                                                          \
+    "SELECT group_concat(number || ':' || coalesce(rank, '-'), ' ') FROM (SELECT * FROM "          \
+    "leaderboard WHERE experiment = " experiment ")"
+
+static void test_leaderboard_ranks(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    fill(store, true);
+    fill(store, false);
+    assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
+    assert_string_equal(ask(store, RANKS("2")), "0:1 1:2 2:2 3:- 4:-");
+    assert_string_equal(ask(store, "SELECT group_concat(mode || best || ' ' || trials || ' ' || "
+                                   "ended || ' ' || failed, ', ') FROM experiment_list"),
+                        "max300.0 5 4 1, min100.0 5 4 1");
+    assert_string_equal(ask(store, "SELECT steps_per_s || ' ' || checkpoint_step || ' ' || "
+                                   "decisions || ' ' || attempts FROM trial_summary WHERE trial=1"),
+                        "2000.0 3000 1 1");
+    assert_string_equal(ask(store, "SELECT value FROM facts WHERE fact = 'cpu.cores'"), "2");
+    rlt_store_close(&store);
+}
+
+static rlt_status append_plan(void *user, int columns, const char *const *names,
+                              const char *const *values, rlt_err *err) {
+    (void)names, (void)err;
+    rlt_buf_printf(user, "%s\n", values[columns - 1]);
+    return RLT_OK;
+}
+
+/* "SEARCH m ... (trial=? AND name=?...)" is one range of the key; "SCAN m" is every point. */
+static void test_points_are_found_by_key(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    static const char *const queries[] = {
+        "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE experiment = 1 AND metric = 'loss'",
+        "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE trial = 1 AND metric = 'loss'",
+        "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE experiment = 1 AND number = 3",
+        "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE metric = 'loss' AND trial IN (SELECT "
+        "trial FROM leaderboard WHERE experiment = 1 AND rank <= 5)"};
+    for (size_t i = 0; i < RLT_COUNT(queries); i++) {
+        rlt_buf plan = {0};
+        OK(rlt_store_query(store, queries[i], NULL, 0, append_plan, &plan, &err));
+        if (strstr(plan.data, "SEARCH m USING PRIMARY KEY (trial=? AND name=?") == NULL ||
+            strstr(plan.data, "SCAN m\n") != NULL || strstr(plan.data, "SEARCH t ") == NULL) {
+            fail_msg("%s\n%s", queries[i], plan.data);
+        }
+        rlt_buf_fini(&plan);
+    }
+    rlt_buf plan = {0};
+    OK(rlt_store_query(store, "EXPLAIN QUERY PLAN SELECT * FROM leaderboard WHERE experiment = 1",
+                       NULL, 0, append_plan, &plan, &err));
+    if (strstr(plan.data, "SEARCH t ") == NULL || strstr(plan.data, "SCAN t\n") != NULL) {
+        fail_msg("%s", plan.data);
+    }
+    rlt_buf_fini(&plan);
+    rlt_store_close(&store);
+}
+
+/* tests/golden/store_v1.db.sql: what `sqlite3 FILE .dump` gave for a database of version 1. */
+static void test_database_of_version_1(void **state) {
+    const place *at = *state;
+    char *sql, *message = NULL;
+    size_t size;
+    OK(rlt_file_read(RLT_SOURCE_DIR "/tests/golden/store_v1.db.sql", 1 << 20, &sql, &size, &err));
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(at->path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
+        fail_msg("%s", message);
+    }
+    sqlite3_close(db);
+    rlt_free(sql);
+    rlt_store *store = open_store(at, RLT_STORE_WRITE);
+    OK(rlt_store_check(store, &err));
+    assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
+    rlt_trial_row row;
+    OK(rlt_store_trial_get(store, 2, &row, &err));
+    assert_string_equal(row.state, "completed");
+    assert_true(row.value == 300 && row.attempt == 1 && row.seed == 101);
+    rlt_trial_row_fini(&row);
+    int64_t epoch;
+    OK(rlt_store_experiment_own(store, 1, &epoch, &err));
+    assert_int_equal(epoch, 2);
+    assert_int_equal(add_trial(store, 1, "search", 5), 8);
+    change(store, 5, 0, "pending", "running");
+    OK(rlt_store_metric(store, 5, 1, "a new metric", 1, &err));
+    rlt_store_close(&store);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "fill") == 0) { /* for scripts/gen_golden_store */
+        rlt_store *store;
+        OK(rlt_store_open(argv[2], RLT_STORE_WRITE, &store, &err));
+        fill(store, true);
+        rlt_store_close(&store);
+        return 0;
+    }
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_every_query_of_the_docs_gives_rows),
+        TEST(test_every_table_and_view_is_described),
+        TEST(test_leaderboard_ranks),
+        TEST(test_points_are_found_by_key),
+        TEST(test_database_of_version_1),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
