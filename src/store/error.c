@@ -24,9 +24,14 @@ static rlt_status fail_io(rlt_store *store, const char *action, int code, rlt_er
 }
 
 bool store_has_log(const rlt_store *store) {
-    char wal[PATH_MAX + 8];
-    snprintf(wal, sizeof wal, "%s-wal", store->path);
-    return access(wal, F_OK) == 0;
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    bool found = false;
+    for (size_t i = 0; i < RLT_COUNT(suffixes); i++) {
+        char log[PATH_MAX + 16];
+        snprintf(log, sizeof log, "%s%s", store->path, suffixes[i]);
+        found |= access(log, F_OK) == 0;
+    }
+    return found;
 }
 
 /* A file that is there could not be opened, or one that is not could not be created. */
@@ -117,10 +122,9 @@ rlt_status store_check_text(const char *what, const char *text, size_t max, rlt_
     return RLT_OK;
 }
 
-rlt_status store_check_json(const char *what, const char *text, rlt_err *err) {
-    if (text != NULL && strnlen(text, STORE_JSON_MAX + 1) > STORE_JSON_MAX) {
-        return rlt_fail(err, RLT_ELIMIT, "%s is longer than the %d MiB allowed", what,
-                        STORE_JSON_MAX >> 20);
-    }
-    return RLT_OK;
+rlt_status store_check_size(const char *what, const char *text, size_t max, rlt_err *err) {
+    return text == NULL || strnlen(text, max + 1) <= max
+               ? RLT_OK
+               : rlt_fail(err, RLT_ELIMIT, "%s is longer than the %zu KiB allowed", what,
+                          max >> 10);
 }

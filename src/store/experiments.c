@@ -8,9 +8,9 @@
 
 static rlt_status check_row(const rlt_experiment_row *row, rlt_err *err) {
     RLT_TRY(store_check_text("the experiment's name", row->name, STORE_NAME_MAX, err));
-    RLT_TRY(store_check_json("the experiment's config", row->config_json, err));
-    RLT_TRY(store_check_json("the experiment's facts", row->facts_json, err));
-    return store_check_json("the experiment's script", row->script, err);
+    RLT_TRY(store_check_size("the experiment's config", row->config_json, STORE_JSON_MAX, err));
+    RLT_TRY(store_check_size("the experiment's facts", row->facts_json, STORE_JSON_MAX, err));
+    return store_check_size("the experiment's script", row->script, STORE_JSON_MAX, err);
 }
 
 static const char *or_object(const char *json) {
@@ -93,7 +93,12 @@ static rlt_status own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err
     RLT_TRY(store_stmt(store, STMT_EXPERIMENT_OWN, &stmt, err));
     store_bind_int(stmt, 1, id);
     store_bind_int(stmt, 2, getpid());
-    RLT_TRY(store_row(store, stmt, epoch, 1, "take the experiment", err));
+    rlt_status status = store_row(store, stmt, epoch, 1, "take the experiment", err);
+    if (status == RLT_ENOTFOUND) {
+        return rlt_fail(err, status, "%s: experiment %lld has been deleted", store->shown,
+                        (long long)id);
+    }
+    RLT_TRY(status);
     store_owned_add(store, id, *epoch);
     return RLT_OK;
 }

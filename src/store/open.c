@@ -128,7 +128,7 @@ static rlt_status enter_wal(rlt_store *store, rlt_err *err) {
 static rlt_status set_limits(rlt_store *store, rlt_err *err) {
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, 4 * STORE_JSON_MAX);
+    sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, STORE_ROW_MAX);
     sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
     sqlite3_set_authorizer(store->db, authorise, store);

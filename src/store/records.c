@@ -165,7 +165,7 @@ rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, con
                               rlt_err *err) {
     RLT_TRY(store_check_text("the decider", decider, STORE_NAME_MAX, err));
     RLT_TRY(store_check_text("the action of a decision", action, STORE_NAME_MAX, err));
-    RLT_TRY(store_check_json("the numbers of a decision", numbers_json, err));
+    RLT_TRY(store_check_size("the numbers of a decision", numbers_json, STORE_NUMBERS_MAX, err));
     RLT_TRY(store_enter(store, true, err));
     return store_leave(
         store, insert_decision(store, trial, step, decider, action, numbers_json, reason, err),

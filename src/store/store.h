@@ -123,7 +123,8 @@ rlt_status rlt_store_checkpoints(rlt_store *store, int64_t experiment, rlt_check
 rlt_status rlt_store_checkpoint_remove(rlt_store *store, int64_t id, rlt_err *err);
 
 /* Decisions of a stopper: idempotent by (trial, step, decider), the first stays. numbers_json: what
- * led to it. Reasons are cut at 255 bytes, texts of events at 4096. */
+ * led to it. Reasons are cut at 255 bytes, texts of events at 4096; JSON is valid and at
+ * most 4 MiB, numbers_json 64 KiB. */
 rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, const char *decider,
                               const char *action, const char *numbers_json, const char *reason,
                               rlt_err *err);

@@ -17,7 +17,9 @@ enum {
     STORE_REASON_MAX = 255,
     STORE_PATH_MAX = 511,
     STORE_TEXT_MAX = 4096,
-    STORE_JSON_MAX = 16 << 20,
+    STORE_JSON_MAX = 4 << 20,     /* configs, scripts, facts, parameters */
+    STORE_NUMBERS_MAX = 64 << 10, /* what led to a decision */
+    STORE_ROW_MAX = 16 << 20,
     STORE_PARTS_MAX = 4
 };
 
@@ -75,11 +77,12 @@ struct rlt_store {
 /* ---- error.c ---- */
 /* The status and message of SQLite's last error; `action` completes "could not ...". */
 rlt_status store_fail(rlt_store *store, const char *action, rlt_err *err);
-/* Whether FILE-wal exists: somebody has the database open, or did not close it. */
+/* Whether FILE-wal or FILE-journal exists: somebody has the database open, or did not close it. */
 bool store_has_log(const rlt_store *store);
 /* RLT_ELIMIT if the text is longer than `max` bytes; RLT_EINVAL if it is NULL or empty. */
 rlt_status store_check_text(const char *what, const char *text, size_t max, rlt_err *err);
-rlt_status store_check_json(const char *what, const char *text, rlt_err *err); /* NULL is fine */
+rlt_status store_check_size(const char *what, const char *text, size_t max,
+                            rlt_err *err); /* NULL is fine */
 
 /* ---- open.c ---- */
 /* Before a read: a reader that opened a file at rest sees the driver that has come since. */

@@ -88,8 +88,8 @@ rlt_status rlt_store_trial_create(rlt_store *store, const rlt_trial_row *row, in
                         row->state);
     }
     RLT_TRY(check_choice("the role", row->role, roles, RLT_COUNT(roles), err));
-    RLT_TRY(store_check_json("the parameters of a trial", row->params_json, err));
-    RLT_TRY(store_check_json("the config of a trial", row->config_json, err));
+    RLT_TRY(store_check_size("the parameters of a trial", row->params_json, STORE_JSON_MAX, err));
+    RLT_TRY(store_check_size("the config of a trial", row->config_json, STORE_JSON_MAX, err));
     RLT_TRY(store_enter(store, true, err));
     return store_leave(store, create(store, row, id, err), err);
 }
@@ -189,7 +189,7 @@ void rlt_trial_row_fini(rlt_trial_row *row) {
     *row = (rlt_trial_row){0};
 }
 
-enum { PAGE = 64 };
+enum { PAGE = 16 }; /* rows may be large */
 typedef struct trial_page {
     rlt_trial_row rows[PAGE];
     int count;

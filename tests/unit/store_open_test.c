@@ -251,7 +251,7 @@ static int open_and_close(void *user) {
 
 static void test_many_create_at_once(void **state) {
     const place *at = *state;
-    enum { ROUNDS = 5, PROCESSES = 6 };
+    enum { ROUNDS = 25, PROCESSES = 6 };
     for (int round = 0; round < ROUNDS; round++) {
         pid_t pids[PROCESSES];
         for (int i = 0; i < PROCESSES; i++) {
