@@ -44,7 +44,7 @@ int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step
 }
 
 /* The verdict at milestone `index` or NULL. */
-static const rlt_verdict *find_verdict(const rlt_tuner_trial *at, int64_t index) {
+static rlt_verdict *find_verdict(const rlt_tuner_trial *at, int64_t index) {
     int64_t low = 0, high = at->verdict_count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
@@ -134,6 +134,25 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
             fill_decision(tuner, number, verdict, decision);
         }
     }
+    return RLT_OK;
+}
+
+rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
+                                      rlt_action action, rlt_err *err) {
+    if (number >= 0 && number < tuner->count && tuner->trials[number].state != RLT_TRIAL_RUNNING) {
+        return RLT_OK;
+    }
+    rlt_tuner_trial *at = NULL;
+    RLT_TRY(live_trial(tuner, number, &at, err));
+    rlt_verdict *verdict =
+        find_verdict(at, tuner->stopper->index(tuner->stopper_state, number, step));
+    if (verdict == NULL || verdict->step != step) {
+        return rlt_fail(err, RLT_ECORRUPT,
+                        "trial %" PRId64 " has a decision at step %" PRId64
+                        ", but no report that it could be about",
+                        number, step);
+    }
+    verdict->action = (uint8_t)action;
     return RLT_OK;
 }
 

@@ -23,7 +23,7 @@ typedef enum {
 typedef struct rlt_param {
     char path[RLT_NAME_MAX]; /* "ppo.lr" */
     rlt_dist_kind kind;
-    double low, high; /* uniform, qunifom: [low, high]; randint: low..high inclusive */
+    double low, high; /* uniform, quniform: [low, high]; randint: low..high inclusive */
     double step;      /* quniform */
     double mean, std; /* normal; low/high clip it when finite */
     bool integer;     /* the field takes integers: values are rounded */
@@ -33,7 +33,8 @@ typedef struct rlt_search_space {
     rlt_param *params;
     int count;
 } rlt_search_space;
-/* Collects every {"$space"} and {"$function"} object of a normalised experiment, in path order. */
+/* Collects every {"$space"} and {"$function"} object of a normalised experiment, sorted by path;
+ * not those inside the table `tune` or inside a "$lua_env". */
 rlt_status rlt_search_space_collect(const json_t *experiment, rlt_search_space *space,
                                     rlt_err *err);
 void rlt_search_space_fini(rlt_search_space *space);
@@ -63,7 +64,7 @@ typedef enum { RLT_ACTION_CONTINUE, RLT_ACTION_STOP } rlt_action;
 typedef struct rlt_decision {
     rlt_action action;
     int bracket, rung;       /* asha; -1 else */
-    int64_t step;            /* of the milestone */
+    int64_t step;            /* of the report that was judged; of this report: none was */
     double value, threshold; /* NAN threshold: too few results to judge */
     int compared;            /* results that the threshold comes from */
     char reason[160];        /* a sentence; filled for STOP and on request only */
@@ -74,8 +75,11 @@ typedef struct rlt_tuner rlt_tuner;
  * {path: value}; returns a concrete value or a {"$space"} object. May be NULL if there are none. */
 typedef rlt_status (*rlt_resolve)(void *user, const char *path, const json_t *chosen,
                                   json_t **value, rlt_err *err);
-/* `config` and `space` are copied or retained as needed. `points`: array of {path: value} objects
- * to try first, or NULL. */
+/* `config` and `experiment` (the normalised one) are copied as needed. experiment.tune.points:
+ * array of {path: value} objects to try first; what one leaves open is drawn at random. Errors
+ * (RLT_ECONFIG) name the parameter that the sampler can't search, or what is wrong with the
+ * stopper.
+ */
 rlt_status rlt_tuner_create(const rlt_tune_fields *config, const json_t *experiment,
                             rlt_resolve resolve, void *user, rlt_tuner **tuner, rlt_err *err);
 void rlt_tuner_destroy(rlt_tuner **tuner);
@@ -87,18 +91,31 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
 /* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
  */
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);
-/* A result of the tuned metric; idempotent for a (trial, step) already seen (I1). O(log n). */
+/* A result of the tuned metric; idempotent for a (trial, step) already seen (I1). O(log n).
+ * The first report at or after a milestone is judged (decision->step is its step); those between
+ * two milestones get the last answer again: a trial that was told to stop is told so again.
+ * RLT_ESTALE: the trial has ended. `decision` may be NULL. */
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err);
 /* Fills decision->reason, for CONTINUE too. */
 void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
-/* The trial ended in `state` with final value (NAN when it has none). */
+/* The trial ended in `state` (stopped, completed, failed; the same again is fine) with final value
+ * (NAN when it has none). */
 rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
                             int64_t steps, rlt_err *err);
-/* Restoring from rows, in the order of number, before anything else is called: as if `ask` had
- * returned these params; its reports follow by rlt_tuner_report (decisions are then ignored). */
+/* Restoring from rows, before anything else is called: trials in the order of number, as if `ask`
+ * had returned these params; the reports of a trial after it, in the order of steps, by
+ * rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish after them.
+ * Trial by trial or in the order of time: later suggestions and decisions are the same. What was
+ * decided already depends on the order of time, so unless rows are replayed in that order, each
+ * stored decision of a trial that goes on follows by rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
-/* Trial number of the best finished or reporting trial, or -1. */
+/* The action decided for the report of a trial at `step` (rlt_decision.step). A trial that has
+ * ended is of no interest: RLT_OK. RLT_ECORRUPT: there was no such report. */
+rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
+                                      rlt_action action, rlt_err *err);
+/* Number of the trial with the best final value, or latest one while it runs, or -1. Failed trials
+ * do not count; ties go to the first. O(trials). */
 int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value);
 bool rlt_tuner_goal_reached(const rlt_tuner *tuner);
 

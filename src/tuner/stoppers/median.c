@@ -114,7 +114,8 @@ static void median_explain(const void *state, const rlt_decision *decision, bool
     (void)state;
     bool stop = decision->action == RLT_ACTION_STOP;
     const char *relation = !stop ? "not worse than" : maximise ? "below" : "above";
-    snprintf(text, size, "at %lld steps the best so far, %.6g, is %s %.6g, the median of %d trials",
+    snprintf(text, size,
+             "at %lld steps the best so far, %.6g, is %s %.6g, the median of %d completed trials",
              (long long)decision->step, decision->value, relation, decision->threshold,
              decision->compared);
 }
