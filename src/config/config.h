@@ -106,6 +106,8 @@ typedef struct rlt_config_place {                               /* {0} when unkn
     rlt_config_locate locate;
     void *user;
 } rlt_config_place;
+/* Puts "file:line: " before err's message; the line of `path` or of the nearest table around it. */
+void rlt_config_add_place(const rlt_config_place *place, const char *path, rlt_err *err);
 rlt_status rlt_experiment_config_load(const json_t *raw, const rlt_config_place *place,
                                       rlt_experiment_config *config, rlt_err *err);
 void rlt_experiment_config_fini(rlt_experiment_config *config);
@@ -118,6 +120,10 @@ rlt_status rlt_config_trial_json(const json_t *experiment, const json_t *params,
 /* json[path] = text parsed as JSON, else as a string; creates tables on the way. "ppo.lr" */
 rlt_status rlt_config_set(json_t *json, const char *path, const char *text, rlt_err *err);
 rlt_status rlt_config_set_json(json_t *json, const char *path, json_t *value, rlt_err *err);
+/* Checks a value, concrete or a {"$space"} object, for the run's field at `path`. *canonical: a new
+ * reference, in the field's own type. */
+rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t **canonical,
+                                  rlt_err *err);
 /* The arguments of a {"$space": ...} object alone: "low must be more than 0". */
 rlt_status rlt_space_check(const json_t *space, rlt_err *err);
 /* Kinds of search value and their arguments, for `rltune explain space`; NULL-named end. */

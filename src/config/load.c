@@ -78,8 +78,7 @@ static rlt_status read_run(rlt_config_loading *loading, rlt_run_config *config, 
     return RLT_OK;
 }
 
-/* Puts "file:line: " before the message; the line of the nearest enclosing table that is known. */
-static void add_place(const rlt_config_place *place, const char *path, rlt_err *err) {
+void rlt_config_add_place(const rlt_config_place *place, const char *path, rlt_err *err) {
     if (place == NULL || place->file == NULL || err == NULL) {
         return;
     }
@@ -124,7 +123,7 @@ rlt_status rlt_experiment_config_load(const json_t *raw, const rlt_config_place 
     rlt_status status = read_experiment(&loading, config, err);
     if (status != RLT_OK) {
         json_decref(loading.out);
-        add_place(place, loading.failed, err);
+        rlt_config_add_place(place, loading.failed, err);
         return status;
     }
     config->json = loading.out;

@@ -102,3 +102,15 @@ rlt_status rlt_config_trial_json(const json_t *experiment, const json_t *params,
     *run = copy;
     return RLT_OK;
 }
+
+rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t **canonical,
+                                  rlt_err *err) {
+    char found[RLT_FIELD_PATH_MAX];
+    const rlt_field *field = rlt_config_find_field(path, found);
+    *canonical = NULL;
+    if (field == NULL) {
+        return rlt_fail(err, RLT_ECONFIG, "%.150s: no such field", path);
+    }
+    return rlt_space_is(value) ? rlt_space_fit(field, found, value, canonical, err)
+                               : rlt_field_check(field, found, value, canonical, err);
+}

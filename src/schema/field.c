@@ -105,6 +105,10 @@ static rlt_status refuse(const rlt_field *field, const char *path, const json_t 
     char allowed[200];
     rlt_field_allowed(field, allowed, sizeof allowed);
     char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    if (shown != NULL && json_is_real(value)) {
+        free(shown);
+        shown = asprintf(&shown, "%.15g", json_real_value(value)) < 0 ? NULL : shown;
+    }
     rlt_status status = rlt_fail(err, RLT_ECONFIG, "%s: %.60s%s is not allowed; allowed: %s", path,
                                  shown != NULL ? shown : "this value",
                                  shown != NULL && strlen(shown) > 60 ? "…" : "", allowed);

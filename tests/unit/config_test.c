@@ -173,7 +173,7 @@ static void test_search_values_are_checked(void **state) {
     refused("{'ppo': {'lr': {'$space': 'loguniform', 'low': 1e-4, 'high': 1e-2}}}",
             "ppo.lr: is a search space, but there is no table `tune`");
     refused(PPO_LR("{'$space': 'uniform', 'low': 0, 'high': 1}"),
-            "ppo.lr: 0.0 is not allowed; allowed: a number more than 0 and at most 1 (the low of "
+            "ppo.lr: 0 is not allowed; allowed: a number more than 0 and at most 1 (the low of "
             "space.uniform)");
     refused(PPO_LR("{'$space': 'uniform', 'low': 0.1, 'high': 2}"), "the high of space.uniform");
     refused(PPO_LR("{'$space': 'choice', 'values': [0.1, 7]}"), "ppo.lr: 7 is not allowed");

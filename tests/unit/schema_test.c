@@ -118,8 +118,7 @@ static void test_refusals(void **state) {
     refused("{\"sizes\": [1,2,3,4]}", "a list of 1 to 3 integers");
     refused("{\"sizes\": [0]}", "ppo.sizes: [0]");
     refused("{\"sizes\": 5}", "ppo.sizes: 5");
-    refused("{\"coun\": 5}",
-            "ppo.coun: unknown key (did you mean 'count'?); `rltune explain ppo`");
+    refused("{\"coun\": 5}", "ppo.coun: unknown key (did you mean 'count'?); `rltune explain ppo`");
     refused("{\"zzzzzzz\": 5}", "ppo.zzzzzzz: unknown key; `rltune explain ppo`");
     refused("{\"secton\": 5}", "did you mean 'section'");
     refused("{\"rate\": 0.5, \"speed\": 0.5}", "given twice");

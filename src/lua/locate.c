@@ -1,0 +1,201 @@
+/* lua: the line of a dotted path, found in the text of a script: names before "=", nested by
+ * braces; strings and comments are skipped. Best effort: a table built by code is not understood.
+ * Thread: any. */
+#include "lua/script_impl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { DEPTH_MAX = 16, NAME_SIZE = 96 };
+
+typedef struct scan {
+    const char *at, *end;
+    int line, depth;
+    char names[DEPTH_MAX][NAME_SIZE]; /* of the open braces; "" for none */
+    char pending[NAME_SIZE];          /* assigned to by what follows, or "" */
+    const char *path;
+    int exact, suffix; /* lines found */
+} scan;
+
+static bool is_name(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static void advance(scan *s) {
+    s->line += *s->at == '\n';
+    s->at++;
+}
+
+static void skip_space(scan *s) {
+    while (s->at < s->end && isspace((unsigned char)*s->at)) {
+        advance(s);
+    }
+}
+
+/* At "[[" or "[==[": passes the long bracket; false (and nothing passed) if it is none. */
+static bool skip_long(scan *s) {
+    const char *open = s->at + 1;
+    size_t level = 0;
+    while (open + level < s->end && open[level] == '=') {
+        level++;
+    }
+    if (open + level >= s->end || open[level] != '[') {
+        return false;
+    }
+    for (; s->at < s->end; advance(s)) {
+        size_t equals = 0;
+        if (*s->at != ']') {
+            continue;
+        }
+        while (s->at + 1 + equals < s->end && s->at[1 + equals] == '=') {
+            equals++;
+        }
+        if (equals == level && s->at + 1 + equals < s->end && s->at[1 + equals] == ']') {
+            s->at += equals + 2;
+            return true;
+        }
+    }
+    return true;
+}
+
+static void skip_comment(scan *s) {
+    s->at += 2;
+    if (s->at < s->end && *s->at == '[' && skip_long(s)) {
+        return;
+    }
+    while (s->at < s->end && *s->at != '\n') {
+        s->at++;
+    }
+}
+
+/* At a quote: passes the string and copies its start. */
+static void read_string(scan *s, char *text) {
+    char quote = *s->at++;
+    size_t size = 0;
+    while (s->at < s->end && *s->at != quote && *s->at != '\n') {
+        bool escape = *s->at == '\\' && s->at + 1 < s->end;
+        s->at += escape;
+        if (size + 1 < NAME_SIZE) {
+            text[size++] = *s->at;
+        }
+        advance(s);
+    }
+    s->at += s->at < s->end && *s->at == quote;
+    text[size] = 0;
+}
+
+/* name or name.name.name */
+static void read_names(scan *s, char *text) {
+    size_t size = 0;
+    while (s->at < s->end &&
+           (is_name(*s->at) || (*s->at == '.' && s->at + 1 < s->end && is_name(s->at[1])))) {
+        if (size + 1 < NAME_SIZE) {
+            text[size++] = *s->at;
+        }
+        s->at++;
+    }
+    text[size] = 0;
+}
+
+/* `name` is assigned to on `line`: is it the path, under the names of the open braces? */
+static void compare(scan *s, const char *name, int line) {
+    char full[RLT_FIELD_PATH_MAX] = "";
+    size_t size = 0;
+    int depth = s->depth < DEPTH_MAX ? s->depth : DEPTH_MAX;
+    for (int i = 0; i < depth && size < sizeof full; i++) {
+        if (s->names[i][0] != 0) {
+            size += (size_t)snprintf(full + size, sizeof full - size, "%s.", s->names[i]);
+        }
+    }
+    if (size >= sizeof full) {
+        return;
+    }
+    size += (size_t)snprintf(full + size, sizeof full - size, "%s", name);
+    size_t path_size = strlen(s->path);
+    if (size >= sizeof full || size < path_size || strcmp(full + size - path_size, s->path) != 0) {
+        return;
+    }
+    if (size == path_size) {
+        s->exact = line;
+    } else if (full[size - path_size - 1] == '.') {
+        s->suffix = line;
+    }
+}
+
+/* After a possible key: takes it when "=" follows. */
+static void take_key(scan *s, const char *key, int line) {
+    skip_space(s);
+    if (s->at < s->end && *s->at == '=' && (s->at + 1 == s->end || s->at[1] != '=')) {
+        s->at++;
+        compare(s, key, line);
+        snprintf(s->pending, sizeof s->pending, "%s", key);
+    }
+}
+
+static void read_bracket(scan *s) {
+    char key[NAME_SIZE];
+    int line = s->line;
+    if (skip_long(s)) {
+        return;
+    }
+    s->at++;
+    skip_space(s);
+    if (s->at < s->end && (*s->at == '"' || *s->at == '\'')) {
+        read_string(s, key);
+        skip_space(s);
+        if (s->at < s->end && *s->at == ']') {
+            s->at++;
+            take_key(s, key, line);
+        }
+    }
+}
+
+static void open_brace(scan *s) {
+    if (s->depth < DEPTH_MAX) {
+        memcpy(s->names[s->depth], s->pending, sizeof s->pending);
+    }
+    s->depth++;
+    s->pending[0] = 0;
+    s->at++;
+}
+
+static void step(scan *s) {
+    char text[NAME_SIZE];
+    int line = s->line;
+    if (*s->at == '-' && s->at + 1 < s->end && s->at[1] == '-') {
+        skip_comment(s);
+    } else if (*s->at == '"' || *s->at == '\'') {
+        read_string(s, text);
+    } else if (*s->at == '[') {
+        read_bracket(s);
+    } else if (isalpha((unsigned char)*s->at) || *s->at == '_') {
+        read_names(s, text);
+        take_key(s, text, line);
+    } else if (*s->at == '{') {
+        open_brace(s);
+    } else {
+        if (*s->at == '}' && s->depth > 0) {
+            s->depth--;
+        }
+        if (strchr("},;", *s->at) != NULL) {
+            s->pending[0] = 0;
+        }
+        advance(s);
+    }
+}
+
+int rlt_script_locate(void *script, const char *path) {
+    size_t size;
+    const char *text = rlt_script_text(script, &size);
+    char wanted[RLT_FIELD_PATH_MAX];
+    snprintf(wanted, sizeof wanted, "%.*s", (int)strcspn(path, "["), path);
+    if (wanted[0] == 0) {
+        return 0;
+    }
+    scan s = {.at = text, .end = text + size, .line = 1, .path = wanted};
+    while (s.at < s.end) {
+        step(&s);
+    }
+    return s.exact > 0 ? s.exact : s.suffix;
+}

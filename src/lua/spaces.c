@@ -1,0 +1,104 @@
+/* lua: the table `space`: one constructor per row of rlt_space_kinds, and the spaces of
+ * environments. A search value is a plain table {["$space"] = kind, ...}, checked as it is made, so
+ * that the message carries the line of the call. Thread: the owner's. */
+#include "lua/script_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Raises what is in *err, at the caller's line. */
+static int raise(lua_State *L, const rlt_err *err) {
+    return luaL_error(L, "%s", err->message);
+}
+
+/* space.<kind>(...): upvalue 1 is the row. */
+static int make_space(lua_State *L) {
+    const rlt_space_kind_row *row = lua_touserdata(L, lua_upvalueindex(1));
+    int given = lua_gettop(L), taken = 0;
+    rlt_sandbox_charge(L, 2000); /* about the longest that the check below takes */
+    lua_newtable(L);
+    lua_pushstring(L, row->name);
+    lua_setfield(L, -2, "$space");
+    for (; row->args[taken] != NULL; taken++) {
+        if (taken < given) {
+            lua_pushvalue(L, taken + 1);
+            lua_setfield(L, -2, row->args[taken]);
+        }
+    }
+    if (given > taken) {
+        return luaL_error(L, "space.%s takes %d values, not %d", row->name, taken, given);
+    }
+    json_t *json = NULL;
+    rlt_err err = {0};
+    char path[32];
+    snprintf(path, sizeof path, "space.%s", row->name);
+    rlt_status status =
+        rlt_lua_to_json(L, lua_gettop(L), path, RLT_CONVERT_SMALL, &json, NULL, &err);
+    if (status == RLT_OK) {
+        status = rlt_space_check(json, &err);
+        json_decref(json);
+    }
+    return status == RLT_OK ? 1 : raise(L, &err);
+}
+
+/* A list of bounds at `index`: the list itself, or a number once per item. */
+static void push_bounds(lua_State *L, int index, lua_Integer size) {
+    if (lua_istable(L, index)) {
+        lua_pushvalue(L, index);
+        return;
+    }
+    lua_Number bound = luaL_checknumber(L, index);
+    lua_newtable(L);
+    for (lua_Integer i = 1; i <= size; i++) {
+        lua_pushnumber(L, bound);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+/* space.box{low = ..., high = ...} or space.box(low, high [, size]). */
+static int make_box(lua_State *L) {
+    if (lua_gettop(L) == 1 && lua_istable(L, 1)) {
+        lua_getfield(L, 1, "low");
+        lua_getfield(L, 1, "high");
+        lua_getfield(L, 1, "size");
+        lua_remove(L, 1);
+    }
+    lua_settop(L, 3);
+    lua_Integer size = lua_istable(L, 1)   ? (lua_Integer)lua_rawlen(L, 1)
+                       : lua_istable(L, 2) ? (lua_Integer)lua_rawlen(L, 2)
+                                           : luaL_optinteger(L, 3, 1);
+    luaL_argcheck(L, size >= 1 && size <= RLT_ENVIRONMENT_SPACE_MAX, 3, "bad size of a box");
+    lua_newtable(L);
+    lua_pushliteral(L, "box");
+    lua_setfield(L, -2, "kind");
+    push_bounds(L, 1, size);
+    lua_setfield(L, -2, "low");
+    push_bounds(L, 2, size);
+    lua_setfield(L, -2, "high");
+    return 1;
+}
+
+/* space.discrete(n): the integers 0 .. n - 1. */
+static int make_discrete(lua_State *L) {
+    lua_Integer n = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, n >= 1 && n <= RLT_ENVIRONMENT_SPACE_MAX, 1, "must be from 1 to 65536");
+    lua_newtable(L);
+    lua_pushliteral(L, "discrete");
+    lua_setfield(L, -2, "kind");
+    lua_pushinteger(L, n);
+    lua_setfield(L, -2, "n");
+    return 1;
+}
+
+void rlt_spaces_push(lua_State *L) {
+    lua_newtable(L);
+    for (const rlt_space_kind_row *row = rlt_space_kinds; row->name != NULL; row++) {
+        lua_pushlightuserdata(L, (void *)row);
+        lua_pushcclosure(L, make_space, 1);
+        lua_setfield(L, -2, row->name);
+    }
+    lua_pushcfunction(L, make_box);
+    lua_setfield(L, -2, "box");
+    lua_pushcfunction(L, make_discrete);
+    lua_setfield(L, -2, "discrete");
+}
