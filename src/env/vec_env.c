@@ -164,16 +164,24 @@ static unsigned char *lane_of(const rlt_vec_env *vec, int i) {
            vec->def->lane_word * (size_t)(i % RLT_ENV_LANES);
 }
 
+/* Copies `words` words of 8 or 4 bytes, `from_step` and `to_step` words apart. */
+static void copy_words(unsigned char *to, size_t to_step, const unsigned char *from,
+                       size_t from_step, size_t words, size_t word) {
+    for (size_t w = 0; w < words && word == 8; w++) {
+        memcpy(to + w * to_step * 8, from + w * from_step * 8, 8);
+    }
+    for (size_t w = 0; w < words && word == 4; w++) {
+        memcpy(to + w * to_step * 4, from + w * from_step * 4, 4);
+    }
+}
+
 void rlt_vec_env_get_state(const rlt_vec_env *vec, int i, void *state) {
     RLT_ASSERT(i >= 0 && i < vec->count);
     size_t size = vec->def->state_size, word = vec->def->lane_word;
     if (vec->block_size == 0) {
         memcpy(state, vec->states + vec->stride * (size_t)i, size);
-        return;
-    }
-    const unsigned char *lane = lane_of(vec, i);
-    for (size_t at = 0; at < size; at += word) {
-        memcpy((unsigned char *)state + at, lane + at * RLT_ENV_LANES, word);
+    } else {
+        copy_words(state, 1, lane_of(vec, i), RLT_ENV_LANES, size / word, word);
     }
 }
 
@@ -186,13 +194,9 @@ void *rlt_vec_env_state_of(rlt_vec_env *vec, int i) {
 }
 
 void rlt_vec_env_keep_state(rlt_vec_env *vec, int i, const void *state) {
-    if (vec->block_size == 0) {
-        return;
-    }
     size_t size = vec->def->state_size, word = vec->def->lane_word;
-    unsigned char *lane = lane_of(vec, i);
-    for (size_t at = 0; at < size; at += word) {
-        memcpy(lane + at * RLT_ENV_LANES, (const unsigned char *)state + at, word);
+    if (vec->block_size > 0) {
+        copy_words(lane_of(vec, i), RLT_ENV_LANES, state, 1, size / word, word);
     }
 }
 
