@@ -1,13 +1,9 @@
 /* Acrobot-v1: Sutton (1996), the "book" equations, as in Gymnasium's classic_control/acrobot.py:
  * one Runge-Kutta step of 0.2 s in float64. Thread: the owner's of the vector environment. */
 #include "envs/common/lanes.h"
+#include "envs/acrobot/acrobot.h"
 
 #include <math.h>
-
-/* theta1, theta2 (rad), their velocities (rad/s) */
-typedef struct acrobot_state {
-    double s[4];
-} acrobot_state;
 
 static const double dt = 0.2, velocity1_max = 4 * M_PI, velocity2_max = 9 * M_PI;
 

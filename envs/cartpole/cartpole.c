@@ -2,12 +2,9 @@
  * classic_control/cartpole.py: Euler steps in float64, observations in float32.
  * Thread: the owner's of the vector environment. */
 #include "envs/common/lanes.h"
+#include "envs/cartpole/cartpole.h"
 
 #include <math.h>
-
-typedef struct cartpole_state {
-    double x, x_dot, theta, theta_dot; /* m, m/s, rad, rad/s */
-} cartpole_state;
 
 static const double gravity = 9.8, mass_pole = 0.1, mass_total = 1.1, length = 0.5;
 static const double force_mag = 10.0, tau = 0.02, x_max = 2.4;

@@ -1,48 +1,42 @@
 /* CliffWalking-v1 and CliffWalkingSlippery-v1: Sutton and Barto, example 6.6, as in Gymnasium's
  * toy_text/cliffwalking.py. Thread: the owner's of the vector environment. */
-#include "env/env.h"
+#include "envs/cliff_walking/cliff_walking.h"
 
 #include <math.h>
-
-enum { ROWS = 4, COLUMNS = 12, START = 36, GOAL = 47 };
-
-typedef struct cliff_state {
-    int32_t cell; /* row * 12 + column */
-} cliff_state;
 
 static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
     (void)context;
     (void)rng;
-    ((cliff_state *)state)->cell = START;
-    observation[0] = START;
+    ((cliff_state *)state)->cell = CLIFF_START;
+    observation[0] = CLIFF_START;
 }
 
 /* The cell reached from `cell` in `direction`: up, right, down, left; the edge holds. */
 static int move(int cell, int direction) {
-    int row = cell / COLUMNS, column = cell % COLUMNS;
+    int row = cell / CLIFF_COLUMNS, column = cell % CLIFF_COLUMNS;
     switch (direction) {
     case 0:
         row -= row > 0;
         break;
     case 1:
-        column += column < COLUMNS - 1;
+        column += column < CLIFF_COLUMNS - 1;
         break;
     case 2:
-        row += row < ROWS - 1;
+        row += row < CLIFF_ROWS - 1;
         break;
     default:
         column -= column > 0;
     }
-    return row * COLUMNS + column;
+    return row * CLIFF_COLUMNS + column;
 }
 
 static bool walk(cliff_state *s, int direction, float *observation, float *reward) {
     int cell = move(s->cell, direction);
-    bool fell = cell > START && cell < GOAL;
-    s->cell = fell ? START : cell;
+    bool fell = cell > CLIFF_START && cell < CLIFF_GOAL;
+    s->cell = fell ? CLIFF_START : cell;
     *reward = fell ? -100.0f : -1.0f;
     observation[0] = (float)s->cell;
-    return s->cell == GOAL;
+    return s->cell == CLIFF_GOAL;
 }
 
 static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
@@ -64,7 +58,7 @@ const rlt_env_def rlt_env_cliff_walking = {
     .api_version = RLT_ENV_API_VERSION,
     .name = "CliffWalking-v1",
     .help = "Walk along a cliff to the goal; a fall costs 100.",
-    .observation_space = {RLT_SPACE_DISCRETE, ROWS *COLUMNS, NULL, NULL, NULL},
+    .observation_space = {RLT_SPACE_DISCRETE, CLIFF_ROWS *CLIFF_COLUMNS, NULL, NULL, NULL},
     .action_space = {RLT_SPACE_DISCRETE, 4, NULL, NULL, NULL},
     .max_episode_steps = 0,
     .reward_threshold = NAN,
@@ -77,7 +71,7 @@ const rlt_env_def rlt_env_cliff_walking_slippery = {
     .api_version = RLT_ENV_API_VERSION,
     .name = "CliffWalkingSlippery-v1",
     .help = "CliffWalking where two moves in three go astray.",
-    .observation_space = {RLT_SPACE_DISCRETE, ROWS *COLUMNS, NULL, NULL, NULL},
+    .observation_space = {RLT_SPACE_DISCRETE, CLIFF_ROWS *CLIFF_COLUMNS, NULL, NULL, NULL},
     .action_space = {RLT_SPACE_DISCRETE, 4, NULL, NULL, NULL},
     .max_episode_steps = 0,
     .reward_threshold = NAN,

@@ -1,12 +1,7 @@
 /* FrozenLake-v1 (4x4) and FrozenLake8x8-v1, slippery, as in Gymnasium's toy_text/frozen_lake.py:
  * a move goes where it was meant to or to either side of that, a third each.
  * Thread: the owner's of the vector environment. */
-#include "env/env.h"
-
-typedef struct lake_map {
-    int side;
-    const char *cells; /* [side][side]: Start, Frozen, Hole, Goal */
-} lake_map;
+#include "envs/frozen_lake/frozen_lake.h"
 
 static lake_map map_4x4 = {4, "SFFF"
                               "FHFH"
@@ -20,10 +15,6 @@ static lake_map map_8x8 = {8, "SFFFFFFF"
                               "FHHFFFHF"
                               "FHFFHFHF"
                               "FFFHFFFG"};
-
-typedef struct lake_state {
-    int32_t cell; /* row * side + column */
-} lake_state;
 
 static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
     (void)context;

@@ -1,12 +1,9 @@
 /* MountainCar-v0: Moore (1990), as in Gymnasium's classic_control/mountain_car.py, in float64.
  * Thread: the owner's of the vector environment. */
 #include "envs/common/lanes.h"
+#include "envs/mountain_car/mountain_car.h"
 
 #include <math.h>
-
-typedef struct mountain_car_state {
-    double position, velocity;
-} mountain_car_state;
 
 static void observe(const mountain_car_state *s, float *observation) {
     observation[0] = (float)s->position;

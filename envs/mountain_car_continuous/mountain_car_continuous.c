@@ -3,12 +3,9 @@
  * the bounds is a float32, one that was clamped is a float64.
  * Thread: the owner's of the vector environment. */
 #include "envs/common/lanes.h"
+#include "envs/mountain_car_continuous/mountain_car_continuous.h"
 
 #include <math.h>
-
-typedef struct car_state {
-    float position, velocity;
-} car_state;
 
 static void observe(const car_state *s, float *observation) {
     observation[0] = s->position;

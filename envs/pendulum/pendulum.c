@@ -1,12 +1,9 @@
 /* Pendulum-v1, as in Gymnasium's classic_control/pendulum.py: state in float64, torque in float32.
  * Thread: the owner's of the vector environment. */
 #include "envs/common/lanes.h"
+#include "envs/pendulum/pendulum.h"
 
 #include <math.h>
-
-typedef struct pendulum_state {
-    double theta, theta_dot; /* rad from upright, rad/s */
-} pendulum_state;
 
 RLT_LANE void observe(double theta, double theta_dot, float *observation) {
     double sine, cosine;

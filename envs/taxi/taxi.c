@@ -1,17 +1,7 @@
 /* Taxi-v3 and Taxi-v4: Dietterich (2000), as in Gymnasium's toy_text/taxi.py without rain and with
  * a steady passenger, where the two versions are the same.
  * Thread: the owner's of the vector environment. */
-#include "env/env.h"
-
-/* ':' between two cells of a row lets the taxi pass, '|' doesn't. */
-static const char *const walls[5] = {"|R: | : :G|", "| : | : : |", "| : : : : |", "| | : | : |",
-                                     "|Y| : |B: |"};
-static const int32_t stops[4] = {0, 4, 20, 23}; /* red, green, yellow, blue: row * 5 + column */
-enum { IN_TAXI = 4 };
-
-typedef struct taxi_state {
-    int32_t code; /* ((row * 5 + column) * 5 + passenger) * 4 + destination */
-} taxi_state;
+#include "envs/taxi/taxi.h"
 
 static int32_t encode(int32_t cell, int32_t passenger, int32_t destination) {
     return (cell * 5 + passenger) * 4 + destination;
@@ -35,15 +25,15 @@ static int32_t drive(int32_t cell, int32_t action) {
     case 1:
         return row > 0 ? cell - 5 : cell;
     case 2:
-        return walls[row][2 * column + 2] == ':' ? cell + 1 : cell;
+        return taxi_walls[row][2 * column + 2] == ':' ? cell + 1 : cell;
     default:
-        return walls[row][2 * column] == ':' ? cell - 1 : cell;
+        return taxi_walls[row][2 * column] == ':' ? cell - 1 : cell;
     }
 }
 
 static int32_t stop_at(int32_t cell) {
     for (int32_t i = 0; i < 4; i++) {
-        if (stops[i] == cell) {
+        if (taxi_stops[i] == cell) {
             return i;
         }
     }
@@ -53,7 +43,7 @@ static int32_t stop_at(int32_t cell) {
 /* Sets the passenger down: 20 at the destination, -1 at another stop, -10 elsewhere. */
 static bool drop_off(int32_t cell, int32_t *passenger, int32_t destination, float *reward) {
     int32_t stop = stop_at(cell);
-    if (*passenger != IN_TAXI || stop < 0) {
+    if (*passenger != TAXI_ABOARD || stop < 0) {
         *reward = -10.0f;
         return false;
     }
@@ -75,8 +65,8 @@ static bool step(void *context, void *state, rlt_rng *rng, const void *action, f
         cell = drive(cell, move);
     } else if (move == 5) {
         terminated = drop_off(cell, &passenger, destination, reward);
-    } else if (passenger != IN_TAXI && stops[passenger] == cell) {
-        passenger = IN_TAXI;
+    } else if (passenger != TAXI_ABOARD && taxi_stops[passenger] == cell) {
+        passenger = TAXI_ABOARD;
     } else {
         *reward = -10.0f;
     }

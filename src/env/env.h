@@ -105,6 +105,7 @@ void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *
 rlt_env_form rlt_vec_env_form(const rlt_vec_env *vec);
 rlt_status rlt_vec_env_set_form(rlt_vec_env *vec, rlt_env_form form, rlt_err *err);
 const char *rlt_env_form_name(rlt_env_form form);
+const rlt_env_def *rlt_vec_env_def(const rlt_vec_env *vec);
 /* Copies the state of environment `index` (0 .. count - 1), def->state_size bytes as `step` sees
  * them, e.g. for drawing it. */
 void rlt_vec_env_get_state(const rlt_vec_env *vec, int index, void *state);

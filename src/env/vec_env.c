@@ -136,6 +136,10 @@ void rlt_vec_env_destroy(rlt_vec_env **vec) {
     *vec = NULL;
 }
 
+const rlt_env_def *rlt_vec_env_def(const rlt_vec_env *vec) {
+    return vec->def;
+}
+
 rlt_env_form rlt_vec_env_form(const rlt_vec_env *vec) {
     return vec->form;
 }

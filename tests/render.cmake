@@ -1,0 +1,1 @@
+rlt_test(render_test SOURCES tests/unit/render_test.c DEPS renders envs env render core LIBS m)
