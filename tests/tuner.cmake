@@ -2,3 +2,4 @@ foreach(part tuner_space tuner_sampler tuner_stopper tuner)
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()
+rlt_bench(tuner_bench SOURCES bench/tuner_bench.c DEPS tuner store config schema core LIBS jansson m)
