@@ -49,7 +49,7 @@ static rlt_status fail_version(rlt_store *store, int64_t version, int newest, rl
 static rlt_status check_ours(rlt_store *store, int64_t *version, rlt_err *err) {
     int newest;
     store_migrations(&newest);
-    int64_t application, objects;
+    int64_t application = 0, objects = 0;
     RLT_TRY(read_int(store, "PRAGMA application_id", &application, err));
     RLT_TRY(read_int(store, "PRAGMA user_version", version, err));
     RLT_TRY(read_int(store, "SELECT count(*) FROM sqlite_schema", &objects, err));
@@ -184,7 +184,7 @@ static rlt_status connect(rlt_store *store, rlt_err *err) {
     if (code != SQLITE_OK) {
         return store_fail(store, "open it", err);
     }
-    int64_t version;
+    int64_t version = 0;
     RLT_TRY(set_limits(store, err));
     return store->writable ? set_up_writer(store, err) : check_snapshot(store, &version, err);
 }

@@ -146,8 +146,8 @@ static void test_points_are_found_by_key(void **state) {
         "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE experiment = 1 AND metric = 'loss'",
         "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE trial = 1 AND metric = 'loss'",
         "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE experiment = 1 AND number = 3",
-        "EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE metric = 'loss' AND trial IN (SELECT "
-        "trial FROM leaderboard WHERE experiment = 1 AND rank <= 5)"};
+        ("EXPLAIN QUERY PLAN SELECT * FROM trial_curves WHERE metric = 'loss' AND trial IN (SELECT "
+         "trial FROM leaderboard WHERE experiment = 1 AND rank <= 5)")};
     for (size_t i = 0; i < RLT_COUNT(queries); i++) {
         rlt_buf plan = {0};
         OK(rlt_store_query(store, queries[i], NULL, 0, append_plan, &plan, &err));
