@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -23,8 +22,6 @@ enum {
     RECONNECT_MS = 50,
     RECONNECT_MS_MAX = 1000,
     DESCRIPTORS_NEEDED = 16, /* of a channel with its first peer */
-    RANDOM_SIZE = 16,
-    IPC_NAME_MAX = 100, /* sockaddr_un has 108 */
 };
 
 /* ---- before libzmq, which aborts when it finds no descriptor ---- */
@@ -47,57 +44,12 @@ static rlt_status check_descriptors(rlt_err *err) {
     return RLT_OK;
 }
 
-static bool starts_with(const char *text, const char *prefix) {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-static bool is_loopback(const char *endpoint) {
-    return starts_with(endpoint, "ipc://") || starts_with(endpoint, "tcp://127.") ||
-           starts_with(endpoint, "tcp://localhost:") || starts_with(endpoint, "tcp://[::1]:");
-}
-
-static rlt_status check_endpoint(const char *endpoint, rlt_err *err) {
-    size_t size = strnlen(endpoint, RLT_ENDPOINT_SIZE);
-    bool ipc = starts_with(endpoint, "ipc://@") && size > strlen("ipc://@") &&
-               size - strlen("ipc://@") <= IPC_NAME_MAX;
-    bool tcp = starts_with(endpoint, "tcp://") && size > strlen("tcp://") &&
-               strrchr(endpoint + strlen("tcp://"), ':') != NULL;
-    if (size >= RLT_ENDPOINT_SIZE || (!ipc && !tcp)) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "\"%.80s\" is no endpoint; allowed: ipc://@name with at most %d characters "
-                        "(leaves no file) and tcp://host:port",
-                        endpoint, IPC_NAME_MAX);
-    }
-    return RLT_OK;
-}
-
 static rlt_status check_name(const char *name, rlt_err *err) {
-    size_t size = name != NULL ? strnlen(name, RLT_PEER_NAME_MAX + 1) : 0;
-    bool valid = size > 0 && size <= RLT_PEER_NAME_MAX;
-    for (size_t i = 0; valid && i < size; i++) {
-        valid = name[i] > ' ' && name[i] <= '~';
-    }
-    if (!valid) {
+    if (name == NULL || !rlt_peer_name_is_valid(name, strnlen(name, RLT_PEER_NAME_MAX + 1))) {
         return rlt_fail(err, RLT_EINVAL,
                         "\"%.80s\" is no name for a client; allowed: 1 to %d printable characters "
                         "without spaces",
                         name != NULL ? name : "", RLT_PEER_NAME_MAX);
-    }
-    return RLT_OK;
-}
-
-static rlt_status fresh_endpoint(char out[RLT_ENDPOINT_SIZE], rlt_err *err) {
-    uint8_t bytes[RANDOM_SIZE];
-    ssize_t got;
-    do {
-        got = getrandom(bytes, sizeof bytes, 0);
-    } while (got < 0 && errno == EINTR);
-    if (got != sizeof bytes) {
-        return rlt_fail(err, RLT_EIO, "no random bytes: %s", strerror(errno));
-    }
-    int at = snprintf(out, RLT_ENDPOINT_SIZE, "ipc://@rltune-");
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        at += snprintf(out + at, RLT_ENDPOINT_SIZE - (size_t)at, "%02x", bytes[i]);
     }
     return RLT_OK;
 }
@@ -122,6 +74,7 @@ static bool set_limits(const rlt_channel *channel, const rlt_channel_options *op
            set_int(socket, ZMQ_LINGER, 0) && set_int(socket, ZMQ_HEARTBEAT_IVL, beat) &&
            set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, 2 * beat) &&
            set_int(socket, ZMQ_HEARTBEAT_TTL, 3 * beat) &&
+           set_int(socket, ZMQ_CONNECT_TIMEOUT, 3 * beat) &&
            set_int(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
            set_int(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) &&
            set_int(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MS_MAX) &&
@@ -197,7 +150,7 @@ static rlt_status take_server_keys(rlt_channel *channel, const rlt_keys *keys, r
         }
         return RLT_OK;
     }
-    if (!is_loopback(channel->endpoint)) {
+    if (!rlt_endpoint_is_loopback(channel->endpoint)) {
         return rlt_fail(err, RLT_EINVAL,
                         "%s: an address that other machines reach needs keys that were agreed "
                         "beforehand; give keys, or bind to tcp://127.0.0.1:*",
@@ -228,32 +181,13 @@ static rlt_status bind_failed(int code, const char *endpoint, rlt_err *err) {
     }
 }
 
-/* The endpoint with the port that was picked; a wildcard address becomes this host's name. */
-static rlt_status note_endpoint(rlt_channel *channel, rlt_err *err) {
-    char bound[RLT_ENDPOINT_SIZE], host[256];
-    size_t size = sizeof bound;
-    if (zmq_getsockopt(channel->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
-        return rlt_fail(err, RLT_EIO, "%s: bound to no known endpoint: %s", channel->endpoint,
-                        zmq_strerror(errno));
-    }
-    bool any = starts_with(bound, "tcp://0.0.0.0:") || starts_with(bound, "tcp://[::]:");
-    if (any && gethostname(host, sizeof host) == 0) {
-        host[sizeof host - 1] = 0;
-        snprintf(channel->endpoint, sizeof channel->endpoint, "tcp://%s%s", host,
-                 strrchr(bound, ':'));
-        return RLT_OK;
-    }
-    memcpy(channel->endpoint, bound, sizeof bound);
-    return RLT_OK;
-}
-
 static rlt_status bind_into(rlt_channel *channel, const rlt_channel_options *options,
                             rlt_err *err) {
     RLT_TRY(check_options(options, err));
     if (options->endpoint == NULL) {
-        RLT_TRY(fresh_endpoint(channel->endpoint, err));
+        RLT_TRY(rlt_endpoint_fresh(channel->endpoint, err));
     } else {
-        RLT_TRY(check_endpoint(options->endpoint, err));
+        RLT_TRY(rlt_endpoint_check(options->endpoint, err));
         snprintf(channel->endpoint, sizeof channel->endpoint, "%s", options->endpoint);
     }
     RLT_TRY(rlt_curve_check(err));
@@ -264,7 +198,14 @@ static rlt_status bind_into(rlt_channel *channel, const rlt_channel_options *opt
     if (zmq_bind(channel->socket, channel->endpoint) != 0) {
         return bind_failed(errno, channel->endpoint, err);
     }
-    return note_endpoint(channel, err);
+    char bound[RLT_ENDPOINT_SIZE]; /* with the port that was picked */
+    size_t size = sizeof bound;
+    if (zmq_getsockopt(channel->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
+        return rlt_fail(err, RLT_EIO, "%s: bound to no known endpoint: %s", channel->endpoint,
+                        zmq_strerror(errno));
+    }
+    rlt_endpoint_for_clients(bound, channel->endpoint);
+    return RLT_OK;
 }
 
 rlt_status rlt_channel_bind(rlt_channel **channel, const rlt_channel_options *options,
@@ -281,7 +222,7 @@ rlt_status rlt_channel_bind(rlt_channel **channel, const rlt_channel_options *op
 static rlt_status connect_into(rlt_channel *channel, const rlt_channel_options *options,
                                rlt_err *err) {
     RLT_TRY(check_options(options, err));
-    RLT_TRY(check_endpoint(options->endpoint != NULL ? options->endpoint : "", err));
+    RLT_TRY(rlt_endpoint_check(options->endpoint != NULL ? options->endpoint : "", err));
     snprintf(channel->endpoint, sizeof channel->endpoint, "%s", options->endpoint);
     RLT_TRY(check_name(options->name, err));
     RLT_TRY(rlt_curve_check(err));

@@ -146,10 +146,7 @@ static uint64_t drain(rlt_channel *channel, bool more) {
 static bool note_peer(rlt_channel *channel) {
     const char *name = zmq_msg_data(&channel->control);
     size_t size = zmq_msg_size(&channel->control);
-    bool valid = size > 0 && size <= RLT_PEER_NAME_MAX;
-    for (size_t i = 0; valid && i < size; i++) {
-        valid = name[i] > ' ' && name[i] <= '~';
-    }
+    bool valid = rlt_peer_name_is_valid(name, size);
     memset(channel->peer, 0, sizeof channel->peer);
     if (valid) {
         memcpy(channel->peer, name, size);

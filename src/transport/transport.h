@@ -109,7 +109,8 @@ typedef struct rlt_channel rlt_channel;
 typedef struct rlt_channel_options {
     const char *endpoint;  /* server: NULL is a fresh ipc://@rltune-<random>, which leaves no file;
                             * tcp://127.0.0.1:* picks a port */
-    const char *name;      /* client: unique among the server's clients, 1..RLT_PEER_NAME_MAX */
+    const char *name;      /* client: unique among the server's clients, 1..RLT_PEER_NAME_MAX
+                            * printable characters; a newer client takes a name over */
     const rlt_keys *keys;  /* server: NULL generates (loopback and ipc only) */
     int64_t part_size_max; /* of a received control or blob part; 0: 64 MiB */
     int queue_max;         /* messages queued each way per peer; 0: 64 */

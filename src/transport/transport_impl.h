@@ -28,6 +28,13 @@ bool rlt_key_is_valid(const char *text);
 rlt_status rlt_curve_check(rlt_err *err);
 
 enum { RLT_ENDPOINT_SIZE = 320 };
+rlt_status rlt_endpoint_check(const char *endpoint, rlt_err *err);
+bool rlt_endpoint_is_loopback(const char *endpoint);
+rlt_status rlt_endpoint_fresh(char out[RLT_ENDPOINT_SIZE], rlt_err *err);
+/* What clients connect to, when libzmq has bound to `bound`. */
+void rlt_endpoint_for_clients(const char *bound, char out[RLT_ENDPOINT_SIZE]);
+bool rlt_peer_name_is_valid(const char *name, size_t size);
+
 struct rlt_channel {
     void *context, *socket;
     bool server;

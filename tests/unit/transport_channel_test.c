@@ -252,6 +252,13 @@ static void test_endpoints(void **state) {
     expect_bind(rlt_channel_endpoint(second), NULL, RLT_EBUSY, rlt_channel_endpoint(second));
     rlt_keys keys = *rlt_channel_keys(first);
     expect_bind("tcp://192.0.2.77:*", &keys, RLT_EINVAL, "no such address");
+    rlt_channel_options everywhere = {.endpoint = "tcp://*:*", .keys = &keys};
+    rlt_channel *third;
+    char host[256] = "tcp://";
+    gethostname(host + 6, sizeof host - 7);
+    assert_int_equal(rlt_channel_bind(&third, &everywhere, &err), RLT_OK);
+    assert_memory_equal(rlt_channel_endpoint(third), host, strlen(host));
+    rlt_channel_destroy(third);
     keys.server_secret[0] = 0;
     expect_bind("tcp://127.0.0.1:*", &keys, RLT_EINVAL, "secret key");
     rlt_channel_destroy(first);
