@@ -37,7 +37,7 @@ static rlt_status read_hashed(int fd, const char *path, unsigned char *bytes, si
 static rlt_status read_open(int fd, const char *path, const char *expected, unsigned char **bytes,
                             size_t *size, rlt_err *err) {
     struct stat info;
-    char actual[RLT_SHA256_HEX];
+    char actual[RLT_SHA256_HEX] = "";
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
         return rlt_fail(err, RLT_EIO, "%s: not a regular file", path);
     }

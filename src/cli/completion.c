@@ -57,7 +57,9 @@ static void put_bash(void) {
            "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
            "    COMPREPLY=($(compgen -W '");
     for (const rlt_cli_command *c = rlt_cli_commands; c->name != NULL; c++) {
-        printf(is_listed(c) ? "%s " : "", c->name);
+        if (is_listed(c)) {
+            printf("%s ", c->name);
+        }
     }
     printf("--help --version' -- \"$cur\"))\n    return\n  fi\n  case \"$command $prev\" in\n");
     for (const rlt_cli_command *c = rlt_cli_commands; c->name != NULL; c++) {

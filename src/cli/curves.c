@@ -29,6 +29,16 @@ void rlt_curve_fini(rlt_curve *curve) {
     rlt_buf_fini(&curve->y);
 }
 
+json_t *rlt_curve_json(const rlt_curve *curve) {
+    const double *x = (const double *)(const void *)curve->x.data;
+    const double *y = (const double *)(const void *)curve->y.data;
+    json_t *points = json_array();
+    for (size_t i = 0; i < curve->count; i++) {
+        json_array_append_new(points, json_pack("[I, o]", (json_int_t)x[i], rlt_report_real(y[i])));
+    }
+    return points;
+}
+
 double rlt_curve_goal(const rlt_report *report, const char *metric) {
     json_t *config = rlt_report_parse(report->experiment.config_json);
     const json_t *goal = NULL;

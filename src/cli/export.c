@@ -14,6 +14,7 @@ const rlt_cli_option rlt_cli_export_options[] = {
     {"--what", "trials|metrics", "one row per trial or per metric point (default: trials)"},
     {"--out", "FILE", "write this file instead of standard output"},
     RLT_CLI_DB_OPTION,
+    {"--json", NULL, "the same as --format json"},
     {0}};
 
 typedef struct output {
@@ -226,7 +227,7 @@ rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err) {
     rlt_status status;
     RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--format", formats, &format, err), done);
     RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--what", kinds, &what, err), done);
-    output out = {.file = stdout, .json = format == 1};
+    output out = {.file = stdout, .json = format == 1 || report.json};
     const char *path = rlt_cli_value(&report.args, "--out");
     status = path != NULL ? put_file(&out, &report, path, what == 1, err)
                           : put_all(&out, &report, what == 1, err);

@@ -13,6 +13,7 @@ const rlt_cli_option rlt_cli_plot_options[] = {
     {"--width", "N", "its width in pixels (default: 800)"},
     {"--height", "N", "its height in pixels (default: 450)"},
     RLT_CLI_DB_OPTION,
+    RLT_CLI_JSON_OPTION,
     {0}};
 
 typedef struct selection {
@@ -43,12 +44,9 @@ static rlt_status select_listed(const rlt_report *report, const char *list, cons
 }
 
 static void select_best(const rlt_report *report, int64_t top, selection *chosen) {
-    int *order = rlt_alloc(sizeof *order * (size_t)report->trial_count);
-    int count = rlt_report_order(report, order);
-    for (int i = 0; i < count && i < top; i++) {
-        chosen->trials[chosen->count++] = &report->trials[order[i]];
+    for (int i = 0; i < report->search_count && i < top; i++) {
+        chosen->trials[chosen->count++] = &report->trials[report->order[i]];
     }
-    rlt_free(order);
 }
 
 static rlt_status select_trials(const rlt_report *report, selection *chosen, rlt_err *err) {
@@ -70,6 +68,18 @@ static rlt_status select_trials(const rlt_report *report, selection *chosen, rlt
         }
     }
     return RLT_OK;
+}
+
+static rlt_status put_json(const rlt_curve *curves, size_t count, const char *metric,
+                           rlt_err *err) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const rlt_trial_row *trial = curves[i].trial;
+        json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "role", trial->role, "trial",
+                                              (json_int_t)trial->number, "points",
+                                              rlt_curve_json(&curves[i])));
+    }
+    return rlt_report_print_json(json_pack("{s:s, s:o}", "metric", metric, "curves", list), err);
 }
 
 static rlt_status put(const rlt_report *report, const rlt_curve *curves, size_t count,
@@ -115,8 +125,9 @@ static rlt_status plot_selection(const rlt_report *report, const selection *chos
         }
     }
     if (status == RLT_OK) {
-        status = count > 0 ? put(report, curves, count, metric, err)
-                           : rlt_curve_fail_empty(report, metric, err);
+        status = count == 0     ? rlt_curve_fail_empty(report, metric, err)
+                 : report->json ? put_json(curves, count, metric, err)
+                                : put(report, curves, count, metric, err);
     }
     for (size_t i = 0; i < count; i++) {
         rlt_curve_fini(&curves[i]);

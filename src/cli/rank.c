@@ -32,8 +32,11 @@ static double score_of(const rlt_report *report, const rlt_trial_row *trial) {
     return report->experiment.maximise ? trial->value : -trial->value;
 }
 
-int rlt_report_order(const rlt_report *report, int *order) {
-    ranked *list = rlt_alloc(sizeof *list * (size_t)report->trial_count);
+void rlt_report_rank_all(rlt_report *report) {
+    size_t room = (size_t)report->trial_count;
+    ranked *list = rlt_alloc(sizeof *list * room);
+    report->order = rlt_alloc(sizeof *report->order * room);
+    report->ranks = rlt_alloc(sizeof *report->ranks * room);
     int count = 0;
     for (int i = 0; i < report->trial_count; i++) {
         const rlt_trial_row *trial = &report->trials[i];
@@ -46,35 +49,24 @@ int rlt_report_order(const rlt_report *report, int *order) {
     }
     qsort(list, (size_t)count, sizeof *list, compare_ranked);
     for (int i = 0; i < count; i++) {
-        order[i] = list[i].index;
+        bool tie = i > 0 && list[i].score == list[i - 1].score;
+        report->order[i] = list[i].index;
+        report->ranks[list[i].index] = !list[i].scored ? 0
+                                       : tie           ? report->ranks[list[i - 1].index]
+                                                       : i + 1;
     }
+    report->search_count = count;
     rlt_free(list);
-    return count;
 }
 
 int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial) {
-    if (!rlt_report_has_score(trial) || strcmp(trial->role, "search") != 0) {
-        return 0;
-    }
-    int better = 0;
-    for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *other = &report->trials[i];
-        better += strcmp(other->role, "search") == 0 && rlt_report_has_score(other) &&
-                  score_of(report, other) > score_of(report, trial);
-    }
-    return better + 1;
+    return report->ranks[trial - report->trials];
 }
 
 const rlt_trial_row *rlt_report_best(const rlt_report *report) {
-    const rlt_trial_row *best = NULL;
-    for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
-        if (strcmp(trial->role, "search") == 0 && rlt_report_has_score(trial) &&
-            (best == NULL || score_of(report, trial) > score_of(report, best))) {
-            best = trial;
-        }
-    }
-    return best;
+    const rlt_trial_row *first =
+        report->search_count > 0 ? &report->trials[report->order[0]] : NULL;
+    return first != NULL && rlt_report_has_score(first) ? first : NULL;
 }
 
 rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,

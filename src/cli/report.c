@@ -90,6 +90,7 @@ static rlt_status load(rlt_report *report, rlt_err *err) {
         rlt_store_trials(report->store, report->experiment.id, visit_trial, &rows, err);
     report->trials = (rlt_trial_row *)(void *)rows.data; /* 64-byte aligned by rlt_alloc */
     report->trial_count = (int)(rows.size / sizeof(rlt_trial_row));
+    rlt_report_rank_all(report);
     return status;
 }
 
@@ -110,6 +111,8 @@ void rlt_report_close(rlt_report *report) {
         rlt_free(report->trials[i].config_json);
     }
     rlt_free(report->trials);
+    rlt_free(report->order);
+    rlt_free(report->ranks);
     rlt_experiment_row_fini(&report->experiment);
     rlt_store_close(&report->store);
     *report = (rlt_report){0};

@@ -21,6 +21,9 @@ typedef struct rlt_report {
     bool alive;            /* its driver runs now */
     rlt_trial_row *trials; /* search before final, in the order of number */
     int trial_count;
+    int *order;       /* the search trials' indices, best first; failed and unmeasured ones last */
+    int search_count; /* of order */
+    int *ranks;       /* [trial_count] 1 + the number of better ones; 0: no score */
 } rlt_report;
 
 const char *rlt_report_db(const rlt_cli_args *args);
@@ -30,11 +33,8 @@ rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, ch
                            rlt_err *err);
 void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed open */
 
-/* order[trial_count]: indices of the search trials, best first; failed and unmeasured ones last.
- * Returns how many there are. */
-int rlt_report_order(const rlt_report *report, int *order);
+void rlt_report_rank_all(rlt_report *report); /* fills order and ranks; part of open */
 bool rlt_report_has_score(const rlt_trial_row *trial);
-/* 1 + the number of better ones; 0: it has no score. */
 int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial);
 const rlt_trial_row *rlt_report_best(const rlt_report *report); /* or NULL */
 rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
@@ -85,6 +85,7 @@ typedef struct rlt_curve {
 } rlt_curve;
 rlt_status rlt_curve_load(rlt_store *store, const rlt_trial_row *trial, const char *metric,
                           rlt_curve *curve, rlt_err *err);
+json_t *rlt_curve_json(const rlt_curve *curve); /* [[step, value], ...] */
 void rlt_curve_fini(rlt_curve *curve);
 /* The goal that the experiment's configuration sets for this metric, or NAN. */
 double rlt_curve_goal(const rlt_report *report, const char *metric);

@@ -56,7 +56,7 @@ static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_
     json_decref(params);
 }
 
-static void print_leaderboard(const rlt_report *report, const int *order, int count) {
+static void print_leaderboard(const rlt_report *report, int count) {
     static const char *const fixed[] = {"rank", "trial", "state", "value", "best", "steps", "time"};
     rlt_table table = {0};
     for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
@@ -72,7 +72,7 @@ static void print_leaderboard(const rlt_report *report, const int *order, int co
         }
     }
     for (int i = 0; i < count; i++) {
-        put_trial_row(&table, report, &report->trials[order[i]], names);
+        put_trial_row(&table, report, &report->trials[report->order[i]], names);
     }
     json_decref(names);
     printf("\n");
@@ -188,11 +188,12 @@ static rlt_status put_events(const rlt_report *report, json_t *list, rlt_err *er
     return status;
 }
 
-static rlt_status print_json(const rlt_report *report, const int *order, int count, rlt_err *err) {
+static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) {
     const rlt_experiment_row *e = &report->experiment;
     json_t *trials = json_array(), *finals = json_array(), *events = json_array();
     for (int i = 0; i < count; i++) {
-        json_array_append_new(trials, rlt_report_trial_json(report, &report->trials[order[i]]));
+        json_array_append_new(trials,
+                              rlt_report_trial_json(report, &report->trials[report->order[i]]));
     }
     for (int i = 0; i < report->trial_count; i++) {
         if (strcmp(report->trials[i].role, "final") == 0) {
@@ -215,21 +216,16 @@ static rlt_status print_json(const rlt_report *report, const int *order, int cou
 }
 
 static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
-    int *order = rlt_alloc(sizeof *order * (size_t)report->trial_count);
-    int64_t top = INT64_MAX;
-    int count = rlt_report_order(report, order);
-    rlt_status status = rlt_cli_option_integer(&report->args, "--top", 1, INT64_MAX, &top, err);
-    count = top < count ? (int)top : count;
-    if (status == RLT_OK && report->json) {
-        status = print_json(report, order, count, err);
-    } else if (status == RLT_OK) {
-        print_head(report);
-        print_leaderboard(report, order, count);
-        print_finals(report);
-        status = put_events(report, NULL, err);
+    int64_t top = report->search_count;
+    RLT_TRY(rlt_cli_option_integer(&report->args, "--top", 1, INT64_MAX, &top, err));
+    int count = top < report->search_count ? (int)top : report->search_count;
+    if (report->json) {
+        return print_json(report, count, err);
     }
-    rlt_free(order);
-    return status;
+    print_head(report);
+    print_leaderboard(report, count);
+    print_finals(report);
+    return put_events(report, NULL, err);
 }
 
 static rlt_status show(rlt_report *report, rlt_err *err) {

@@ -135,16 +135,6 @@ static void print_curve(const rlt_report *report, const rlt_curve *curve, const 
     rlt_buf_fini(&out);
 }
 
-static json_t *curve_json(const rlt_curve *curve) {
-    const double *x = (const double *)(const void *)curve->x.data;
-    const double *y = (const double *)(const void *)curve->y.data;
-    json_t *points = json_array();
-    for (size_t i = 0; i < curve->count; i++) {
-        json_array_append_new(points, json_pack("[I, o]", (json_int_t)x[i], rlt_report_real(y[i])));
-    }
-    return points;
-}
-
 static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial,
                             const rlt_curve *curve, const char *metric, rlt_err *err) {
     json_t *object = rlt_report_trial_json(report, trial);
@@ -157,7 +147,7 @@ static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial
         }
     }
     json_object_set_new(object, "metric", json_string(metric));
-    json_object_set_new(object, "curve", curve_json(curve));
+    json_object_set_new(object, "curve", rlt_curve_json(curve));
     return rlt_report_print_json(object, err);
 }
 

@@ -234,6 +234,10 @@ static void test_plot(void **state) {
     EXPECT("plot 1", 0, "cartpole-ppo (experiment 1)", "eval_return", "* trial 2", "-- goal 475");
     EXPECT("plot 1 --trials 0,1,0 --metric loss", 0, "+ trial 0  x trial 1\n");
     EXPECT("plot 1 --final", 0, "final 0");
+    json_t *object = run_json("plot 1 --trials 1 --json");
+    json_t *curve = json_array_get(field(object, "curves"), 0);
+    assert_int_equal(json_array_size(field(curve, "points")), POINTS / 4);
+    json_decref(object);
     EXPECT("plot 1 --metric eval_retrun", 4, "(did you mean 'eval_return'?)",
            "metrics of the experiment: eval_return, loss");
     EXPECT("plot 1 --trials 1,x", 2, "--trials is 'x'");
@@ -263,6 +267,9 @@ static void test_export(void **state) {
     json_t *list = run_json("export 1 --what metrics --format json");
     int points = POINTS * (TRIALS + FINALS - 1) + POINTS / 4;
     assert_int_equal(json_array_size(list), 2 * points);
+    json_decref(list);
+    list = run_json("export 1 --json");
+    assert_int_equal(json_array_size(list), TRIALS + FINALS);
     json_decref(list);
     list = run_json("export 1 --format=json");
     assert_int_equal(json_array_size(list), TRIALS + FINALS);

@@ -284,6 +284,29 @@ static void test_log(void **state) {
     rlt_log_set(RLT_LOG_INFO, NULL, NULL);
 }
 
+static void test_text_is_made_safe(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *ascii, *utf8, *xml;
+    } cases[] = {
+        {"<script>&\"'", "<script>&\"'", "<script>&\"'", "&lt;script&gt;&amp;&quot;&#39;"},
+        {"\033[31m\r\n", "?[31m??", "?[31m??", "?[31m??"},
+        {"gr\u00f6\u00dfe", "gr??e", "gr\u00f6\u00dfe", "gr\u00f6\u00dfe"},
+        {"\xff\xc3_\xe0\x80\x80\xed\xa0\x80", "??_??????", "??_??????", "??_??????"},
+        {"\xc2\x9b[m", "?[m", "?[m", "?[m"},
+        {"\xef\xbf\xbf\xf4\x90\x80\x80", "???????", "???????", "???????"},
+    };
+    for (size_t i = 0; i < RLT_COUNT(cases); i++) {
+        const char *expected[] = {cases[i].ascii, cases[i].utf8, cases[i].xml};
+        for (int form = RLT_TEXT_ASCII; form <= RLT_TEXT_XML; form++) {
+            rlt_buf out = {0};
+            rlt_buf_text(&out, cases[i].text, 100, (rlt_text_form)form);
+            assert_string_equal(out.data, expected[form]);
+            rlt_buf_fini(&out);
+        }
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc > 3 && strcmp(argv[1], "child") == 0) {
         return child_main(argv);
@@ -310,6 +333,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_spawn),
         cmocka_unit_test(test_child_dies_with_parent),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_text_is_made_safe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
