@@ -1,6 +1,7 @@
 /* checkpoint: what a reader of a loaded checkpoint asks for. Thread: any, no state. */
 #include "checkpoint/checkpoint_impl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,4 +46,33 @@ const char *rlt_checkpoint_metadata(const rlt_checkpoint *checkpoint, const char
         }
     }
     return NULL;
+}
+
+/* The index of the first element that is not finite, or -1. */
+static int64_t first_infinite(const rlt_tensor *tensor) {
+    const float *singles = tensor->data;
+    const double *doubles = tensor->data;
+    bool single = tensor->dtype == RLT_DTYPE_F32;
+    if (!single && tensor->dtype != RLT_DTYPE_F64) {
+        return -1;
+    }
+    int64_t count = (int64_t)(rlt_tensor_bytes(tensor) / rlt_dtype_infos[tensor->dtype].size);
+    for (int64_t i = 0; i < count; i++) {
+        if (single ? !isfinite(singles[i]) : !isfinite(doubles[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+rlt_status rlt_checkpoint_check_finite(const rlt_checkpoint *checkpoint, rlt_err *err) {
+    for (int i = 0; i < checkpoint->count; i++) {
+        int64_t at = first_infinite(&checkpoint->tensors[i]);
+        if (at >= 0) {
+            return rlt_fail(err, RLT_EDIVERGED,
+                            "checkpoint: element %lld of tensor '%s' is not a finite number",
+                            (long long)at, checkpoint->tensors[i].name);
+        }
+    }
+    return RLT_OK;
 }

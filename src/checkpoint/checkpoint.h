@@ -60,5 +60,8 @@ rlt_status rlt_checkpoint_get(const rlt_checkpoint *checkpoint, const char *name
                               size_t elements, const void **data, rlt_err *err);
 const char *rlt_checkpoint_metadata(const rlt_checkpoint *checkpoint,
                                     const char *key); /* or NULL */
+/* RLT_EDIVERGED that names the first floating-point tensor with a NaN or an infinity. Such a file
+ * is well formed, so reading accepts it; who serves or resumes from it asks. */
+rlt_status rlt_checkpoint_check_finite(const rlt_checkpoint *checkpoint, rlt_err *err);
 rlt_status rlt_sha256_file(const char *path, char sha256[RLT_SHA256_HEX], rlt_err *err);
 #endif

@@ -5,8 +5,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +234,91 @@ static void test_missing_and_odd_files(void **state) {
     assert_int_equal(rlt_checkpoint_read(folder, NULL, &checkpoint, &err), RLT_EIO);
     assert_int_equal(mkfifo(file_path, 0600), 0);
     assert_int_equal(rlt_checkpoint_read(file_path, NULL, &checkpoint, &err), RLT_EIO);
+}
+
+static void test_weights_that_are_not_finite(void **state) {
+    (void)state;
+    float weights[3] = {1, 2, 3};
+    double means[2] = {0, -1};
+    uint8_t bytes[4] = {255, 255, 255, 255}; /* a NaN to who takes them for a float */
+    rlt_tensor tensors[3] = {
+        {.name = "w", .dtype = RLT_DTYPE_F32, .rank = 1, .shape = {3}, .data = weights},
+        {.name = "m", .dtype = RLT_DTYPE_F64, .rank = 1, .shape = {2}, .data = means},
+        {.name = "b", .dtype = RLT_DTYPE_U8, .rank = 1, .shape = {4}, .data = bytes}};
+    for (int i = 0; i < 3; i++) {
+        weights[2] = i == 1 ? NAN : 3;
+        means[0] = i == 2 ? -INFINITY : 0;
+        char sha256[RLT_SHA256_HEX];
+        int64_t size = 0;
+        rlt_err err = {0};
+        rlt_checkpoint checkpoint;
+        assert_int_equal(rlt_checkpoint_write(file_path, tensors, 3, NULL, 0, sha256, &size, &err),
+                         RLT_OK);
+        assert_int_equal(rlt_checkpoint_read(file_path, sha256, &checkpoint, &err), RLT_OK);
+        rlt_status status = rlt_checkpoint_check_finite(&checkpoint, &err);
+        assert_int_equal(status, i == 0 ? RLT_OK : RLT_EDIVERGED);
+        const char *says[] = {"", "element 2 of tensor 'w'", "element 0 of tensor 'm'"};
+        assert_non_null(strstr(err.message, says[i]));
+        rlt_checkpoint_fini(&checkpoint);
+    }
+}
+
+/* Writes one of two checkpoints in turn until it is killed. */
+static void write_for_ever(const rlt_tensor *tensor, float *values) {
+    for (int turn = 0;; turn = !turn) {
+        char sha256[RLT_SHA256_HEX];
+        int64_t size = 0;
+        values[0] = (float)turn;
+        if (rlt_checkpoint_write(file_path, tensor, 1, NULL, 0, sha256, &size, NULL) != RLT_OK) {
+            _exit(1);
+        }
+    }
+}
+
+static void remove_temporaries(void) {
+    DIR *list = opendir(folder);
+    assert_non_null(list);
+    for (struct dirent *entry = readdir(list); entry != NULL; entry = readdir(list)) {
+        if (strstr(entry->d_name, ".tmp.") != NULL) {
+            unlinkat(dirfd(list), entry->d_name, 0);
+        }
+    }
+    closedir(list);
+}
+
+/* Whenever the writer dies, what lies under the name is one of its checkpoints, whole. */
+static void test_killed_while_writing(void **state) {
+    (void)state;
+    enum { FLOATS = 50000, KILLS = 25 };
+    float *values = rlt_alloc(sizeof(float) * FLOATS);
+    rlt_tensor tensor = {.name = "w", .rank = 1, .shape = {FLOATS}, .data = values};
+    char whole[2][RLT_SHA256_HEX];
+    int64_t size = 0;
+    rlt_err err = {0};
+    rlt_rng rng = rlt_rng_make((uint64_t)rlt_wall_ms(), RLT_STREAM_TEST, 0);
+    print_message("seed %llu\n", (unsigned long long)rng.seed);
+    for (int turn = 0; turn < 2; turn++) {
+        values[0] = (float)turn;
+        assert_int_equal(
+            rlt_checkpoint_write(file_path, &tensor, 1, NULL, 0, whole[turn], &size, &err), RLT_OK);
+    }
+    for (int i = 0; i < KILLS; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            write_for_ever(&tensor, values);
+        }
+        usleep(rlt_rng_below(&rng, 20000));
+        kill(child, SIGKILL);
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        char found[RLT_SHA256_HEX];
+        assert_int_equal(rlt_sha256_file(file_path, found, &err), RLT_OK);
+        assert_true(strcmp(found, whole[0]) == 0 || strcmp(found, whole[1]) == 0);
+    }
+    remove_temporaries();
+    rlt_free(values);
 }
 
 /* Without a hash: never more than a refusal; with it: always a refusal. */
@@ -494,6 +581,8 @@ int main(int argc, char **argv) {
         TEST(test_get_refuses_another_shape),
         TEST(test_write_refuses_bad_names),
         TEST(test_missing_and_odd_files),
+        TEST(test_weights_that_are_not_finite),
+        TEST(test_killed_while_writing),
         TEST(test_truncated),
         TEST(test_flipped_bits),
         TEST(test_malicious_headers),
