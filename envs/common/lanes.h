@@ -5,23 +5,17 @@
 #ifndef RLT_ENVS_LANES_H
 #define RLT_ENVS_LANES_H
 #include "env/env.h"
+#include "env/forms.h"
 
 #define RLT_LANE static inline __attribute__((always_inline))
 
 /* Defines `name`, the step_many slot, from name##_body(const rlt_env_block *), an RLT_LANE
  * function, compiled for the plain instruction set, for AVX2 and for AVX-512. */
-#if defined(__x86_64__)
-#if defined(__clang__)
-#define RLT_TARGET_AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq")))
-#else
-#define RLT_TARGET_AVX512                                                                          \
-    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,prefer-vector-width=512")))
-#endif
 #define RLT_LANES_STEP_MANY(name)                                                                  \
     static void name##_plain(const rlt_env_block *block) {                                         \
         name##_body(block);                                                                        \
     }                                                                                              \
-    __attribute__((target("avx2"))) static void name##_avx2(const rlt_env_block *block) {          \
+    RLT_TARGET_AVX2 static void name##_avx2(const rlt_env_block *block) {                          \
         name##_body(block);                                                                        \
     }                                                                                              \
     RLT_TARGET_AVX512 static void name##_avx512(const rlt_env_block *block) {                      \
@@ -37,13 +31,6 @@
             name##_plain(block);                                                                   \
         }                                                                                          \
     }
-#else
-#define RLT_LANES_STEP_MANY(name)                                                                  \
-    static void name(void *context, const rlt_env_block *block) {                                  \
-        (void)context;                                                                             \
-        name##_body(block);                                                                        \
-    }
-#endif
 
 /* `count` rounded up to whole vectors: rows up to there may be read and written. */
 RLT_LANE int rlt_lanes_padded(const rlt_env_block *block) {

@@ -1,5 +1,6 @@
 /* vec_step: the step of a vector environment, with time limit and auto-reset.
  * Why here: no environment needs to know of either. Thread: the owner's. */
+#include "env/forms.h"
 #include "env/vec_env_impl.h"
 
 #include <string.h>
@@ -71,15 +72,48 @@ static void step_scalar(rlt_vec_env *vec, const void *action, const rlt_step_out
     }
 }
 
-/* Counts the step of `count` (a multiple of RLT_ENV_LANES_PAD) environments from `first` on. */
-static void account(rlt_vec_env *vec, size_t first, int count, const float *restrict reward,
-                    const uint8_t *restrict terminated, uint8_t *restrict truncated) {
-    int32_t *restrict elapsed = vec->elapsed + first, limit = vec->limit;
-    float *restrict episode_return = vec->episode_return + first;
+/* Counts the step of `count` environments. Always inlined, to be compiled for each form. */
+static inline __attribute__((always_inline)) void
+account_body(int count, int32_t limit, const float *restrict reward,
+             const uint8_t *restrict terminated, int32_t *restrict elapsed,
+             float *restrict episode_return, uint8_t *restrict truncated) {
     for (int i = 0; i < count; i++) {
         elapsed[i]++;
         episode_return[i] += reward[i];
+    }
+    for (int i = 0; i < count; i++) {
         truncated[i] = (elapsed[i] >= limit) & (terminated[i] ^ 1);
+    }
+}
+
+static void account_plain(int count, int32_t limit, const float *reward, const uint8_t *terminated,
+                          int32_t *elapsed, float *episode_return, uint8_t *truncated) {
+    account_body(count, limit, reward, terminated, elapsed, episode_return, truncated);
+}
+
+RLT_TARGET_AVX2 static void account_avx2(int count, int32_t limit, const float *reward,
+                                         const uint8_t *terminated, int32_t *elapsed,
+                                         float *episode_return, uint8_t *truncated) {
+    account_body(count, limit, reward, terminated, elapsed, episode_return, truncated);
+}
+
+RLT_TARGET_AVX512 static void account_avx512(int count, int32_t limit, const float *reward,
+                                             const uint8_t *terminated, int32_t *elapsed,
+                                             float *episode_return, uint8_t *truncated) {
+    account_body(count, limit, reward, terminated, elapsed, episode_return, truncated);
+}
+
+/* The same for the environments from `first` on, in the form in use. */
+static void account(rlt_vec_env *vec, size_t first, int count, const float *reward,
+                    const uint8_t *terminated, uint8_t *truncated) {
+    int32_t *elapsed = vec->elapsed + first;
+    float *episode_return = vec->episode_return + first;
+    if (vec->form == RLT_ENV_FORM_AVX512) {
+        account_avx512(count, vec->limit, reward, terminated, elapsed, episode_return, truncated);
+    } else if (vec->form == RLT_ENV_FORM_AVX2) {
+        account_avx2(count, vec->limit, reward, terminated, elapsed, episode_return, truncated);
+    } else {
+        account_plain(count, vec->limit, reward, terminated, elapsed, episode_return, truncated);
     }
 }
 
