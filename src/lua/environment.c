@@ -1,10 +1,12 @@
 /* lua: an environment whose reset and step are functions of a script.
  * Around each call the state travels from the vector environment's bytes (float64) into a new
  * table and back: whatever else a script hangs on the table is lost at once, not after a resume.
- * Thread: the script's. Owner: the script owns the environment and its definition. */
+ * Thread: any, one call at a time by a lock: the parts of one learner share the script. Owner: the
+ * script owns the environment and its definition. */
 #include "lua/script_impl.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 typedef struct env_function {
@@ -17,6 +19,7 @@ struct rlt_script_environment {
     rlt_environment_spec spec;
     rlt_sandbox *sandbox;
     uint64_t work_max;
+    pthread_mutex_t lock; /* held during reset, step and status: guards all below, and Lua */
     env_function reset, step;
     int random;      /* reference */
     rlt_rng *rng;    /* of the call in progress, else NULL */
@@ -143,8 +146,8 @@ static void clear_observation(const rlt_script_environment *env, float *observat
     memset(observation, 0, sizeof(float) * size);
 }
 
-static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
-    rlt_script_environment *env = context;
+static void reset_locked(rlt_script_environment *env, void *state, rlt_rng *rng,
+                         float *observation) {
     int base;
     memset(state, 0, env->def.state_size);
     clear_observation(env, observation);
@@ -156,6 +159,13 @@ static void reset(void *context, void *state, rlt_rng *rng, float *observation) 
         clear_observation(env, observation);
     }
     lua_settop(env->sandbox->L, base - 1);
+}
+
+static void reset(void *context, void *state, rlt_rng *rng, float *observation) {
+    rlt_script_environment *env = context;
+    pthread_mutex_lock(&env->lock);
+    reset_locked(env, state, rng, observation);
+    pthread_mutex_unlock(&env->lock);
 }
 
 /* The results after a step: observation, reward, terminated. */
@@ -181,9 +191,8 @@ static bool read_step(rlt_script_environment *env, int base, double *state, floa
     return true;
 }
 
-static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
-                 float *reward) {
-    rlt_script_environment *env = context;
+static bool step_locked(rlt_script_environment *env, void *state, rlt_rng *rng, const void *action,
+                        float *observation, float *reward) {
     bool terminated = false;
     int base;
     *reward = 0;
@@ -198,11 +207,21 @@ static bool step(void *context, void *state, rlt_rng *rng, const void *action, f
     return terminated;
 }
 
+static bool step(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
+                 float *reward) {
+    rlt_script_environment *env = context;
+    pthread_mutex_lock(&env->lock);
+    bool terminated = step_locked(env, state, rng, action, observation, reward);
+    pthread_mutex_unlock(&env->lock);
+    return terminated;
+}
+
 static rlt_status status(void *context, rlt_err *err) {
-    const rlt_script_environment *env = context;
-    return env->failure.code == RLT_OK
-               ? RLT_OK
-               : rlt_fail(err, env->failure.code, "%s", env->failure.message);
+    rlt_script_environment *env = context;
+    pthread_mutex_lock(&env->lock);
+    rlt_err failure = env->failure;
+    pthread_mutex_unlock(&env->lock);
+    return failure.code == RLT_OK ? RLT_OK : rlt_fail(err, failure.code, "%s", failure.message);
 }
 
 /* Keeps the function `name` of the table at `index`. */
@@ -226,6 +245,7 @@ rlt_script_environment *rlt_environment_create(rlt_sandbox *sandbox, int index,
     env->spec = spec;
     env->sandbox = sandbox;
     env->work_max = work_max;
+    pthread_mutex_init(&env->lock, NULL);
     env->reset = keep_function(L, index, "reset");
     env->step = keep_function(L, index, "step");
     lua_pushlightuserdata(L, env);
@@ -251,6 +271,7 @@ rlt_script_environment *rlt_environment_create(rlt_sandbox *sandbox, int index,
 void rlt_environment_destroy(rlt_script_environment **env) {
     if (*env != NULL) {
         rlt_environment_spec_fini(&(*env)->spec);
+        pthread_mutex_destroy(&(*env)->lock);
         rlt_free(*env);
         *env = NULL;
     }

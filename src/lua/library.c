@@ -139,8 +139,8 @@ static int experiment(lua_State *L) {
 }
 
 static const char *const base_names[] = {
-    "assert", "error",  "getmetatable", "ipairs",   "next",     "pairs", "rawequal", "rawget",
-    "rawlen", "rawset", "select",       "tonumber", "tostring", "type",  "_VERSION", NULL};
+    "assert", "error",  "getmetatable", "ipairs",   "next", "rawequal", "rawget", "rawlen",
+    "rawset", "select", "tonumber",     "tostring", "type", "_VERSION", NULL};
 static const char *const string_names[] = {"byte",  "char", "format",  "len", "lower",
                                            "upper", "rep",  "reverse", "sub", NULL};
 static const char *const table_names[] = {"pack", NULL};
@@ -197,7 +197,8 @@ static void push_table(lua_State *L) {
 }
 
 void rlt_library_open(lua_State *L) {
-    static const luaL_Reg own[] = {{"print", print}, {"setmetatable", set_metatable}, {NULL, NULL}};
+    static const luaL_Reg own[] = {
+        {"print", print}, {"pairs", rlt_lua_pairs}, {"setmetatable", set_metatable}, {NULL, NULL}};
     push_library(L, luaopen_base, base_names); /* the new globals, with Lua's own on top */
     lua_pop(L, 1);
     luaL_setfuncs(L, own, 0);

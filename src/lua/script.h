@@ -1,13 +1,13 @@
 /* lua: configuration scripts in a sandbox: text in, JSON out; functions of the script stay callable
  * (search values that depend on others, environments).
  * A script sees assert, error, next, pairs, ipairs, select, type, tonumber, tostring, raw*,
- * getmetatable, setmetatable (no __gc), print, and of string, table and math what is pure and
- * short: no patterns (string.find is plain), no table.sort, no math.random. There is no io, os,
- * debug, package, require, load, pcall or coroutine. Evaluating the same text gives the same
- * table in every process.
- * Limits: memory; work (VM instructions plus a 16th of the bytes allocated); CPU time as a
- * backstop; 256 KiB per string. A script cannot catch an error, so a limit always ends the call.
- * Thread: one script belongs to one thread. Owner: the script owns all that is called borrowed. */
+ * getmetatable, setmetatable (no __gc), print; pairs goes in the order of the keys; and of string,
+ * table and math what is pure and short: no patterns (string.find is plain), no table.sort, no
+ * math.random. There is no io, os, debug, package, require, load, pcall or coroutine. Evaluating
+ * the same text gives the same table in every process. Limits: memory; work (VM instructions plus a
+ * 16th of the bytes allocated); CPU time as a backstop; 256 KiB per string. A script cannot catch
+ * an error, so a limit always ends the call. Thread: one script belongs to one thread. Owner: the
+ * script owns all that is called borrowed. */
 #ifndef RLT_SCRIPT_H
 #define RLT_SCRIPT_H
 #include "config/config.h"
@@ -60,6 +60,8 @@ rlt_status rlt_script_resolve(void *script, const char *path, const json_t *chos
  * that saving and loading a vector environment loses nothing; functions must keep nothing else.
  * random() draws from [0, 1), random(n) an integer of 0 .. n - 1, from the environment's stream.
  * Box actions are clipped to their bounds; discrete ones count from 0. After a failure steps do
- * nothing and `status` reports it. Steps allocate within the script's memory limit. */
+ * nothing and `status` reports it. Steps allocate within the script's memory limit. Threads: vector
+ * environments of one script may belong to different threads (a lock orders their steps), as long
+ * as nothing else of the script is used meanwhile. */
 const rlt_env_def *rlt_script_env(const rlt_script *script);
 #endif

@@ -46,6 +46,7 @@ void rlt_sandbox_charge(lua_State *L, uint64_t units);
 /* library.c: the globals of a script. experiment_key: registry key of rltune.experiment's table. */
 extern const char rlt_experiment_key;
 void rlt_library_open(lua_State *L);
+int rlt_lua_pairs(lua_State *L); /* pairs.c: a lua_CFunction */
 /* spaces.c: pushes the table `space`. */
 void rlt_spaces_push(lua_State *L);
 
