@@ -61,7 +61,6 @@ static void print_target(const char *what, double reached, const char *unit, dou
            less_is_better ? "<" : ">", target, percent);
 }
 
-/* One trial through the store: created, started, one result judged, ended. */
 typedef struct bench_store {
     rlt_store *store;
     int64_t experiment;
@@ -76,8 +75,7 @@ static bench_store open_store(const char *path) {
     return made;
 }
 
-static void store_trial(const bench_store *to, int64_t number, const json_t *params,
-                        const rlt_decision *decision) {
+static int64_t store_new_trial(const bench_store *to, int64_t number, const json_t *params) {
     rlt_err err = {0};
     char *text = json_dumps(params, JSON_COMPACT);
     rlt_trial_row row = {.experiment = to->experiment,
@@ -91,6 +89,14 @@ static void store_trial(const bench_store *to, int64_t number, const json_t *par
     int64_t id;
     must(rlt_store_trial_create(to->store, &row, &id, &err), &err);
     free(text);
+    return id;
+}
+
+/* One trial through the store: created, started, one result judged, ended. */
+static void store_trial(const bench_store *to, int64_t number, const json_t *params,
+                        const rlt_decision *decision) {
+    rlt_err err = {0};
+    int64_t id = store_new_trial(to, number, params);
     rlt_trial_change change = {.trial = id,
                                .from = "pending",
                                .to = "running",
@@ -199,31 +205,28 @@ static void decisions_in_memory(void) {
            100 * few_best / many_best);
 }
 
+/* The ids of `count` new trials of the tuner, as rows. */
+static int64_t *store_new_trials(const bench_store *to, rlt_tuner *tuner, int count) {
+    rlt_err err = {0};
+    int64_t *ids = rlt_alloc(sizeof(int64_t) * (size_t)count);
+    must(rlt_store_begin(to->store, &err), &err);
+    for (int i = 0; i < count; i++) {
+        int64_t number;
+        json_t *params = NULL;
+        must(rlt_tuner_ask(tuner, &number, &params, &err), &err);
+        ids[i] = store_new_trial(to, TRIALS + number, params);
+        json_decref(params);
+    }
+    must(rlt_store_commit(to->store, &err), &err);
+    return ids;
+}
+
 /* Decisions/s, each with its metric point, durable before the next group starts. */
 static double durable_rate(const bench_store *to, int trials) {
     rlt_tuner *tuner = make_tuner(RLT_SAMPLER_RANDOM);
     rlt_rng rng = rlt_rng_make(3, RLT_STREAM_TEST, 0);
     rlt_err err = {0};
-    int64_t *ids = rlt_alloc(sizeof(int64_t) * (size_t)trials);
-    must(rlt_store_begin(to->store, &err), &err);
-    for (int i = 0; i < trials; i++) {
-        int64_t number;
-        json_t *params = NULL;
-        must(rlt_tuner_ask(tuner, &number, &params, &err), &err);
-        char *text = json_dumps(params, JSON_COMPACT);
-        rlt_trial_row row = {.experiment = to->experiment,
-                             .number = TRIALS + number,
-                             .role = "search",
-                             .state = "pending",
-                             .params_json = text,
-                             .value = NAN,
-                             .best = NAN,
-                             .wall_s = NAN};
-        must(rlt_store_trial_create(to->store, &row, &ids[i], &err), &err);
-        free(text);
-        json_decref(params);
-    }
-    must(rlt_store_commit(to->store, &err), &err);
+    int64_t *ids = store_new_trials(to, tuner, trials);
     int done = 0;
     double start = rlt_clock_s();
     int64_t step = 100;

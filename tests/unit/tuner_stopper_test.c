@@ -1,5 +1,5 @@
-/* tuner: ASHA and median against models that keep everything and sort it anew for each decision,
- * over random reports with ties, NAN, repeats, both modes. */
+/* tuner: ASHA and median against Optuna's decisions and against models that keep everything and
+ * sort it anew for each decision, over random reports with ties, NAN, repeats, both modes. */
 #include "tuner_testing.h"
 
 #include <stdio.h>
@@ -302,6 +302,57 @@ static void test_reasons(void **unused) {
     rlt_tuner_destroy(&tuner);
 }
 
+/* What Optuna's pruners decided over the same reports (scripts/gen_golden_stoppers.py). */
+typedef struct golden_row {
+    int32_t trial, step;
+    double value;
+    int32_t kind, prune;
+} golden_row;
+
+static void check_golden(const rlt_tune_fields *fields, const char *path) {
+    rlt_tuner *tuner = tuner_of(fields, no_space);
+    for (int i = 0; i < 300; i++) {
+        json_decref(ask(tuner, i));
+    }
+    char *bytes;
+    size_t size;
+    assert_int_equal(rlt_file_read(path, 1 << 20, &bytes, &size, NULL), RLT_OK);
+    const golden_row *rows = (const golden_row *)bytes;
+    int stops = 0;
+    for (size_t i = 0; i < size / sizeof *rows; i++) {
+        if (rows[i].kind != 0) {
+            assert_int_equal(
+                rlt_tuner_finish(tuner, rows[i].trial,
+                                 rows[i].kind == 1 ? RLT_TRIAL_COMPLETED : RLT_TRIAL_STOPPED,
+                                 rows[i].value, rows[i].step, NULL),
+                RLT_OK);
+            continue;
+        }
+        rlt_decision decision = report(tuner, rows[i].trial, rows[i].step, rows[i].value);
+        assert_int_equal(decision.action == RLT_ACTION_STOP, rows[i].prune);
+        stops += rows[i].prune;
+    }
+    assert_true(stops > 100);
+    rlt_free(bytes);
+    rlt_tuner_destroy(&tuner);
+}
+
+static void test_golden(void **unused) {
+    (void)unused;
+    rlt_tune_fields fields = tune_default();
+    fields.stopper = RLT_STOPPER_ASHA;
+    fields.asha.grace = 100;
+    fields.asha.reduction = 3;
+    fields.asha.brackets = 1;
+    check_golden(&fields, "tests/golden/stopper_asha.bin");
+    fields.maximise = false;
+    fields.stopper = RLT_STOPPER_MEDIAN;
+    fields.median.grace = 200;
+    fields.median.interval = 300;
+    fields.median.min_trials = 4;
+    check_golden(&fields, "tests/golden/stopper_median.bin");
+}
+
 /* Softmax over the numbers of rungs: 4, 3 and 2 here. */
 static void test_brackets(void **unused) {
     (void)unused;
@@ -358,7 +409,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asha_model),   cmocka_unit_test(test_median_model),
         cmocka_unit_test(test_asha_by_hand), cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_brackets),     cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_golden),       cmocka_unit_test(test_brackets),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("tuner_stopper", tests, NULL, NULL);
 }
