@@ -61,6 +61,11 @@ static int64_t at_least_1(int64_t x) {
     return x > 0 ? x : 1;
 }
 
+/* Rounded up, so that the last milestone does not fall a few steps before the end. */
+static int64_t part_of(int64_t steps, int64_t parts) {
+    return at_least_1(steps / parts + (steps % parts != 0));
+}
+
 /* What 0 stands for, as the help of each field says. */
 static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *config,
                           rlt_err *err) {
@@ -70,9 +75,9 @@ static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *co
         tune->max_failed = at_least_1(tune->trials / 4);
     }
     if (tune->stopper == RLT_STOPPER_MEDIAN) {
-        tune->median.grace = tune->median.grace > 0 ? tune->median.grace : at_least_1(steps / 10);
+        tune->median.grace = tune->median.grace > 0 ? tune->median.grace : part_of(steps, 10);
         tune->median.interval =
-            tune->median.interval > 0 ? tune->median.interval : at_least_1(steps / 10);
+            tune->median.interval > 0 ? tune->median.interval : part_of(steps, 10);
     }
     if (tune->stopper != RLT_STOPPER_ASHA) {
         return RLT_OK;
@@ -82,7 +87,7 @@ static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *co
         cube *= tune->asha.reduction;
     }
     if (tune->asha.grace == 0) {
-        tune->asha.grace = at_least_1(tune->asha.max_steps / cube);
+        tune->asha.grace = part_of(tune->asha.max_steps, cube);
     }
     if (tune->asha.grace > tune->asha.max_steps) {
         fail_at(loading, "tune.stopper.grace");

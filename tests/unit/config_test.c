@@ -278,6 +278,9 @@ static void test_stopper_forms(void **state) {
     load("{'tune': {'trials': 2, 'stopper': {'name': 'asha', 'reduction': 10}}}", &config);
     assert_true(config.tune.asha.grace == 100 && config.tune.max_failed == 1);
     rlt_experiment_config_fini(&config);
+    load("{'stop': {'steps': 200000}, 'tune': {'stopper': 'asha'}}", &config);
+    assert_int_equal(config.tune.asha.grace, 7408); /* with 7407 a rung would be at 199989 */
+    rlt_experiment_config_fini(&config);
 }
 
 static void test_set(void **state) {
