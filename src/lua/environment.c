@@ -149,7 +149,9 @@ static void clear_observation(const rlt_script_environment *env, float *observat
 static void reset_locked(rlt_script_environment *env, void *state, rlt_rng *rng,
                          float *observation) {
     int base;
-    memset(state, 0, env->def.state_size);
+    if (env->def.state_size > 0) {
+        memset(state, 0, env->def.state_size);
+    }
     clear_observation(env, observation);
     if (env->failure.code != RLT_OK || !call(env, &env->reset, state, NULL, rng, 1, &base)) {
         return;

@@ -199,6 +199,24 @@ static void test_search_values_are_checked(void **state) {
             "tune.trials: cannot be searched");
 }
 
+/* The tighter of the field's bounds and the script's go with a normal distribution. */
+static void test_normal_is_clipped(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load("{'tune': {}, 'ppo': {'gamma': {'$space': 'normal', 'mean': 0.9, 'std': 1, 'low': 0.5},"
+         " 'lambda': {'$space': 'normal', 'mean': 1, 'std': 1, 'low': -5, 'high': 0.75}}}",
+         &config);
+    json_t *ppo = json_object_get(config.json, "ppo");
+    json_t *gamma = json_object_get(ppo, "gamma"), *lambda = json_object_get(ppo, "lambda");
+    assert_true(json_number_value(json_object_get(gamma, "low")) == 0.5);
+    assert_true(json_number_value(json_object_get(gamma, "high")) == 1);
+    assert_true(json_number_value(json_object_get(lambda, "low")) == 0);
+    assert_true(json_number_value(json_object_get(lambda, "high")) == 0.75);
+    rlt_experiment_config_fini(&config);
+    refused(PPO_LR("{'$space': 'normal', 'mean': 1, 'std': 1, 'low': 2}"),
+            "no value within bounds");
+}
+
 static void test_refusals(void **state) {
     (void)state;
     refused("[]", "the configuration: a table");
@@ -313,6 +331,7 @@ int main(void) {
         cmocka_unit_test(test_normalised_json),
         cmocka_unit_test(test_trial_json),
         cmocka_unit_test(test_search_values_are_checked),
+        cmocka_unit_test(test_normal_is_clipped),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_lua_env),

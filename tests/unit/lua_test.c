@@ -305,6 +305,18 @@ static void test_small_memory(void **state) {
         strstr(err.message, "m.lua:3: the script needs more memory than its limit of 1 MiB"));
 }
 
+/* Bytes count as work: 100 strings of 200 kB are few instructions. */
+static void test_allocated_bytes_count(void **state) {
+    (void)state;
+    rlt_script_options options = {.work_max = 500000};
+    const char *text = "for i = 1, 100 do local s = ('x'):rep(2e5) end return {}";
+    rlt_script *script;
+    rlt_err err = {0};
+    assert_int_equal(rlt_script_create(text, strlen(text), "w.lua", &options, &script, &err),
+                     RLT_ELIMIT);
+    assert_non_null(strstr(err.message, "w.lua:1: the script ran longer than its limit of 500000"));
+}
+
 static void keep_line(void *user, const char *line) {
     snprintf(user, 64, "%s", line);
 }
@@ -554,6 +566,25 @@ static void test_environment_failures(void **state) {
                       "a.lua:3: env.reset: the observation 0.5 is not");
 }
 
+/* `random` belongs to one call. */
+static void test_random_outside_of_a_step(void **state) {
+    (void)state;
+    rlt_script *script = run("local kept\nreturn { tune = {}, ppo = { gamma = function()\n"
+                             "return kept() end }, env = { name = 'E', observation_space = "
+                             "space.discrete(2), action_space = space.discrete(2), reset = "
+                             "function(s, random) kept = random return 1 end, step = print } }");
+    rlt_experiment_config config;
+    rlt_err err = {0};
+    float observation = 0;
+    rlt_rng rng = rlt_rng_make(1, RLT_STREAM_ENV, 0);
+    assert_int_equal(rlt_script_load(script, &config, &err), RLT_OK);
+    rlt_script_env(script)->reset(rlt_script_env(script)->context, NULL, &rng, &observation);
+    assert_true(observation == 1);
+    unresolved(script, "ppo.gamma", RLT_ESCRIPT, "a.lua:3: random was called outside");
+    rlt_experiment_config_fini(&config);
+    rlt_script_destroy(&script);
+}
+
 static void test_bad_environments(void **state) {
     (void)state;
     refused("return {\nenv = {} }", RLT_ECONFIG, "a.lua:2: env.name: a name");
@@ -625,12 +656,14 @@ int main(void) {
         cmocka_unit_test(test_hostile_scripts),
         cmocka_unit_test(test_bytecode),
         cmocka_unit_test(test_small_memory),
+        cmocka_unit_test(test_allocated_bytes_count),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_environment_survives_saving),
         cmocka_unit_test(test_environment_in_threads),
         cmocka_unit_test(test_environment_json),
         cmocka_unit_test(test_environment_failures),
+        cmocka_unit_test(test_random_outside_of_a_step),
         cmocka_unit_test(test_bad_environments),
         cmocka_unit_test(test_shipped_configs),
         cmocka_unit_test(test_missing_file),
