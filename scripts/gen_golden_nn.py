@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes by torch: tests/golden/nn_<head>_<act>.bin, PPO losses, gradients and three Adam steps;
-nn_optimisers.bin, three steps of each optimiser.
+"""Writes by torch: tests/golden/nn_<head>_<act>.bin, PPO losses, gradients and three Adam steps
+(head: discrete, gaussian, squashed); nn_optimisers.bin, three steps of each optimiser.
 
 Needs: pip install torch numpy. Usage: scripts/gen_golden_nn.py
 Float32, little-endian, in order: params, obs, action, old_log_prob, old_value, advantage, ret,
@@ -34,16 +34,23 @@ def net(layers, x, act):
     return x
 
 
-def loss(flat, d, actions, discrete, act):
+def evaluate(flat, d, actions, kind, act):
     actor, rest = split(flat, actions)
     critic, log_std = split(rest, 1)
     head, value = net(actor, d["obs"], act), net(critic, d["obs"], act)[:, 0]
-    if discrete:
+    if kind == "discrete":
         dist = torch.distributions.Categorical(logits=head)
-        log_prob, entropy = dist.log_prob(d["action"]), dist.entropy()
-    else:
-        dist = torch.distributions.Normal(head, log_std.exp().expand_as(head))
-        log_prob, entropy = dist.log_prob(d["action"]).sum(1), dist.entropy().sum(1)
+        return dist.log_prob(d["action"]), dist.entropy(), value
+    normal = torch.distributions.Normal(head, log_std.exp().expand_as(head))
+    tanh = torch.distributions.TanhTransform()
+    dist = torch.distributions.TransformedDistribution(normal, tanh)
+    dist = normal if kind == "gaussian" else dist
+    # the squashed entropy has no closed form; that before tanh is the bonus
+    return dist.log_prob(d["action"]).sum(1), normal.entropy().sum(1), value
+
+
+def loss(flat, d, actions, kind, act):
+    log_prob, entropy, value = evaluate(flat, d, actions, kind, act)
     log_ratio = log_prob - d["old_log_prob"]
     ratio, adv = log_ratio.exp(), d["advantage"]
     policy = torch.max(-adv * ratio, -adv * ratio.clamp(1 - CLIP, 1 + CLIP)).mean()
@@ -55,8 +62,9 @@ def loss(flat, d, actions, discrete, act):
     return total, (policy, critic_loss, entropy.mean(), kl, clipped)
 
 
-def write(discrete, name, act):
+def write(kind, name, act):
     torch.manual_seed(3)
+    discrete = kind == "discrete"
     actions = 3 if discrete else 2
     sizes = [(OBS, *HIDDEN, out) for out in (actions, 1)]
     count = sum((a + 1) * b for s in sizes for a, b in zip(s, s[1:])) + (0 if discrete else actions)
@@ -64,6 +72,10 @@ def write(discrete, name, act):
     d = {"obs": torch.randn(ROWS, OBS),
          "action": torch.randint(actions, (ROWS,)) if discrete else torch.randn(ROWS, actions)}
     d["old_log_prob"] = torch.randn(ROWS) * 0.3 + (-1.1 if discrete else -3.0)
+    if kind == "squashed":
+        d["action"] = torch.tanh(d["action"] * 1.5)
+        noise = torch.randn(ROWS) * 0.3
+        d["old_log_prob"] = evaluate(flat, d, actions, kind, act)[0] + noise
     d["old_value"], d["advantage"], d["ret"] = (torch.randn(ROWS) for _ in range(3))
     out = [flat.clone()] + [d[k].float() for k in
                             ("obs", "action", "old_log_prob", "old_value", "advantage", "ret")]
@@ -71,7 +83,7 @@ def write(discrete, name, act):
     adam = torch.optim.Adam([flat], lr=1e-2, eps=1e-5)
     for step in range(3):
         adam.zero_grad()
-        total, stats = loss(flat, d, actions, discrete, act)
+        total, stats = loss(flat, d, actions, kind, act)
         total.backward()
         if step == 0:
             out += [torch.stack(stats).detach(), flat.grad.clone()]
@@ -81,7 +93,7 @@ def write(discrete, name, act):
         adam.step()
     out.append(flat.detach())
     data = np.concatenate([t.detach().numpy().astype("<f4").ravel() for t in out])
-    data.tofile(OUT / f"nn_{'discrete' if discrete else 'gaussian'}_{name}.bin")
+    data.tofile(OUT / f"nn_{kind}_{name}.bin")
 
 
 OPTIMISERS = (
@@ -112,6 +124,7 @@ def write_optimisers():
 
 if __name__ == "__main__":
     write_optimisers()
-    for discrete in (True, False):
+    write("squashed", "tanh", torch.tanh)
+    for kind in ("discrete", "gaussian"):
         for name, act in (("tanh", torch.tanh), ("relu", torch.relu), ("silu", F.silu)):
-            write(discrete, name, act)
+            write(kind, name, act)

@@ -19,6 +19,9 @@ typedef struct rlt_policy_spec {
     float log_std_init;
     bool squash; /* Gaussian only: actions are tanh(u) in (-1, 1); log_prob has the correction */
 } rlt_policy_spec;
+/* Squashed actions are stored as tanh(u), at most this large, and every log-probability (that of a
+ * draw too) is a function of what is stored: u = atanh(action). The entropy is that of u. */
+#define RLT_SQUASH_MAX 0.99999994f /* 1 - 2^-24, the largest float below 1 */
 
 rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err);
 size_t rlt_policy_param_count(const rlt_policy_spec *spec);
@@ -68,6 +71,24 @@ typedef struct rlt_ppo_stats { /* sums over rows */
 void rlt_ppo_grad(rlt_policy_workspace *workspace, const float *params, const rlt_ppo_batch *batch,
                   const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats);
 
+/* The transposes that the backward pass needs, to be shared by threads that compute parts of one
+ * gradient: made anew after each change of the parameters, whole or by pieces. A piece is a range
+ * of the parameters; the pieces cover them all, in order. */
+typedef struct rlt_policy_packed rlt_policy_packed;
+rlt_policy_packed *rlt_policy_packed_create(const rlt_policy_spec *spec);
+void rlt_policy_packed_destroy(rlt_policy_packed **packed);
+void rlt_policy_pack(rlt_policy_packed *packed, const float *params);
+int rlt_policy_piece_count(const rlt_policy_packed *packed);
+void rlt_policy_piece(const rlt_policy_packed *packed, int number, size_t *first, size_t *count);
+void rlt_policy_pack_piece(rlt_policy_packed *packed, const float *params, int number);
+/* rlt_ppo_grad with packed parameters. */
+void rlt_ppo_grad_packed(rlt_policy_workspace *workspace, const float *params,
+                         const rlt_policy_packed *packed, const rlt_ppo_batch *batch,
+                         const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats);
+
+/* sum[n] += part[n]; the sum of squares of grad[n]. */
+void rlt_grad_add(float *sum, const float *part, size_t n);
+double rlt_grad_squares(const float *grad, size_t n);
 /* Scales grad[n] to a norm of at most norm_max; returns the norm before. */
 float rlt_grad_clip(float *grad, size_t n, float norm_max);
 typedef enum { RLT_OPT_ADAM, RLT_OPT_ADAMW, RLT_OPT_SGD, RLT_OPT_RMSPROP } rlt_opt_kind;
@@ -83,4 +104,11 @@ void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const flo
 /* One Adam step (Kingma & Ba 2015, as torch.optim.Adam). step counts from 1; m, v start at 0. */
 void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
                    float beta1, float beta2, float eps, int64_t step);
+
+/* The kernels come in forms of which the best that the processor has is chosen. Forcing another is
+ * for tests, while nothing computes; false where the processor lacks it. AVX2 and AVX-512 give the
+ * same bits; the plain form rounds differently. */
+typedef enum { RLT_NN_BEST, RLT_NN_PLAIN, RLT_NN_AVX2, RLT_NN_AVX512 } rlt_nn_form;
+bool rlt_nn_force_form(rlt_nn_form form);
+const char *rlt_nn_form_name(void);
 #endif

@@ -1,26 +1,43 @@
-/* Private to src/nn. */
+/* Private to src/nn: the layout of parameters, and one net forward and backward. */
 #ifndef RLT_NN_IMPL_H
 #define RLT_NN_IMPL_H
-#include "nn/nn.h"
+#include "nn/kernels.h"
 
-enum { RLT_NN_BLOCK = 64 }; /* rows at a time */
+enum { RLT_NN_BLOCK = 96, RLT_NN_LAYERS_MAX = RLT_HIDDEN_MAX + 1 };
+
+typedef struct rlt_nn_layer {
+    int in, out, in_stride; /* in_stride: in, padded */
+    size_t offset;          /* of W[in][out] in the parameters; b[out] follows */
+} rlt_nn_layer;
+
+typedef struct rlt_nn_layout {
+    int layers;                               /* of each net, the head being the last */
+    rlt_nn_layer layer[2][RLT_NN_LAYERS_MAX]; /* [actor, critic] */
+    size_t log_std, param_count;
+} rlt_nn_layout;
+
+struct rlt_policy_packed {
+    rlt_nn_layout layout;
+    float *wt[2][RLT_NN_LAYERS_MAX]; /* [out][in_stride]; NULL for the first layers */
+};
 
 struct rlt_policy_workspace {
     rlt_policy_spec spec;
-    /* [actor, critic][layer] -> [RLT_NN_BLOCK][width]; the last entry of pre/post: the head */
-    float *pre[2][RLT_HIDDEN_MAX + 1], *post[2][RLT_HIDDEN_MAX + 1];
-    float *delta[2]; /* [RLT_NN_BLOCK][width]; delta[0] holds d loss / d head on entry */
+    rlt_nn_layout layout;
+    rlt_policy_packed *packed; /* for callers that bring none */
+    /* [RLT_NN_BLOCK][padded width] of each hidden layer: activations, sums before them (SiLU only),
+     * and gradients in turn */
+    float *y[RLT_HIDDEN_MAX], *z[RLT_HIDDEN_MAX], *delta[2];
+    float *head, *d_head; /* [RLT_NN_BLOCK][action_dim] */
 };
 
-size_t rlt_nn_critic_offset(const rlt_policy_spec *spec);
-size_t rlt_nn_log_std_offset(const rlt_policy_spec *spec);
-/* One net over n <= RLT_NN_BLOCK rows; backward needs the forward's activations in ws. */
-void rlt_nn_net_forward(rlt_policy_workspace *ws, int net, const float *params, const float *obs,
-                        int n, int out, float *result);
-void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const float *params, const float *obs,
-                         int n, int out, float *grad);
-/* y = tanh(z), absolute error below 5e-7 */
-void rlt_nn_tanh(const float *z, int count, float *y);
-/* log softmax of logits[n] into log_p[n] */
-void rlt_nn_log_softmax(const float *logits, int n, float *log_p);
+rlt_nn_layout rlt_nn_layout_make(const rlt_policy_spec *spec);
+/* Net 0 (actor) or 1 (critic) over n <= RLT_NN_BLOCK rows -> head[n][out]; packed holds at least
+ * the head's transpose. Backward takes d_head[n][out] and the activations that forward left. */
+void rlt_nn_net_forward(rlt_policy_workspace *ws, int net, const float *params,
+                        const rlt_policy_packed *packed, const float *obs, int n, float *head);
+void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const rlt_policy_packed *packed,
+                         const float *obs, int n, const float *d_head, float *grad);
+/* The transposes of the heads alone, which forward needs. */
+void rlt_nn_pack_heads(rlt_policy_packed *packed, const float *params);
 #endif

@@ -4,12 +4,16 @@
 
 #include <math.h>
 
+void rlt_grad_add(float *sum, const float *part, size_t n) {
+    rlt_nn_kernels_get()->add(sum, part, n);
+}
+
+double rlt_grad_squares(const float *grad, size_t n) {
+    return rlt_nn_kernels_get()->sum_squares(grad, n);
+}
+
 float rlt_grad_clip(float *grad, size_t n, float norm_max) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += (double)grad[i] * (double)grad[i];
-    }
-    float norm = (float)sqrt(sum);
+    float norm = (float)sqrt(rlt_grad_squares(grad, n));
     float scale = norm_max / (norm + 1e-6f); /* as torch.nn.utils.clip_grad_norm_ */
     for (size_t i = 0; scale < 1 && i < n; i++) {
         grad[i] *= scale;
@@ -17,54 +21,28 @@ float rlt_grad_clip(float *grad, size_t n, float norm_max) {
     return norm;
 }
 
-static void adam(const rlt_optimiser_spec *spec, float *restrict params, const float *restrict grad,
-                 float *restrict m, float *restrict v, size_t n, float lr, float grad_scale,
-                 int64_t step) {
-    float rate = (float)((double)lr / (1 - pow((double)spec->beta1, (double)step)));
-    float root = (float)(1 / sqrt(1 - pow((double)spec->beta2, (double)step)));
-    float coupled = spec->kind == RLT_OPT_ADAM ? spec->weight_decay : 0;
-    float keep = spec->kind == RLT_OPT_ADAMW ? 1 - lr * spec->weight_decay : 1;
-    float beta1 = spec->beta1, beta2 = spec->beta2, eps = spec->eps;
-    for (size_t i = 0; i < n; i++) {
-        float g = grad[i] * grad_scale + coupled * params[i];
-        m[i] = beta1 * m[i] + (1 - beta1) * g;
-        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
-        params[i] = keep * params[i] - rate * m[i] / (sqrtf(v[i]) * root + eps);
-    }
-}
-
-static void sgd(const rlt_optimiser_spec *spec, float *restrict params, const float *restrict grad,
-                float *restrict momentum, size_t n, float lr, float grad_scale) {
-    for (size_t i = 0; i < n; i++) {
-        float g = grad[i] * grad_scale + spec->weight_decay * params[i];
-        momentum[i] = spec->momentum * momentum[i] + g;
-        params[i] -= lr * momentum[i];
-    }
-}
-
-static void rmsprop(const rlt_optimiser_spec *spec, float *restrict params,
-                    const float *restrict grad, float *restrict momentum, float *restrict v,
-                    size_t n, float lr, float grad_scale) {
-    for (size_t i = 0; i < n; i++) {
-        float g = grad[i] * grad_scale + spec->weight_decay * params[i];
-        v[i] = spec->alpha * v[i] + (1 - spec->alpha) * g * g;
-        momentum[i] = spec->momentum * momentum[i] + g / (sqrtf(v[i]) + spec->eps);
-        params[i] -= lr * momentum[i];
-    }
-}
-
 void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const float *grad, float *m,
                         float *v, size_t n, float lr, float grad_scale, int64_t step) {
+    const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
+    bool decoupled = spec->kind == RLT_OPT_ADAMW;
+    rlt_optimiser_rates rates = {
+        .lr = lr,
+        .grad_scale = grad_scale,
+        .rate = (float)((double)lr / (1 - pow((double)spec->beta1, (double)step))),
+        .root = (float)(1 / sqrt(1 - pow((double)spec->beta2, (double)step))),
+        .coupled_decay = decoupled ? 0 : spec->weight_decay,
+        .keep = decoupled ? 1 - lr * spec->weight_decay : 1,
+    };
     switch (spec->kind) {
     case RLT_OPT_ADAM:
     case RLT_OPT_ADAMW:
-        adam(spec, params, grad, m, v, n, lr, grad_scale, step);
+        kernels->adam(spec, &rates, params, grad, m, v, n);
         break;
     case RLT_OPT_SGD:
-        sgd(spec, params, grad, m, n, lr, grad_scale);
+        kernels->sgd(spec, &rates, params, grad, m, n);
         break;
     case RLT_OPT_RMSPROP:
-        rmsprop(spec, params, grad, m, v, n, lr, grad_scale);
+        kernels->rmsprop(spec, &rates, params, grad, m, v, n);
         break;
     }
 }

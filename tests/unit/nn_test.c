@@ -1,5 +1,6 @@
 /* nn against torch's losses, gradients and optimiser steps; finite differences; row independence;
- * advantages against a naive sum. */
+ * advantages against a naive sum. All of it for each form of the kernels that this processor has.
+ */
 #include "nn/nn.h"
 #include "nn/nn_impl.h"
 
@@ -30,7 +31,10 @@ typedef struct golden {
 static void load_golden(const rlt_policy_spec *spec, const char *act, golden *g) {
     char path[128];
     snprintf(path, sizeof(path), "tests/golden/nn_%s_%s.bin",
-             spec->discrete ? "discrete" : "gaussian", act);
+             spec->discrete ? "discrete"
+             : spec->squash ? "squashed"
+                            : "gaussian",
+             act);
     char *bytes = NULL;
     size_t size = 0, actions = spec->discrete ? 1 : 2;
     rlt_err err = {0};
@@ -62,8 +66,7 @@ static void assert_near(const float *got, const float *want, size_t n, double to
     }
 }
 
-static void check_golden(bool discrete, rlt_act act, const char *name) {
-    rlt_policy_spec spec = make_spec(discrete, act);
+static void check_golden(rlt_policy_spec spec, const char *name) {
     golden g;
     load_golden(&spec, name, &g);
     rlt_policy_workspace *ws = rlt_policy_workspace_create(&spec);
@@ -99,10 +102,13 @@ static void check_golden(bool discrete, rlt_act act, const char *name) {
 static void test_golden(void **unused) {
     (void)unused;
     for (int discrete = 0; discrete < 2; discrete++) {
-        check_golden(discrete, RLT_ACT_TANH, "tanh");
-        check_golden(discrete, RLT_ACT_RELU, "relu");
-        check_golden(discrete, RLT_ACT_SILU, "silu");
+        check_golden(make_spec(discrete, RLT_ACT_TANH), "tanh");
+        check_golden(make_spec(discrete, RLT_ACT_RELU), "relu");
+        check_golden(make_spec(discrete, RLT_ACT_SILU), "silu");
     }
+    rlt_policy_spec squashed = make_spec(false, RLT_ACT_TANH);
+    squashed.squash = true;
+    check_golden(squashed, "tanh");
 }
 
 /* Three steps of each optimiser of gen_golden_nn.py, in its order; two of the three gradients are
@@ -215,6 +221,62 @@ static void test_sampling(void **unused) {
     assert_int_equal(best, 1);
 }
 
+/* Gaussian draws are mean + std z with z of rlt_rng_normal; squashed ones tanh of that, their
+ * log-probability the change of variables at the stored action. */
+static void check_gaussian_draws(bool squash, uint64_t step) {
+    enum { N = 37, DIM = 3 };
+    rlt_policy_spec spec = {OBS, false, DIM, {8}, 1, RLT_ACT_TANH, 0.0f, squash};
+    size_t count = rlt_policy_param_count(&spec);
+    float *params = rlt_alloc(sizeof(float) * count), head[N * DIM], action[N * DIM], log_prob[N];
+    float *log_std = params + count - DIM;
+    rlt_rng rng = rlt_rng_make(step, RLT_STREAM_TEST, 5);
+    for (int i = 0; i < N * DIM; i++) {
+        head[i] = rlt_rng_uniform(&rng, -2, 2);
+        log_std[i % DIM] = rlt_rng_uniform(&rng, -1, 0.5f);
+    }
+    rlt_policy_sample(&spec, params, head, N, 77, 1000, step, action, log_prob);
+    for (int r = 0; r < N; r++) {
+        rlt_rng draws = rlt_rng_make(77, RLT_STREAM_ACTION, 1000 + (uint32_t)r);
+        draws.index = step * 4 * DIM;
+        double want = 0;
+        for (int j = 0; j < DIM; j++) {
+            double mean = (double)head[r * DIM + j], s = exp((double)log_std[j]);
+            double u = mean + s * rlt_rng_normal(&draws), a = (double)action[r * DIM + j];
+            assert_true(fabs(a - (squash ? tanh(u) : u)) < 3e-6);
+            assert_true(!squash || fabs(a) < 1);
+            double z = ((squash ? atanh(a) : a) - mean) / s;
+            want -= 0.5 * z * z + log(s) + 0.9189385332046727 + (squash ? log(1 - a * a) : 0);
+        }
+        /* the float action itself is what limits both */
+        assert_true(fabs(want - (double)log_prob[r]) < 2e-5 * (1 + fabs(want)));
+    }
+    rlt_policy_mode(&spec, head, N, action);
+    for (int i = 0; i < N * DIM; i++) {
+        double mean = (double)head[i];
+        assert_true(fabs((double)action[i] - (squash ? tanh(mean) : mean)) < 1e-6);
+    }
+    rlt_free(params);
+}
+
+static void test_gaussian_draws(void **unused) {
+    (void)unused;
+    for (uint64_t step = 0; step < 200; step++) {
+        check_gaussian_draws(false, step);
+        check_gaussian_draws(true, step + ((uint64_t)1 << 40));
+    }
+}
+
+/* At the bounds the squashed action stays inside and its log-probability is finite. */
+static void test_saturated_squash(void **unused) {
+    (void)unused;
+    rlt_policy_spec spec = {1, false, 1, {1}, 1, RLT_ACT_TANH, 0.0f, true};
+    float params[16] = {0}, head[2] = {40.0f, -40.0f}, action[2], log_prob[2];
+    rlt_policy_sample(&spec, params, head, 2, 1, 0, 0, action, log_prob);
+    assert_true(action[0] <= RLT_SQUASH_MAX && action[1] >= -RLT_SQUASH_MAX);
+    assert_true(action[0] > 0.999999f && action[1] < -0.999999f);
+    assert_true(isfinite(log_prob[0]) && isfinite(log_prob[1]));
+}
+
 static void test_orthogonal(void **unused) {
     (void)unused;
     rlt_policy_spec spec = make_spec(false, RLT_ACT_TANH);
@@ -274,7 +336,7 @@ static void test_tanh_error(void **unused) {
     double worst = 0;
     for (int i = -200000; i <= 200000; i++) {
         float z = (float)i * 1e-4f, y;
-        rlt_nn_tanh(&z, 1, &y);
+        rlt_nn_kernels_get()->tanh(&z, 1, &y);
         worst = fmax(worst, fabs((double)y - tanh((double)z)));
     }
     print_message("tanh: largest absolute error %.3g\n", worst);
@@ -286,6 +348,9 @@ static void test_bad_spec(void **unused) {
     rlt_policy_spec spec = make_spec(true, RLT_ACT_TANH);
     rlt_err err = {0};
     assert_int_equal(rlt_policy_check(&spec, &err), RLT_OK);
+    spec.squash = true;
+    assert_int_equal(rlt_policy_check(&spec, &err), RLT_EINVAL);
+    spec.squash = false;
     spec.hidden[1] = 5000;
     assert_int_equal(rlt_policy_check(&spec, &err), RLT_EINVAL);
     assert_string_equal(err.message, "model.hidden[2]: width 5000; allowed: 1 to 1024");
@@ -298,10 +363,22 @@ int main(void) {
         cmocka_unit_test(test_finite_differences),
         cmocka_unit_test(test_rows_are_independent),
         cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_gaussian_draws),
+        cmocka_unit_test(test_saturated_squash),
         cmocka_unit_test(test_orthogonal),
         cmocka_unit_test(test_gae),
         cmocka_unit_test(test_tanh_error),
         cmocka_unit_test(test_bad_spec),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const char *names[] = {"best", "plain", "avx2", "avx512"};
+    int failed = 0;
+    for (int form = RLT_NN_PLAIN; form <= RLT_NN_AVX512; form++) {
+        if (rlt_nn_force_form((rlt_nn_form)form)) {
+            assert_string_equal(rlt_nn_form_name(), names[form]);
+            failed += cmocka_run_group_tests_name(names[form], tests, NULL, NULL);
+        } else {
+            print_message("[  SKIPPED ] form %s: this processor lacks it\n", names[form]);
+        }
+    }
+    return failed;
 }

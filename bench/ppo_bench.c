@@ -1,0 +1,202 @@
+/* How fast the CPU backend is, and by how much it misses the processor's own ceiling, which is
+ * measured in the same run: the dense kernels, the PPO update alone, and PPO end to end in one
+ * process on CartPole (2x64 tanh, 4 epochs). FLOP are counted by the formula of the design's
+ * performance notes: 2 M forward, 6 M - 2 m1 a sample and epoch, M the multiply-adds of both nets,
+ * m1 those of their first layers. Each figure is the best of several rounds.
+ * Usage: ppo_bench [threads], 2 unless told. */
+#include "algos/ppo/ppo.h"
+#include "bench/rollout.h"
+#include "envs/envs.h"
+#include "nn/kernels.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CHAINS = 12, LANES = 16, WIDTH = 64, ROWS_MAX = 256, ROUNDS = 5 };
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef void (*work)(void *user);
+
+static double ceiling; /* GFLOP/s of one core */
+
+/* Independent multiply-add chains in registers. */
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static void
+fma_chains(void *user) {
+    int64_t rounds = *(int64_t *)user;
+    lanes sums[CHAINS] = {0}, a, b;
+    for (int i = 0; i < LANES; i++) {
+        a[i] = 0.999f;
+        b[i] = 0.001f * (float)i;
+    }
+    volatile float seed = 1; /* chains that differ, in a way the compiler can't see through */
+    for (int c = 0; c < CHAINS; c++) {
+        sums[c] += seed * (float)c;
+    }
+    for (int64_t r = 0; r < rounds; r++) {
+#pragma GCC unroll 12
+        for (int c = 0; c < CHAINS; c++) {
+            sums[c] = sums[c] * a + b;
+        }
+    }
+    volatile float sink = 0; /* keeps the chains alive */
+    for (int c = 0; c < CHAINS; c++) {
+        sink = sink + sums[c][c % LANES];
+    }
+}
+
+/* Seconds of one call, the best of ROUNDS groups of `calls`. */
+static double best_seconds(work run, void *user, int calls) {
+    double best = INFINITY;
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = rlt_clock_s();
+        for (int i = 0; i < calls; i++) {
+            run(user);
+        }
+        best = fmin(best, (rlt_clock_s() - start) / calls);
+    }
+    return best;
+}
+
+static void chains_task(void *user, int index) {
+    (void)index;
+    fma_chains(user);
+}
+
+typedef struct pool_chains {
+    rlt_pool *pool;
+    int64_t rounds;
+} pool_chains;
+
+static void run_pool_chains(void *user) {
+    pool_chains *p = user;
+    rlt_pool_run(p->pool, rlt_pool_threads(p->pool), chains_task, &p->rounds);
+}
+
+/* GFLOP/s of all threads of the pool together. */
+static double fma_ceiling(rlt_pool *pool) {
+    pool_chains p = {pool, 5000000};
+    double seconds = best_seconds(run_pool_chains, &p, 1);
+    return 2.0 * CHAINS * LANES * (double)p.rounds * rlt_pool_threads(pool) / seconds * 1e-9;
+}
+
+typedef struct kernel_case {
+    const rlt_nn_kernels *kernels;
+    int n, act;
+    float *x, *d, *w, *y, *dx;
+} kernel_case;
+
+static void run_dense(void *user) {
+    kernel_case *c = user;
+    c->kernels->dense(c->x, WIDTH, c->w, c->n, WIDTH, WIDTH, c->act, c->y, WIDTH, NULL);
+}
+
+static void run_weight_grad(void *user) {
+    kernel_case *c = user;
+    c->kernels->weight_grad(c->x, WIDTH, c->d, WIDTH, c->n, WIDTH, WIDTH, c->dx);
+}
+
+static void run_input_grad(void *user) {
+    kernel_case *c = user;
+    c->kernels->input_grad(c->d, WIDTH, c->w, WIDTH, c->n, WIDTH, WIDTH, c->act, c->y, NULL, c->dx,
+                           WIDTH);
+}
+
+static void print_rate(const char *name, double flop, double seconds) {
+    double gflops = flop / seconds * 1e-9;
+    printf("  %-34s %8.1f GFLOP/s  %5.1f %% of one core\n", name, gflops, 100 * gflops / ceiling);
+}
+
+static void bench_kernels(void) {
+    rlt_rng rng = rlt_rng_make(1, RLT_STREAM_TEST, 0);
+    float *m[5];
+    for (int i = 0; i < 5; i++) {
+        m[i] = rlt_alloc(sizeof(float) * (ROWS_MAX + 1) * WIDTH);
+        for (int j = 0; i < 3 && j < (ROWS_MAX + 1) * WIDTH; j++) {
+            m[i][j] = rlt_rng_uniform(&rng, -0.1f, 0.1f);
+        }
+    }
+    kernel_case c = {rlt_nn_kernels_get(), 0, RLT_ACT_TANH, m[0], m[1], m[2], m[3], m[4]};
+    for (c.n = 64; c.n <= ROWS_MAX; c.n *= 4) {
+        double flop = 2.0 * c.n * WIDTH * WIDTH;
+        int calls = 512000 / c.n;
+        printf("dense %dx%d, %d rows, form %s:\n", WIDTH, WIDTH, c.n, c.kernels->name);
+        c.act = RLT_NN_LINEAR;
+        print_rate("forward, bias", flop, best_seconds(run_dense, &c, calls));
+        c.act = RLT_ACT_TANH;
+        print_rate("forward, bias and tanh", flop, best_seconds(run_dense, &c, calls));
+        print_rate("weight gradient", flop, best_seconds(run_weight_grad, &c, calls));
+        print_rate("input gradient times tanh'", flop, best_seconds(run_input_grad, &c, calls));
+    }
+    for (int i = 0; i < 5; i++) {
+        rlt_free(m[i]);
+    }
+}
+
+static double flop_per_step(const rlt_policy_spec *spec, bool rollout, int epochs) {
+    double first = 2.0 * spec->obs_dim * spec->hidden[0];
+    double all = first + 2.0 * spec->hidden[0] * spec->hidden[1] +
+                 (double)spec->hidden[1] * (spec->action_dim + 1);
+    return (rollout ? 2 * all : 0) + epochs * (6 * all - 2 * first);
+}
+
+static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizon, int minibatch) {
+    rlt_err err = {0};
+    bench_run *run = NULL;
+    bench_config config = {rlt_envs[0], envs, horizon, minibatch, 4, pool};
+    if (bench_run_create(&config, &run, &err) != RLT_OK) {
+        fprintf(stderr, "ppo_bench: %s\n", err.message);
+        return 1;
+    }
+    double rows = (double)envs * horizon, best = INFINITY, best_update = INFINITY;
+    double start = rlt_clock_s();
+    while (rlt_clock_s() - start < 2) { /* rounds of about 0.2 s */
+        double seconds = 0, update = 0;
+        int count = 0;
+        for (; seconds < 0.2; count++) {
+            double s[2];
+            if (bench_run_iterate(run, s, &err) != RLT_OK) {
+                fprintf(stderr, "ppo_bench: %s\n", err.message);
+                return 1;
+            }
+            seconds += s[0] + s[1];
+            update += s[1];
+        }
+        best = fmin(best, seconds / count);
+        best_update = fmin(best_update, update / count);
+    }
+    const rlt_policy_spec *spec = bench_run_spec(run);
+    double step = flop_per_step(spec, true, 4) * rows / best * 1e-9;
+    double update = flop_per_step(spec, false, 4) * rows / best_update * 1e-9;
+    printf(
+        "%4d envs x %3d, minibatch %4d | %8.0f steps/s %6.1f GFLOP/s %5.1f %% | %8.2f M gradient "
+        "samples/s | update alone %6.1f GFLOP/s %5.1f %% | return %.0f\n",
+        envs, horizon, minibatch, rows / best, step, 100 * step / all_cores, 4 * rows / best * 1e-6,
+        update, 100 * update / all_cores, bench_run_return(run));
+    bench_run_destroy(&run);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    int threads_max = argc > 1 ? atoi(argv[1]) : 2, failed = 0;
+    static const int cases[][3] = {{64, 32, 512},   {64, 128, 512},  {128, 32, 1024},
+                                   {128, 64, 1024}, {256, 32, 1024}, {256, 128, 2048}};
+    ceiling = fma_ceiling(NULL);
+    printf("FMA ceiling of one core: %.1f GFLOP/s\n", ceiling);
+    bench_kernels();
+    for (int threads = 1; threads <= threads_max && !failed; threads++) {
+        rlt_pool *pool = NULL;
+        rlt_err err = {0};
+        if (rlt_pool_create(threads, &pool, &err) != RLT_OK) {
+            fprintf(stderr, "ppo_bench: %s\n", err.message);
+            return 1;
+        }
+        double all_cores = fma_ceiling(pool);
+        printf("%s, PPO end to end, 4 epochs, %d thread(s); FMA ceiling %.1f GFLOP/s\n",
+               rlt_envs[0]->name, threads, all_cores);
+        for (size_t i = 0; i < RLT_COUNT(cases) && !failed; i++) {
+            failed = bench_training(pool, all_cores, cases[i][0], cases[i][1], cases[i][2]);
+        }
+        rlt_pool_destroy(&pool);
+    }
+    return failed;
+}
