@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static rlt_status print_json(json_t *object, rlt_err *err) {
@@ -70,6 +71,27 @@ static int cuda_devices(const char **why) {
     }
     dlclose(driver);
     return count;
+}
+
+char *rlt_cli_facts(void) {
+    char cpu[128];
+    cpu_name(cpu, sizeof(cpu));
+    struct utsname os;
+    struct sysinfo info = {0};
+    if (uname(&os) != 0) {
+        os = (struct utsname){.sysname = "unknown"};
+    }
+    double memory_gib = sysinfo(&info) == 0 ? (double)info.totalram * info.mem_unit / (1 << 30) : 0;
+    const char *why = NULL;
+    json_t *facts =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:f, s:s, s:s, s:s, s:i}", "version", RLT_VERSION,
+                  "commit", RLT_COMMIT, "compiler", __VERSION__, "cpu", cpu, "cores",
+                  (int)sysconf(_SC_NPROCESSORS_ONLN), "vector", vector_unit(), "memory_gib",
+                  memory_gib, "os", os.sysname, "os_release", os.release, "host", os.nodename,
+                  "cuda_devices", cuda_devices(&why));
+    char *text = json_dumps(facts, JSON_COMPACT);
+    json_decref(facts);
+    return text;
 }
 
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err) {

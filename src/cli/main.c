@@ -4,11 +4,27 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { COMMANDS_MAX = 64 };
 
 const rlt_cli_command rlt_cli_commands[] = {
+    {"run", "SCRIPT.lua [OPTIONS]",
+     "Run an experiment: one training run, or a population of trials.",
+     "  rltune run configs/cartpole.lua\n"
+     "  rltune run configs/cartpole_sweep.lua --set tune.trials=8 --db runs.db\n"
+     "  rltune run configs/cartpole_sweep.lua --dry-run\n",
+     rlt_cli_run, rlt_cli_run_options},
+    {"resume", "ID [OPTIONS]", "Go on with an experiment that was stopped or that crashed.",
+     "  rltune resume 3\n", rlt_cli_resume, rlt_cli_resume_options},
+    {"stop", "ID [OPTIONS]", "End a running experiment cleanly, with checkpoints.",
+     "  rltune stop 3\n", rlt_cli_stop, rlt_cli_stop_options},
+    {"eval", "MODEL [OPTIONS]",
+     "Run episodes of a trained policy: MODEL is an experiment's ID, ID:TRIAL or a checkpoint "
+     "file.",
+     "  rltune eval 3\n  rltune eval 3:7 --episodes 1000 --json\n", rlt_cli_eval,
+     rlt_cli_eval_options},
     {"version", "[--json]", "Print the version, the commit and how it was built.",
      "  rltune version\n  rltune version --json\n", rlt_cli_version, rlt_cli_json_options},
     {"doctor", "[--json]", "Say what this machine has: CPU, memory, libraries, GPUs.",
@@ -38,6 +54,8 @@ const rlt_cli_command rlt_cli_commands[] = {
      rlt_cli_completion, rlt_cli_no_options},
     {"man", "", "Print the manual page.", "  rltune man | man -l -\n", rlt_cli_man,
      rlt_cli_no_options},
+    {"learner", "", NULL, "", rlt_cli_learner, rlt_cli_learner_options},
+    {"worker", "", NULL, "", rlt_cli_worker, rlt_cli_worker_options},
     {0},
 };
 
@@ -130,6 +148,9 @@ int main(int argc, char **argv) {
         }
     }
     rlt_status status = command->run(argc - 2, argv + 2, &err);
+    if (status != RLT_OK && command->help == NULL && getenv("RLTUNE_DEBUG") == NULL) {
+        return rlt_status_exit_code(status); /* its parent was told, and tells the user */
+    }
     if (status != RLT_OK) {
         return fail_with(&err);
     }

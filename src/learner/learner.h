@@ -1,44 +1,73 @@
-/* learner: one PPO training run with its environments in this process (workers = 0).
- * Collects `horizon` steps of `envs` environments, then updates; repeats. Everything that the
- * next iteration depends on is in the run, so the same configuration and seed give the same bits.
- * Thread: the caller's. */
+/* learner: turns segments of experience into gradients and weight versions; and the process that
+ * does so for one trial. Everything that the next iteration depends on is in the trainer and in
+ * the state of its source of experience, and both go into checkpoints: a resumed run equals the
+ * uninterrupted one bit for bit (I3).
+ * Thread: a trainer belongs to one thread; it uses its pool's threads inside a call. */
 #ifndef RLT_LEARNER_H
 #define RLT_LEARNER_H
-#include "env/env.h"
-#include "nn/nn.h"
+#include "checkpoint/checkpoint.h"
+#include "worker/worker.h"
 
-typedef struct rlt_ppo_config {
-    int envs, horizon, epochs, minibatch; /* minibatch rows divide envs * horizon */
-    int64_t steps;                        /* the anneal ends here */
-    uint64_t seed;
-    float lr, gamma, lambda, clip, vf_clip, vf_coef, ent_coef, grad_norm_max, adam_eps;
-    float log_std_init;
-    bool anneal;         /* lr and clip fall linearly to 0 at `steps` */
-    bool norm_advantage; /* per minibatch */
-    int hidden[RLT_HIDDEN_MAX], hidden_count;
-    rlt_act act;
-} rlt_ppo_config;
-/* 2x64 tanh and the usual coefficients. */
-rlt_ppo_config rlt_ppo_config_default(void);
-
-typedef struct rlt_train_stats { /* of one iteration */
-    int64_t steps;               /* environment steps so far */
-    int episodes;                /* that ended in this iteration */
-    double mean_return;          /* of those; NAN when none */
-    double policy_loss, value_loss, entropy, approx_kl, grad_norm; /* means */
+typedef struct rlt_train_stats {
+    int64_t iteration, steps, episodes; /* so far */
+    double mean_return, mean_length;    /* of the last 100 episodes; NAN: none yet */
+    double policy_loss, value_loss, entropy, approx_kl, clip_fraction,
+        grad_norm; /* newest update */
+    double explained_variance, lr;
+    double staleness; /* versions that the segments lagged, mean */
 } rlt_train_stats;
 
-typedef struct rlt_train rlt_train;
-/* RLT_EINVAL names the field that is out of bounds. `def` is borrowed. */
-rlt_status rlt_train_create(const rlt_env_def *def, const rlt_ppo_config *config, rlt_train **train,
-                            rlt_err *err);
-void rlt_train_destroy(rlt_train **train);
-/* Collects one rollout and updates on it. No allocation. RLT_EDIVERGED when a loss is not finite;
- * the parameters then are those before the iteration's last optimiser step. */
-rlt_status rlt_train_iterate(rlt_train *train, rlt_train_stats *stats, rlt_err *err);
-/* Mean return of `episodes` fresh episodes with the most likely actions. */
-rlt_status rlt_train_evaluate(rlt_train *train, int episodes, uint64_t seed, double *mean_return,
-                              rlt_err *err);
-/* The parameters, borrowed until the next iteration. */
-const float *rlt_train_params(const rlt_train *train, size_t *count);
+typedef struct rlt_trainer rlt_trainer;
+/* The environments are `parts` times envs_per_part, part p holding the global indices from
+ * p * envs_per_part. RLT_ECONFIG names the field that cannot be. `def` is borrowed. */
+rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
+                              int envs_per_part, int threads, rlt_trainer **trainer, rlt_err *err);
+void rlt_trainer_destroy(rlt_trainer **trainer);
+/* The newest weights and their version (the first is 1). Borrowed; change with consume. */
+rlt_weights_view rlt_trainer_weights(const rlt_trainer *trainer, uint64_t *version);
+const rlt_policy_spec *rlt_trainer_policy(const rlt_trainer *trainer);
+rlt_pool *rlt_trainer_pool(const rlt_trainer *trainer);
+int64_t rlt_trainer_rows(const rlt_trainer *trainer); /* environment steps of an iteration */
+/* One iteration on segments[parts] of that index: normalise, advantages, update, new version.
+ * No allocation. RLT_EDIVERGED names the term that is not finite. */
+rlt_status rlt_trainer_consume(rlt_trainer *trainer, const rlt_segment *segments,
+                               rlt_train_stats *stats, rlt_err *err);
+const rlt_train_stats *rlt_trainer_stats(const rlt_trainer *trainer);
+
+/* Where experience comes from: rollouts in this process, or worker processes. */
+typedef struct rlt_source rlt_source;
+typedef struct rlt_source_ops {
+    /* New weights; borrowed until the next publish. */
+    rlt_status (*publish)(rlt_source *source, const rlt_weights_view *weights, uint64_t version,
+                          rlt_err *err);
+    /* Waits for segment `index` of every part; *segments stays valid until release. */
+    rlt_status (*collect)(rlt_source *source, uint64_t index, const rlt_segment **segments,
+                          rlt_err *err);
+    /* The segments have been consumed; keeps the state after them for save and restarts. */
+    rlt_status (*release)(rlt_source *source, rlt_err *err);
+    /* Bytes of a part after its last released segment: [env state][last observation row]. */
+    void *(*state)(rlt_source *source, int part, size_t *size);
+    /* Goes on from the states that were filled in, with segment `index` next. */
+    rlt_status (*restore)(rlt_source *source, uint64_t index, rlt_err *err);
+    void (*destroy)(rlt_source *source);
+} rlt_source_ops;
+struct rlt_source {
+    const rlt_source_ops *ops;
+    int parts;
+};
+/* How workers = 0 splits its environments: the same on every machine. */
+int rlt_local_parts(int envs);
+rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, rlt_pool *pool,
+                            rlt_source **source, rlt_err *err);
+
+/* Writes or reads all of trainer and source. `config_json` and `env` go into the metadata. */
+rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const char *path,
+                          const char *config_json, char sha256[RLT_SHA256_HEX], int64_t *size,
+                          rlt_err *err);
+rlt_status rlt_train_load(rlt_trainer *trainer, rlt_source *source, const char *path,
+                          const char *sha256, rlt_err *err);
+/* The policy of a checkpoint alone, for evaluation and rendering: *block is owned by the caller
+ * (rlt_free), bound to weights by rlt_weights_bind. */
+rlt_status rlt_policy_load(const rlt_checkpoint *checkpoint, const rlt_policy_spec *spec,
+                           float **block, rlt_err *err);
 #endif

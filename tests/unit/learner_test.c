@@ -1,5 +1,6 @@
-/* The learner: it learns CartPole on every one of 5 seeds, repeats itself bit for bit, does not
- * allocate while training, and refuses bad configurations by field. */
+/* The trainer on its in-process source: it learns CartPole on every one of 5 seeds, repeats itself
+ * bit for bit whatever the threads and parts, goes on from a checkpoint as if nothing had happened,
+ * does not allocate while training, and refuses bad configurations by field. */
 #include "envs/envs.h"
 #include "learner/learner.h"
 
@@ -8,45 +9,98 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+static rlt_run_config config_of(const char *json) {
+    rlt_run_config config;
+    rlt_err err = {0};
+    if (rlt_run_config_parse(json, &config, &err) != RLT_OK) {
+        fail_msg("%s", err.message);
+    }
+    return config;
+}
+
 /* RL Baselines3 Zoo's settings for CartPole-v1. */
-static rlt_ppo_config cartpole_config(uint64_t seed) {
-    rlt_ppo_config c = rlt_ppo_config_default();
-    c.envs = 8;
-    c.horizon = 32;
-    c.epochs = 20;
-    c.minibatch = 256;
-    c.gamma = 0.98f;
-    c.lambda = 0.8f;
-    c.lr = 1e-3f;
-    c.steps = 100000;
-    c.seed = seed;
+static rlt_run_config cartpole(uint64_t seed) {
+    rlt_run_config c = config_of(
+        "{\"env\": \"CartPole-v1\", \"envs_per_worker\": 8, \"stop\": {\"steps\": 100000},"
+        " \"ppo\": {\"horizon\": 32, \"epochs\": 20, \"minibatch\": 256, \"gamma\": 0.98,"
+        " \"lambda\": 0.8, \"lr\": 0.001, \"anneal_clip\": true}}");
+    c.seed = (int64_t)seed;
     return c;
 }
 
-static const rlt_env_def *cartpole(void) {
+static const rlt_env_def *find(const char *name) {
     const rlt_env_def *def = NULL;
     rlt_err err = {0};
-    assert_int_equal(rlt_env_find(rlt_envs, "CartPole-v1", &def, &err), RLT_OK);
+    assert_int_equal(rlt_env_find(rlt_envs, name, &def, &err), RLT_OK);
     return def;
 }
 
-static double learn(uint64_t seed) {
-    rlt_ppo_config config = cartpole_config(seed);
-    rlt_train *train = NULL;
-    rlt_train_stats stats = {0};
+typedef struct session {
+    rlt_run_config config;
+    const rlt_env_def *def;
+    rlt_trainer *trainer;
+    rlt_source *source;
+    rlt_train_stats stats;
+} session;
+
+static session open_session(const rlt_run_config *config, int threads) {
+    session s = {.config = *config, .def = find(config->env)};
     rlt_err err = {0};
-    double mean_return = 0;
-    assert_int_equal(rlt_train_create(cartpole(), &config, &train, &err), RLT_OK);
-    while (stats.steps + config.envs * config.horizon <= config.steps) {
-        assert_int_equal(rlt_train_iterate(train, &stats, &err), RLT_OK);
+    int parts = rlt_local_parts((int)config->envs_per_worker);
+    int envs = (int)config->envs_per_worker / parts;
+    if (rlt_trainer_create(config, s.def, parts, envs, threads, &s.trainer, &err) != RLT_OK ||
+        rlt_source_local(config, s.def, rlt_trainer_pool(s.trainer), &s.source, &err) != RLT_OK) {
+        fail_msg("%s", err.message);
     }
-    assert_int_equal(rlt_train_evaluate(train, 100, 1000 + seed, &mean_return, &err), RLT_OK);
-    rlt_train_destroy(&train);
-    return mean_return;
+    s.stats = *rlt_trainer_stats(s.trainer);
+    return s;
+}
+
+static void close_session(session *s) {
+    s->source->ops->destroy(s->source);
+    rlt_trainer_destroy(&s->trainer);
+}
+
+static void iterate(session *s, int times) {
+    for (int i = 0; i < times; i++) {
+        rlt_err err = {0};
+        const rlt_segment *segments = NULL;
+        uint64_t version;
+        rlt_weights_view weights = rlt_trainer_weights(s->trainer, &version);
+        const rlt_source_ops *ops = s->source->ops;
+        if (ops->publish(s->source, &weights, version, &err) != RLT_OK ||
+            ops->collect(s->source, (uint64_t)s->stats.iteration, &segments, &err) != RLT_OK ||
+            rlt_trainer_consume(s->trainer, segments, &s->stats, &err) != RLT_OK ||
+            ops->release(s->source, &err) != RLT_OK) {
+            fail_msg("%s", err.message);
+        }
+    }
+}
+
+static double evaluate(session *s, int episodes) {
+    rlt_evaluation result;
+    rlt_err err = {0};
+    uint64_t version;
+    rlt_weights_view weights = rlt_trainer_weights(s->trainer, &version);
+    assert_int_equal(
+        rlt_evaluate(&s->config, s->def, &weights, episodes, 12345, &result, NULL, &err), RLT_OK);
+    return result.mean;
+}
+
+static void assert_same(session *a, session *b) {
+    uint64_t va, vb;
+    rlt_weights_view wa = rlt_trainer_weights(a->trainer, &va),
+                     wb = rlt_trainer_weights(b->trainer, &vb);
+    size_t floats = rlt_weights_floats(rlt_trainer_policy(a->trainer));
+    assert_int_equal(va, vb);
+    assert_memory_equal(wa.params, wb.params, sizeof(float) * floats);
+    assert_memory_equal(&a->stats, &b->stats, sizeof(a->stats));
 }
 
 static void test_learns_cartpole_on_five_seeds(void **unused) {
@@ -55,53 +109,127 @@ static void test_learns_cartpole_on_five_seeds(void **unused) {
     skip(); /* minutes under a sanitizer; the tests below walk the same code */
 #endif
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        double mean_return = learn(seed);
+        rlt_run_config config = cartpole(seed);
+        session s = open_session(&config, 1);
+        while (s.stats.steps + rlt_trainer_rows(s.trainer) <= config.stop.steps) {
+            iterate(&s, 1);
+        }
+        double mean_return = evaluate(&s, 100);
         print_message("seed %d: mean return %.1f over 100 episodes\n", (int)seed, mean_return);
         assert_true(mean_return >= 475.0);
+        close_session(&s);
     }
 }
 
-static void test_repeats_itself_without_allocating(void **unused) {
+static const char *const small_configs[] = {
+    "{\"env\": \"CartPole-v1\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 16, "
+    "\"minibatch\": 100, \"epochs\": 2}, \"normalise\": {\"observation\": true, \"reward\": true}}",
+    "{\"env\": \"Pendulum-v1\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 150, "
+    "\"minibatch\": 512, \"epochs\": 1}, \"model\": {\"squash\": true}, "
+    "\"normalise\": {\"observation\": true, \"reward\": true}}",
+    "{\"env\": \"Taxi-v3\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 16, "
+    "\"minibatch\": 256, \"epochs\": 1, \"optimiser\": \"rmsprop\"}}",
+};
+
+static void test_threads_change_nothing(void **unused) {
     (void)unused;
-    rlt_ppo_config config = cartpole_config(7);
-    rlt_train *a = NULL, *b = NULL;
-    rlt_train_stats stats;
-    rlt_err err = {0};
-    size_t count = 0;
-    assert_int_equal(rlt_train_create(cartpole(), &config, &a, &err), RLT_OK);
-    assert_int_equal(rlt_train_create(cartpole(), &config, &b, &err), RLT_OK);
-    uint64_t allocations = rlt_alloc_count();
-    for (int i = 0; i < 5; i++) {
-        assert_int_equal(rlt_train_iterate(a, &stats, &err), RLT_OK);
-        assert_int_equal(rlt_train_iterate(b, &stats, &err), RLT_OK);
+    for (size_t i = 0; i < RLT_COUNT(small_configs); i++) {
+        rlt_run_config config = config_of(small_configs[i]);
+        session one = open_session(&config, 1), three = open_session(&config, 3);
+        iterate(&one, 3);
+        iterate(&three, 3);
+        assert_same(&one, &three);
+        close_session(&one);
+        close_session(&three);
     }
-    assert_int_equal(rlt_alloc_count(), allocations);
-    const float *params = rlt_train_params(a, &count);
-    assert_memory_equal(params, rlt_train_params(b, &count), count * sizeof(float));
-    rlt_train_destroy(&a);
-    rlt_train_destroy(&b);
 }
 
-static void test_bad_config(void **unused) {
+/* I3: saved in the middle, loaded elsewhere, the same bits at the end. */
+static void test_goes_on_from_a_checkpoint(void **unused) {
     (void)unused;
-    rlt_train *train = NULL;
+    char path[64];
+    snprintf(path, sizeof(path), "/tmp/rltune-learner-test-%d.safetensors", (int)getpid());
+    for (size_t i = 0; i < RLT_COUNT(small_configs); i++) {
+        rlt_run_config config = config_of(small_configs[i]);
+        session whole = open_session(&config, 1), first = open_session(&config, 1);
+        rlt_err err = {0};
+        char sha256[RLT_SHA256_HEX];
+        int64_t size = 0;
+        iterate(&whole, 5);
+        iterate(&first, 2);
+        assert_int_equal(
+            rlt_train_save(first.trainer, first.source, path, "{}", sha256, &size, &err), RLT_OK);
+        close_session(&first);
+        session second = open_session(&config, 2);
+        if (rlt_train_load(second.trainer, second.source, path, sha256, &err) != RLT_OK) {
+            fail_msg("%s", err.message);
+        }
+        second.stats = *rlt_trainer_stats(second.trainer);
+        iterate(&second, 3);
+        assert_same(&whole, &second);
+        close_session(&second);
+        close_session(&whole);
+        unlink(path);
+    }
+}
+
+static void test_training_allocates_nothing(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < RLT_COUNT(small_configs); i++) {
+        rlt_run_config config = config_of(small_configs[i]);
+        session s = open_session(&config, 2);
+        iterate(&s, 1);
+        uint64_t allocations = rlt_alloc_count();
+        iterate(&s, 3);
+        assert_int_equal(rlt_alloc_count(), allocations);
+        close_session(&s);
+    }
+}
+
+static void test_checkpoint_of_another_shape_is_refused(void **unused) {
+    (void)unused;
+    char path[64], sha256[RLT_SHA256_HEX];
+    int64_t size = 0;
     rlt_err err = {0};
-    rlt_ppo_config config = cartpole_config(1);
-    config.gamma = NAN;
-    assert_int_equal(rlt_train_create(cartpole(), &config, &train, &err), RLT_ECONFIG);
-    assert_non_null(strstr(err.message, "ppo.gamma: nan is out of bounds; allowed: 0 to 1"));
-    config = cartpole_config(1);
-    config.minibatch = 100;
-    assert_int_equal(rlt_train_create(cartpole(), &config, &train, &err), RLT_ECONFIG);
-    assert_non_null(strstr(err.message, "100 does not divide envs * horizon = 8 * 32"));
-    assert_null(train);
+    snprintf(path, sizeof(path), "/tmp/rltune-learner-test-%d.safetensors", (int)getpid());
+    rlt_run_config config = config_of(small_configs[0]);
+    session a = open_session(&config, 1);
+    iterate(&a, 1);
+    assert_int_equal(rlt_train_save(a.trainer, a.source, path, "{}", sha256, &size, &err), RLT_OK);
+    config.model.hidden[0] = 32;
+    session b = open_session(&config, 1);
+    assert_int_equal(rlt_train_load(b.trainer, b.source, path, sha256, &err), RLT_ECORRUPT);
+    assert_non_null(strstr(err.message, "actor.0.weight"));
+    close_session(&a);
+    close_session(&b);
+    unlink(path);
+}
+
+static void test_bad_configurations_name_the_field(void **unused) {
+    (void)unused;
+    rlt_trainer *trainer = NULL;
+    rlt_err err = {0};
+    rlt_run_config config = cartpole(1);
+    config.model.squash = true;
+    assert_int_equal(rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, &trainer, &err),
+                     RLT_ECONFIG);
+    assert_non_null(strstr(err.message, "model.squash"));
+    config = cartpole(1);
+    config.ppo.horizon = 1 << 22;
+    assert_int_equal(rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, &trainer, &err),
+                     RLT_ECONFIG);
+    assert_non_null(strstr(err.message, "ppo.horizon"));
+    assert_null(trainer);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_cartpole_on_five_seeds),
-        cmocka_unit_test(test_repeats_itself_without_allocating),
-        cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_threads_change_nothing),
+        cmocka_unit_test(test_goes_on_from_a_checkpoint),
+        cmocka_unit_test(test_training_allocates_nothing),
+        cmocka_unit_test(test_checkpoint_of_another_shape_is_refused),
+        cmocka_unit_test(test_bad_configurations_name_the_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

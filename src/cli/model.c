@@ -1,0 +1,134 @@
+/* cli: a trained policy. The script of a custom environment comes from the experiment's row; a
+ * checkpoint's file alone serves built-in environments. Thread: main only. */
+#include "cli/model.h"
+#include "driver/driver.h"
+#include "envs/envs.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct found {
+    char path[512], sha256[RLT_SHA256_HEX];
+    int64_t rows;
+} found;
+
+static rlt_status note(void *user, int columns, const char *const *names, const char *const *values,
+                       rlt_err *err) {
+    (void)columns;
+    (void)names;
+    (void)err;
+    found *f = user;
+    if (f->rows++ == 0) {
+        snprintf(f->path, sizeof(f->path), "%s", values[0]);
+        snprintf(f->sha256, sizeof(f->sha256), "%s", values[1]);
+    }
+    return RLT_OK;
+}
+
+/* Retrained winners by their final evaluation first, then search trials by their best value. */
+static const char best_sql[] =
+    "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
+    "JOIN experiments e ON e.id = t.experiment WHERE t.experiment = ?1 AND c.step = "
+    "(SELECT max(step) FROM checkpoints WHERE trial = t.id) "
+    "ORDER BY t.role = 'final' DESC, t.value IS NULL, "
+    "CASE WHEN e.maximise THEN -t.value ELSE t.value END LIMIT 1";
+static const char trial_sql[] =
+    "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
+    "WHERE t.experiment = ?1 AND t.number = ?2 AND t.role = 'search' ORDER BY c.step DESC LIMIT 1";
+
+typedef struct origin { /* of a model in a database */
+    char sha256[RLT_SHA256_HEX];
+    char *script, *script_name;
+} origin;
+
+static rlt_status find_row(rlt_store *store, const char *name, const char *db, rlt_model *model,
+                           origin *from, rlt_err *err) {
+    char *end = NULL;
+    int64_t args[2] = {strtoll(name, &end, 10), 0};
+    bool one = *end == ':';
+    args[1] = one ? strtoll(end + 1, NULL, 10) : 0;
+    rlt_experiment_row row;
+    found f = {0};
+    RLT_TRY(rlt_store_experiment_get(store, args[0], &row, err));
+    from->script = strdup(row.script != NULL ? row.script : "");
+    from->script_name = strdup(row.script_path != NULL ? row.script_path : "script");
+    rlt_experiment_row_fini(&row);
+    RLT_TRY(rlt_store_query(store, one ? trial_sql : best_sql, args, one ? 2 : 1, note, &f, err));
+    if (f.rows == 0) {
+        return rlt_fail(err, RLT_ENOTFOUND,
+                        "%s: no checkpoint of '%s' yet; they are written at checkpoint.every steps "
+                        "and when a trial ends",
+                        db, name);
+    }
+    memcpy(from->sha256, f.sha256, sizeof(f.sha256));
+    return rlt_driver_checkpoint_path(db, f.path, model->path, sizeof(model->path), err);
+}
+
+static bool is_id(const char *name) {
+    size_t digits = strspn(name, "0123456789");
+    size_t trial = name[digits] == ':' ? strspn(name + digits + 1, "0123456789") : 0;
+    return digits > 0 && digits < 18 &&
+           (name[digits] == '\0' || (trial > 0 && name[digits + 1 + trial] == '\0'));
+}
+
+static rlt_status locate(const char *name, const char *db, rlt_model *model, origin *from,
+                         rlt_err *err) {
+    if (!is_id(name)) {
+        snprintf(model->path, sizeof(model->path), "%s", name);
+        return RLT_OK;
+    }
+    rlt_store *store = NULL;
+    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
+    rlt_status status = find_row(store, name, db, model, from, err);
+    rlt_store_close(&store);
+    return status;
+}
+
+static rlt_status load(rlt_model *model, const origin *from, rlt_err *err) {
+    RLT_TRY(rlt_checkpoint_read(model->path, from->sha256[0] != '\0' ? from->sha256 : NULL,
+                                &model->checkpoint, err));
+    const char *config = rlt_checkpoint_metadata(&model->checkpoint, "config");
+    const char *steps = rlt_checkpoint_metadata(&model->checkpoint, "steps");
+    if (config == NULL) {
+        return rlt_fail(err, RLT_ECORRUPT, "%s: no rltune checkpoint, its metadata has no config",
+                        model->path);
+    }
+    model->steps = steps != NULL ? strtoll(steps, NULL, 10) : 0;
+    RLT_TRY(rlt_run_config_parse(config, &model->config, err));
+    if (model->config.lua_env && from->script == NULL) {
+        return rlt_fail(err, RLT_ENOTFOUND,
+                        "%s: its environment '%s' is defined by a script; name the experiment "
+                        "instead of the file",
+                        model->path, model->config.env);
+    }
+    RLT_TRY(rlt_env_source_open(&model->config, from->script, from->script_name, rlt_envs,
+                                &model->env, err));
+    RLT_TRY(rlt_policy_spec_make(&model->config, model->env.def, &model->spec, err));
+    RLT_TRY(rlt_policy_load(&model->checkpoint, &model->spec, &model->block, err));
+    model->weights = rlt_weights_bind(&model->spec, model->block);
+    return RLT_OK;
+}
+
+rlt_status rlt_model_open(const char *name, const char *db, rlt_model *model, rlt_err *err) {
+    *model = (rlt_model){0};
+    origin from = {0};
+    rlt_status status = locate(name, db, model, &from, err);
+    if (status == RLT_OK) {
+        status = load(model, &from, err);
+    }
+    free(from.script);
+    free(from.script_name);
+    if (status != RLT_OK) {
+        rlt_model_close(model);
+    }
+    return status;
+}
+
+void rlt_model_close(rlt_model *model) {
+    rlt_checkpoint_fini(&model->checkpoint);
+    rlt_env_source_close(&model->env);
+    rlt_free(model->block);
+    *model = (rlt_model){0};
+}

@@ -1,0 +1,69 @@
+/* cli: the two data-plane processes, as started by their parents. Thread: main only. */
+#include "cli/cli.h"
+#include "envs/envs.h"
+#include "learner/learner_process.h"
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+const rlt_cli_option rlt_cli_learner_options[] = {
+    {"--endpoint", "ENDPOINT", "where the driver listens"},
+    {"--name", "NAME", "this learner's name among the driver's peers"},
+    {"--epoch", "N", "the attempt"},
+    {0},
+};
+const rlt_cli_option rlt_cli_worker_options[] = {
+    {"--endpoint", "ENDPOINT", "where the learner listens"},
+    {"--worker", "N", "this worker's number"},
+    {"--epoch", "N", "this worker's incarnation"},
+    {"--segments-fd", "FD", "inherited shared memory, or -1"},
+    {"--weights-fd", "FD", "inherited shared memory, or -1"},
+    {0},
+};
+
+static rlt_status required(const rlt_cli_args *args, const char *option, const char **value,
+                           rlt_err *err) {
+    *value = rlt_cli_value(args, option);
+    return *value != NULL
+               ? RLT_OK
+               : rlt_fail(err, RLT_EINVAL, "rltune %s: %s is missing", args->command, option);
+}
+
+/* Ctrl-C reaches the whole process group; what to do about it is the driver's decision. */
+static void leave_signals_to_driver(void) {
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    rlt_learner_args learner = {.envs = rlt_envs};
+    int64_t epoch = 0;
+    leave_signals_to_driver();
+    RLT_TRY(rlt_cli_parse("learner", 0, 0, argc, argv, &args, err));
+    RLT_TRY(required(&args, "--endpoint", &learner.endpoint, err));
+    RLT_TRY(required(&args, "--name", &learner.name, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--epoch", 0, INT64_MAX, &epoch, err));
+    learner.epoch = (uint64_t)epoch;
+    return rlt_learner_run(&learner, err);
+}
+
+rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    rlt_worker_args worker = {.envs = rlt_envs};
+    int64_t number = 0, epoch = 0, segments_fd = -1, weights_fd = -1;
+    leave_signals_to_driver();
+    RLT_TRY(rlt_cli_parse("worker", 0, 0, argc, argv, &args, err));
+    RLT_TRY(required(&args, "--endpoint", &worker.endpoint, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--worker", 0, 4096, &number, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--epoch", 0, INT64_MAX, &epoch, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--segments-fd", -1, 1 << 20, &segments_fd, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--weights-fd", -1, 1 << 20, &weights_fd, err));
+    worker.worker = (uint32_t)number;
+    worker.epoch = (uint64_t)epoch;
+    worker.segments_fd = (int)segments_fd;
+    worker.weights_fd = (int)weights_fd;
+    return rlt_worker_run(&worker, err);
+}

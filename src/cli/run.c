@@ -1,0 +1,304 @@
+/* cli: run, resume, stop: a script becomes an experiment. Thread: main only; a signal handler
+ * counts requests to stop. */
+#include "cli/cli.h"
+#include "cli/live.h"
+#include "cli/report.h"
+#include "envs/envs.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const rlt_cli_option rlt_cli_run_options[] = {
+    {"--set", "KEY=VALUE", "override one field, e.g. ppo.lr=3e-4 (may be given several times)"},
+    {"--dry-run", NULL, "check everything and print the configuration, start nothing"},
+    {"--quiet", NULL, "no progress"},
+    RLT_CLI_JSON_OPTION,
+    RLT_CLI_DB_OPTION,
+    {0},
+};
+const rlt_cli_option rlt_cli_resume_options[] = {
+    {"--quiet", NULL, "no progress"}, RLT_CLI_JSON_OPTION, RLT_CLI_DB_OPTION, {0}};
+const rlt_cli_option rlt_cli_stop_options[] = {RLT_CLI_JSON_OPTION, RLT_CLI_DB_OPTION, {0}};
+
+static volatile sig_atomic_t stop_requests;
+
+static void on_signal(int number) {
+    (void)number;
+    stop_requests++;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a closed stderr must not kill a run */
+}
+
+/* ---- the script, with what --set changes ---- */
+
+static rlt_status apply_set(rlt_script *script, const char *text, rlt_err *err) {
+    char path[256];
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof(path)) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "rltune run: --set '%.80s': expected KEY=VALUE, e.g. --set ppo.lr=3e-4",
+                        text);
+    }
+    snprintf(path, sizeof(path), "%.*s", (int)(equals - text), text);
+    return rlt_config_set(rlt_script_json(script), path, equals + 1, err);
+}
+
+static rlt_status open_script(const rlt_cli_args *args, rlt_script **script, rlt_err *err) {
+    RLT_TRY(rlt_script_create_file(args->words[0], NULL, script, err));
+    for (int i = 0; i < args->given_count; i++) {
+        if (strcmp(args->given[i].name, "--set") == 0) {
+            RLT_TRY(apply_set(*script, args->given[i].value, err));
+        }
+    }
+    return RLT_OK;
+}
+
+static rlt_status dry_run(const rlt_driver_options *options, rlt_script *script, rlt_err *err) {
+    rlt_experiment_config config = {0};
+    rlt_status status = rlt_driver_check(options, script, &config, err);
+    if (status == RLT_OK) {
+        json_dumpf(config.json, stdout, JSON_INDENT(2));
+        printf("\n");
+        fprintf(stderr, "%s: valid; nothing was started\n", rlt_script_name(script));
+    }
+    rlt_experiment_config_fini(&config);
+    return status;
+}
+
+/* ---- what is said at the end ---- */
+
+typedef struct seed_stats {
+    int count;
+    double sum, square, min, max;
+} seed_stats;
+
+static rlt_status add_seed(void *user, int columns, const char *const *names,
+                           const char *const *values, rlt_err *err) {
+    (void)columns;
+    (void)names;
+    (void)err;
+    seed_stats *s = user;
+    if (values[0] != NULL) {
+        double x = strtod(values[0], NULL);
+        s->min = s->count == 0 ? x : fmin(s->min, x);
+        s->max = s->count == 0 ? x : fmax(s->max, x);
+        s->count++;
+        s->sum += x;
+        s->square += x * x;
+    }
+    return RLT_OK;
+}
+
+/* Final evaluations of the retrained winner, or of the one trial there is. */
+static rlt_status read_finals(rlt_store *store, int64_t id, seed_stats *stats, rlt_err *err) {
+    *stats = (seed_stats){0};
+    const int64_t args[] = {id};
+    return rlt_store_query(store,
+                           "SELECT m.value FROM trials t JOIN metrics m ON m.trial = t.id "
+                           "JOIN metric_names n ON n.id = m.name "
+                           "WHERE t.experiment = ?1 AND n.name = 'final_eval_return' "
+                           "AND t.state = 'completed' AND (t.role = 'final' OR "
+                           "(SELECT count(*) FROM trials WHERE experiment = ?1) = 1)",
+                           args, 1, add_seed, stats, err);
+}
+
+static void print_finals(const seed_stats *s) {
+    double mean = s->sum / s->count;
+    double variance = s->count > 1 ? (s->square - s->sum * mean) / (s->count - 1) : 0;
+    if (s->count == 1) {
+        printf("final evaluation: mean return %.6g\n", mean);
+    } else {
+        printf("final evaluation over %d seeds: mean return %.6g, std %.3g, min %.6g, max %.6g\n",
+               s->count, mean, sqrt(fmax(variance, 0)), s->min, s->max);
+    }
+}
+
+static rlt_status print_end(const char *db, const rlt_driver_result *result, rlt_err *err) {
+    rlt_store *store = NULL;
+    seed_stats finals;
+    char id[32];
+    snprintf(id, sizeof(id), "%lld", (long long)result->experiment);
+    char *show[] = {id, "--db", (char *)db, "--top", "10"};
+    RLT_TRY(rlt_cli_show((int)RLT_COUNT(show), show, err));
+    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
+    rlt_status status = read_finals(store, result->experiment, &finals, err);
+    rlt_store_close(&store);
+    RLT_TRY(status);
+    if (finals.count > 0) {
+        print_finals(&finals);
+    }
+    printf("\nin %s; more: rltune plot %s, rltune best %s, rltune eval %s\n", db, id, id, id);
+    return RLT_OK;
+}
+
+static rlt_status print_end_json(const char *db, const rlt_driver_result *result, rlt_err *err) {
+    rlt_store *store = NULL;
+    seed_stats finals;
+    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
+    rlt_status status = read_finals(store, result->experiment, &finals, err);
+    rlt_store_close(&store);
+    RLT_TRY(status);
+    json_t *value = isfinite(result->best_value) && result->best_number >= 0
+                        ? json_real(result->best_value)
+                        : json_null();
+    json_t *mean = finals.count > 0 ? json_real(finals.sum / finals.count) : json_null();
+    json_t *json = json_pack("{s:I, s:I, s:o, s:I, s:b, s:o, s:i, s:s}", "experiment",
+                             (json_int_t)result->experiment, "best_trial",
+                             (json_int_t)result->best_number, "best_value", value, "failed",
+                             (json_int_t)result->failed, "stopped", (int)result->stopped,
+                             "final_eval_return", mean, "final_seeds", finals.count, "db", db);
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    printf("\n");
+    json_decref(json);
+    return RLT_OK;
+}
+
+/* The leaderboard comes in any case; a stop by request is its own exit code. */
+static rlt_status finish(const rlt_cli_args *args, rlt_status status,
+                         const rlt_driver_result *result, rlt_err *err) {
+    const char *db = rlt_report_db(args);
+    rlt_err why = *err;
+    if (result->experiment > 0 && (status == RLT_OK || status == RLT_EFAILED)) {
+        RLT_TRY(rlt_cli_flag(args, "--json") ? print_end_json(db, result, err)
+                                             : print_end(db, result, err));
+    }
+    *err = why;
+    if (status == RLT_OK && result->stopped) {
+        return rlt_fail(err, RLT_EINTERRUPTED, "stopped; go on with: rltune resume %lld --db %s",
+                        (long long)result->experiment, db);
+    }
+    return status;
+}
+
+static rlt_driver_options make_options(const rlt_cli_args *args, rlt_live *live, char *facts_json) {
+    rlt_live_init(live, rlt_cli_flag(args, "--quiet"));
+    return (rlt_driver_options){
+        .db_path = rlt_report_db(args),
+        .envs = rlt_envs,
+        .facts_json = facts_json,
+        .progress = rlt_live_progress,
+        .event = rlt_live_event,
+        .user = live,
+        .stop = &stop_requests,
+    };
+}
+
+rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    rlt_live live;
+    rlt_script *script = NULL;
+    RLT_TRY(rlt_cli_parse("run", 1, 1, argc, argv, &args, err));
+    rlt_status status = open_script(&args, &script, err);
+    char *facts = rlt_cli_facts();
+    rlt_driver_options options = make_options(&args, &live, facts);
+    if (status == RLT_OK && rlt_cli_flag(&args, "--dry-run")) {
+        status = dry_run(&options, script, err);
+    } else if (status == RLT_OK) {
+        rlt_driver_result result;
+        catch_signals();
+        status = rlt_driver_run(&options, script, &result, err);
+        rlt_live_fini(&live);
+        status = finish(&args, status, &result, err);
+    }
+    rlt_script_destroy(&script);
+    free(facts);
+    return status;
+}
+
+static rlt_status experiment_id(const rlt_cli_args *args, int64_t *id, rlt_err *err) {
+    return rlt_cli_integer(args, "ID", args->words[0], 1, INT64_MAX, id, err);
+}
+
+rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    rlt_live live;
+    int64_t id;
+    RLT_TRY(rlt_cli_parse("resume", 1, 1, argc, argv, &args, err));
+    RLT_TRY(experiment_id(&args, &id, err));
+    rlt_driver_options options = make_options(&args, &live, NULL);
+    if (access(options.db_path, F_OK) != 0) {
+        return rlt_fail(err, RLT_ENOTFOUND, "%s: there is no such database", options.db_path);
+    }
+    rlt_driver_result result;
+    catch_signals();
+    rlt_status status = rlt_driver_resume(&options, id, &result, err);
+    rlt_live_fini(&live);
+    return finish(&args, status, &result, err);
+}
+
+/* ---- stop ---- */
+
+enum { STOP_WAIT_S = 120 };
+
+static rlt_status stop_driver(rlt_store *store, const rlt_experiment_row *row, rlt_err *err) {
+    if (kill((pid_t)row->driver_pid, SIGTERM) != 0) {
+        return rlt_fail(err, RLT_EPEER, "could not signal the driver, process %lld: %s",
+                        (long long)row->driver_pid, strerror(errno));
+    }
+    double deadline = rlt_clock_s() + STOP_WAIT_S;
+    while (rlt_store_experiment_is_owned(store, row->id)) {
+        if (rlt_clock_s() > deadline) {
+            return rlt_fail(err, RLT_ETIMEOUT,
+                            "the driver, process %lld, did not end within %d s; it may be in a "
+                            "long iteration",
+                            (long long)row->driver_pid, STOP_WAIT_S);
+        }
+        usleep(20000);
+    }
+    return RLT_OK;
+}
+
+/* An experiment whose driver has died: only its row is left to be ended. */
+static rlt_status stop_orphan(const char *db, int64_t id, rlt_err *err) {
+    rlt_store *store = NULL;
+    int64_t epoch;
+    RLT_TRY(rlt_store_open(db, RLT_STORE_WRITE, &store, err));
+    rlt_status status = rlt_store_experiment_own(store, id, &epoch, err);
+    if (status == RLT_OK) {
+        status = rlt_store_experiment_end(store, id, "stopped", err);
+    }
+    rlt_store_close(&store);
+    return status;
+}
+
+rlt_status rlt_cli_stop(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    int64_t id;
+    rlt_store *store = NULL;
+    rlt_experiment_row row;
+    RLT_TRY(rlt_cli_parse("stop", 1, 1, argc, argv, &args, err));
+    RLT_TRY(experiment_id(&args, &id, err));
+    const char *db = rlt_report_db(&args);
+    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
+    rlt_status status = rlt_store_experiment_get(store, id, &row, err);
+    if (status != RLT_OK) {
+        rlt_store_close(&store);
+        return status;
+    }
+    bool live = rlt_store_experiment_is_owned(store, id);
+    bool running = strcmp(row.state, "running") == 0;
+    status = live ? stop_driver(store, &row, err) : RLT_OK;
+    rlt_store_close(&store);
+    if (status == RLT_OK && !live && running) {
+        status = stop_orphan(db, id, err);
+    }
+    const char *text = live || running ? "stopped" : row.state;
+    if (status == RLT_OK && rlt_cli_flag(&args, "--json")) {
+        printf("{\"experiment\": %lld, \"state\": \"%s\"}\n", (long long)id, text);
+    } else if (status == RLT_OK) {
+        printf("experiment %lld %s %s\n", (long long)id, live || running ? "is" : "was already",
+               text);
+    }
+    rlt_experiment_row_fini(&row);
+    return status;
+}

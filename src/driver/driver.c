@@ -1,0 +1,285 @@
+/* driver: the loop. One pass: messages, dead processes, new trials, one group commit, then the
+ * answers and the new processes. Thread: the caller's. Owner: the caller. */
+#include "driver/driver_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { POLL_MS = 100, END_GRACE_MS = 2000 };
+static const double silence_max_s = 120; /* of a learner; it speaks every second */
+
+/* ---- processes that ended or fell silent ---- */
+
+static rlt_status on_exit_of(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    char how[64], cause[128];
+    rlt_job_reap(&t->job, how, sizeof(how));
+    d->active--;
+    if (t->ended) {
+        return RLT_OK;
+    }
+    snprintf(cause, sizeof(cause), "the learner process ended with %s", how);
+    return rlt_driver_broken(d, t, cause, err);
+}
+
+static void kill_silent(rlt_driver *d) {
+    double now = rlt_clock_s();
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (rlt_job_is_running(&t->job) && !t->ended && now - t->heard > silence_max_s) {
+            rlt_log(RLT_LOG_WARN, "driver.silent_learner", "trial %lld was silent for %.0f s",
+                    (long long)t->number, now - t->heard);
+            rlt_job_signal(&t->job, SIGKILL);
+            t->heard = now;
+        }
+    }
+}
+
+/* Waits for something to happen; *exited[i] are indices of trials whose process has ended. */
+static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_count,
+                                  rlt_err *err) {
+    rlt_poll_item items[RLT_POLL_ITEMS_MAX] = {{.channel = d->channel}};
+    size_t indices[RLT_POLL_ITEMS_MAX];
+    int count = 1, ready = 0;
+    for (size_t i = d->first_open; i < d->count && count < RLT_POLL_ITEMS_MAX; i++) {
+        if (rlt_job_is_running(&d->trials[i].job)) {
+            indices[count] = i;
+            items[count++] = (rlt_poll_item){.fd = d->trials[i].job.pidfd};
+        }
+    }
+    rlt_status status = rlt_channel_poll(items, count, POLL_MS, &ready, err);
+    if (status != RLT_OK && status != RLT_EINTERRUPTED) {
+        return status;
+    }
+    *exited_count = 0;
+    for (int i = 1; status == RLT_OK && i < count; i++) {
+        if (items[i].ready) {
+            exited[(*exited_count)++] = indices[i];
+        }
+    }
+    return RLT_OK;
+}
+
+/* ---- why no more trials are started ---- */
+
+static void check_requests(rlt_driver *d) {
+    int stop = d->o->stop != NULL ? (int)*d->o->stop : 0;
+    if (stop > 0 && d->stop_seen == 0) {
+        d->stop_seen = stop;
+        d->ending = "stop requested";
+        rlt_driver_say(d, "stopping: %d running trial%s save%s a checkpoint", d->active,
+                       d->active == 1 ? "" : "s", d->active == 1 ? "s" : "");
+    }
+    if (stop > 1 && d->stop_seen < 2) {
+        d->stop_seen = 2;
+        for (size_t i = d->first_open; i < d->count; i++) {
+            rlt_job_signal(&d->trials[i].job, SIGKILL);
+        }
+    }
+}
+
+static void check_limits(rlt_driver *d, rlt_err *err) {
+    const rlt_tune_fields *tune = &d->config.tune;
+    if (d->ending != NULL) {
+        return;
+    }
+    if (d->fatal.code != RLT_OK) {
+        d->ending = "an error that needs a person";
+    } else if (d->config.tuned && d->failed > tune->max_failed) {
+        d->ending = "tune.max_failed passed";
+        rlt_fail(err, RLT_EFAILED, "%lld trials failed, more than tune.max_failed = %lld",
+                 (long long)d->failed, (long long)tune->max_failed);
+        d->fatal = *err;
+    } else if (tune->budget.wall_s > 0 && rlt_clock_s() - d->started > tune->budget.wall_s) {
+        d->ending = "tune.budget.wall_s passed";
+    }
+}
+
+/* A goal ends the search, not the retraining of the winner. */
+static void check_goal(rlt_driver *d) {
+    if (!d->exhausted && rlt_tuner_goal_reached(d->tuner)) {
+        d->exhausted = true;
+        rlt_driver_say(d, "tune.goal %g reached", d->config.tune.goal);
+        rlt_driver_stop_all(d, "tune.goal reached");
+    }
+}
+
+static bool is_finished(const rlt_driver *d) {
+    if (d->active > 0) {
+        return false;
+    }
+    if (d->ending != NULL) {
+        return true;
+    }
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_trial_state state = d->trials[i].state;
+        if (state == RLT_TRIAL_PENDING || state == RLT_TRIAL_RUNNING || state == RLT_TRIAL_PAUSED) {
+            return false;
+        }
+    }
+    return d->exhausted && d->finals_planned;
+}
+
+/* ---- the loop ---- */
+
+static void remove_old_files(rlt_driver *d) {
+    for (size_t i = 0; i < d->unlink_count; i++) {
+        unlink(d->unlink_after[i]);
+        free(d->unlink_after[i]);
+    }
+    d->unlink_count = 0;
+}
+
+static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_count,
+                             rlt_err *err) {
+    RLT_TRY(rlt_driver_drain(d, err));
+    for (size_t i = 0; i < exited_count; i++) {
+        RLT_TRY(on_exit_of(d, &d->trials[exited[i]], err));
+    }
+    check_goal(d);
+    check_limits(d, err);
+    return rlt_driver_plan(d, err);
+}
+
+static rlt_status pass(rlt_driver *d, rlt_err *err) {
+    size_t exited[RLT_POLL_ITEMS_MAX], exited_count = 0;
+    RLT_TRY(wait_for_events(d, exited, &exited_count, err));
+    check_requests(d);
+    kill_silent(d);
+    RLT_TRY(rlt_store_begin(d->store, err));
+    rlt_status status = write_rows(d, exited, exited_count, err);
+    if (status != RLT_OK) {
+        rlt_store_rollback(d->store);
+        return status;
+    }
+    RLT_TRY(rlt_store_commit(d->store, err));
+    remove_old_files(d);
+    RLT_TRY(rlt_driver_replies(d, err));
+    RLT_TRY(rlt_driver_spawn(d, err));
+    if (d->ending != NULL) {
+        rlt_driver_stop_all(d, d->ending);
+    }
+    rlt_driver_show(d, false);
+    return RLT_OK;
+}
+
+static void kill_all(rlt_driver *d) {
+    for (size_t i = 0; i < d->count; i++) {
+        rlt_job_end(&d->trials[i].job, 0);
+    }
+}
+
+static const char *end_state(const rlt_driver *d) {
+    if (d->stop_seen > 0 || d->fatal.code == RLT_EFULL) {
+        return "stopped";
+    }
+    bool all_failed = d->failed > 0 && d->failed == (int64_t)d->count;
+    return d->fatal.code != RLT_OK || all_failed ? "failed" : "completed";
+}
+
+static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *err) {
+    d->started = rlt_clock_s();
+    while (!is_finished(d)) {
+        rlt_status status = pass(d, err);
+        if (status != RLT_OK) {
+            kill_all(d);
+            return status;
+        }
+    }
+    RLT_TRY(rlt_store_experiment_end(d->store, d->experiment, end_state(d), err));
+    rlt_driver_show(d, true);
+    result->experiment = d->experiment;
+    result->best_number = rlt_tuner_best(d->tuner, &result->best_value);
+    result->failed = d->failed;
+    result->stopped = d->stop_seen > 0;
+    if (d->fatal.code != RLT_OK) {
+        return rlt_fail(err, d->fatal.code, "%s", d->fatal.message);
+    }
+    if (d->failed > 0 && d->failed == (int64_t)d->count) {
+        return rlt_fail(err, RLT_EFAILED, "every trial failed; the causes: rltune show %lld",
+                        (long long)d->experiment);
+    }
+    return RLT_OK;
+}
+
+static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
+    rlt_experiment_row row = {.maximise = d->config.tune.maximise,
+                              .script = d->script_text,
+                              .script_path = d->script_path,
+                              .facts_json = (char *)d->o->facts_json};
+    snprintf(row.name, sizeof(row.name), "%s", d->config.name);
+    snprintf(row.metric, sizeof(row.metric), "%s", d->config.tune.metric);
+    row.config_json = json_dumps(d->config.json, JSON_COMPACT);
+    rlt_status status = rlt_store_experiment_create(d->store, &row, &d->experiment, err);
+    free(row.config_json);
+    return status;
+}
+
+static void note_error(rlt_driver *d, const rlt_err *why) {
+    rlt_err ignored;
+    if (d->store != NULL && d->experiment > 0) {
+        rlt_store_event(d->store, d->experiment, 0, "driver.error", why->message, &ignored);
+    }
+}
+
+rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
+                          rlt_driver_result *result, rlt_err *err) {
+    rlt_driver d = {.o = options};
+    rlt_status status;
+    *result = (rlt_driver_result){.best_number = -1};
+    RLT_TRY_GOTO(rlt_driver_check(options, script, &d.config, err), done);
+    size_t size;
+    d.script_text = strdup(rlt_script_text(script, &size));
+    d.script_path = strdup(rlt_script_name(script));
+    RLT_TRY_GOTO(rlt_store_open(options->db_path, RLT_STORE_WRITE, &d.store, err), done);
+    RLT_TRY_GOTO(rlt_driver_open(&d, err), done);
+    RLT_TRY_GOTO(create_experiment(&d, err), done);
+    result->experiment = d.experiment;
+    status = run_loop(&d, result, err);
+done:
+    if (status != RLT_OK) {
+        note_error(&d, err);
+    }
+    rlt_driver_close(&d);
+    return status;
+}
+
+static rlt_status load_experiment(rlt_driver *d, int64_t id, rlt_err *err) {
+    rlt_experiment_row row;
+    RLT_TRY(rlt_store_experiment_get(d->store, id, &row, err));
+    d->experiment = id;
+    d->script_text = strdup(row.script != NULL ? row.script : "");
+    d->script_path = strdup(row.script_path != NULL ? row.script_path : "");
+    json_t *raw = json_loads(row.config_json, 0, NULL);
+    rlt_experiment_row_fini(&row);
+    if (raw == NULL) {
+        return rlt_fail(err, RLT_ECORRUPT, "%s: experiment %lld holds no valid configuration",
+                        d->o->db_path, (long long)id);
+    }
+    rlt_config_place nowhere = {0};
+    rlt_status status = rlt_experiment_config_load(raw, &nowhere, &d->config, err);
+    json_decref(raw);
+    return status;
+}
+
+rlt_status rlt_driver_resume(const rlt_driver_options *options, int64_t experiment,
+                             rlt_driver_result *result, rlt_err *err) {
+    rlt_driver d = {.o = options};
+    rlt_status status;
+    int64_t epoch;
+    *result = (rlt_driver_result){.best_number = -1, .experiment = experiment};
+    RLT_TRY_GOTO(rlt_store_open(options->db_path, RLT_STORE_WRITE, &d.store, err), done);
+    RLT_TRY_GOTO(load_experiment(&d, experiment, err), done);
+    RLT_TRY_GOTO(rlt_store_experiment_own(d.store, experiment, &epoch, err), done);
+    RLT_TRY_GOTO(rlt_driver_open(&d, err), done);
+    RLT_TRY_GOTO(rlt_driver_restore(&d, err), done);
+    status = run_loop(&d, result, err);
+done:
+    if (status != RLT_OK) {
+        note_error(&d, err);
+    }
+    rlt_driver_close(&d);
+    return status;
+}

@@ -1,0 +1,86 @@
+/* Private to src/driver. */
+#ifndef RLT_DRIVER_IMPL_H
+#define RLT_DRIVER_IMPL_H
+#include "driver/driver.h"
+#include "scheduler/scheduler.h"
+#include "store/store.h"
+#include "transport/transport.h"
+
+enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1 };
+
+typedef enum { RLT_REPLY_NONE, RLT_REPLY_DECISION, RLT_REPLY_LEAVE } rlt_reply;
+
+typedef struct rlt_driver_entry { /* one trial */
+    int64_t id, number, attempt, seed;
+    bool final;
+    rlt_trial_state state;
+    json_t *params; /* owned; NULL once the trial has ended */
+    int64_t steps, steps_max;
+    double last, best, steps_per_s;
+    /* while it runs */
+    rlt_job job;
+    double started, heard; /* monotonic seconds */
+    int retries;
+    bool spawn;              /* its row says running; the process is to be started */
+    bool ended;              /* its last word has been recorded */
+    bool resumable;          /* started from a checkpoint */
+    const char *stop_reason; /* why it was asked to stop; NULL: it was not */
+    rlt_reply reply;         /* to send after the commit */
+    rlt_action action;
+    int64_t milestone;
+} rlt_driver_entry;
+
+typedef struct rlt_driver {
+    const rlt_driver_options *o;
+    rlt_store *store;
+    rlt_channel *channel;
+    rlt_msg_writer writer;
+    int64_t experiment;
+    rlt_experiment_config config;
+    char *script_text, *script_path; /* owned */
+    rlt_script *script;              /* its own copy, for conditional parameters */
+    rlt_tuner *tuner;
+    char folder[512]; /* of checkpoints */
+    rlt_driver_entry *trials;
+    rlt_driver_trial *views; /* the same indices */
+    size_t count, capacity;
+    size_t first_open; /* no trial before this index is still open */
+    int parallel, active;
+    int64_t failed;
+    bool exhausted; /* no further search trials */
+    bool finals_planned;
+    const char *ending; /* why no more trials are started; NULL: they are */
+    int stop_seen;
+    rlt_err fatal;       /* an error that ends the experiment, code OK: none */
+    char **unlink_after; /* files to remove after the commit, owned */
+    size_t unlink_count, unlink_capacity;
+    double started, shown;
+    int64_t steps_before; /* of a resumed experiment */
+} rlt_driver;
+
+/* setup.c */
+rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err); /* channel, folder, tuner, limits */
+void rlt_driver_close(rlt_driver *d);
+rlt_driver_entry *rlt_driver_add(rlt_driver *d); /* zeroed, with NAN results */
+rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err);
+
+/* trials.c: rows and processes of trials; inside the group commit unless said otherwise */
+rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err);  /* rows of what is to start */
+rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err); /* after the commit */
+rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
+                             const char *reason, rlt_err *err);
+rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
+                             const char *reason, rlt_err *err);
+rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cause, rlt_err *err);
+rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* messages.c */
+rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err);
+rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err); /* after the commit */
+rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
+
+/* view.c */
+void rlt_driver_show(rlt_driver *d, bool now);
+void rlt_driver_say(rlt_driver *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#endif

@@ -1,0 +1,306 @@
+/* driver: what learners say. Everything is written to the store first; the answers go out after
+ * the group commit. Thread: the driver's. Owner: the driver. */
+#include "driver/driver_impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 1024, VALUES_MAX = 64, DRAIN_MAX = 1024 };
+
+/* "t<trial id>-<attempt>" of a trial whose learner this may be; NULL for stale owners (I2). */
+static rlt_driver_entry *entry_of(rlt_driver *d, const rlt_packet *packet) {
+    int64_t id, attempt;
+    if (sscanf(packet->peer, "t%" SCNd64 "-%" SCNd64, &id, &attempt) != 2 ||
+        (uint64_t)attempt != packet->msg->epoch) {
+        return NULL;
+    }
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (t->id == id) {
+            return t->attempt == attempt && !t->ended ? t : NULL;
+        }
+    }
+    return NULL;
+}
+
+static bool better(const rlt_driver *d, double a, double b) {
+    return isnan(b) || (d->config.tune.maximise ? a > b : a < b);
+}
+
+static void note_value(rlt_driver *d, rlt_driver_entry *t, double value) {
+    if (!isnan(value)) {
+        t->last = value;
+        t->best = better(d, value, t->best) ? value : t->best;
+    }
+}
+
+static rlt_status store_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg,
+                                int64_t step, rlt_err *err) {
+    char names[NAMES_MAX], *rest = names;
+    double values[VALUES_MAX];
+    size_t count = 0;
+    RLT_TRY(rlt_msg_get_str(msg, "names", names, sizeof(names), err));
+    RLT_TRY(rlt_msg_get_f64s(msg, "values", values, VALUES_MAX, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        char *name = strsep(&rest, ",");
+        if (name == NULL || *name == '\0') {
+            return rlt_fail(err, RLT_EPROTO, "%zu values came with fewer names", count);
+        }
+        if (strcmp(name, "steps_per_s") == 0) {
+            t->steps_per_s = values[i];
+        }
+        RLT_TRY(rlt_store_metric(d->store, t->id, step, name, values[i], err));
+    }
+    return RLT_OK;
+}
+
+static rlt_status decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
+                         rlt_err *err) {
+    rlt_decision decision;
+    RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
+    rlt_decision_explain(d->tuner, &decision);
+    static const char *const deciders[] = {
+        [RLT_STOPPER_NONE] = "none", [RLT_STOPPER_MEDIAN] = "median", [RLT_STOPPER_ASHA] = "asha"};
+    json_t *numbers = json_pack(
+        "{s:o, s:o, s:i, s:i, s:i}", "value", isfinite(value) ? json_real(value) : json_null(),
+        "threshold", isfinite(decision.threshold) ? json_real(decision.threshold) : json_null(),
+        "bracket", decision.bracket, "rung", decision.rung, "compared", decision.compared);
+    char *text = json_dumps(numbers, JSON_COMPACT);
+    json_decref(numbers);
+    t->action = decision.action;
+    t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
+    t->reply = RLT_REPLY_DECISION;
+    rlt_status status = rlt_store_decision(
+        d->store, t->id, milestone, deciders[d->config.tune.stopper],
+        decision.action == RLT_ACTION_STOP ? "stop" : "continue", text, decision.reason, err);
+    free(text);
+    return status;
+}
+
+static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
+    int64_t step, milestone;
+    double value;
+    RLT_TRY(rlt_msg_get_i64(msg, "step", &step, err));
+    RLT_TRY(rlt_msg_get_i64(msg, "milestone", &milestone, err));
+    RLT_TRY(rlt_msg_get_f64(msg, "value", &value, err));
+    if (step < 0 || milestone < 0) {
+        return rlt_fail(err, RLT_EPROTO, "metrics at step %lld", (long long)step);
+    }
+    RLT_TRY(store_metrics(d, t, msg, step, err));
+    t->steps = step;
+    note_value(d, t, value);
+    if (milestone > 0 && !t->final) {
+        RLT_TRY(decide(d, t, milestone, value, err));
+    }
+    rlt_trial_progress progress = {.trial = t->id,
+                                   .attempt = t->attempt,
+                                   .steps = t->steps,
+                                   .value = t->last,
+                                   .best = t->best,
+                                   .wall_s = rlt_clock_s() - t->started};
+    return rlt_store_trial_progress(d->store, &progress, err);
+}
+
+typedef struct old_files {
+    rlt_driver *d;
+    int64_t ids[256];
+    int count;
+} old_files;
+
+static rlt_status note_old(void *user, int columns, const char *const *names,
+                           const char *const *values, rlt_err *err) {
+    (void)columns;
+    (void)names;
+    (void)err;
+    old_files *old = user;
+    rlt_driver *d = old->d;
+    if (old->count == (int)RLT_COUNT(old->ids)) {
+        return RLT_OK; /* the rest goes with the next checkpoint */
+    }
+    char path[1024];
+    RLT_TRY(rlt_driver_checkpoint_path(d->o->db_path, values[1], path, sizeof(path), err));
+    if (d->unlink_count == d->unlink_capacity) {
+        size_t capacity = 2 * d->unlink_capacity + 16;
+        d->unlink_after = realloc(d->unlink_after, sizeof(char *) * capacity);
+        RLT_ASSERT(d->unlink_after != NULL);
+        d->unlink_capacity = capacity;
+    }
+    d->unlink_after[d->unlink_count++] = strdup(path);
+    old->ids[old->count++] = strtoll(values[0], NULL, 10);
+    return RLT_OK;
+}
+
+/* All but the newest `keep`: rows now, files after the commit. */
+static rlt_status prune(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
+    old_files old = {.d = d};
+    int64_t keep = d->config.run.checkpoint.keep;
+    const int64_t args[] = {t->id, keep > 0 ? keep : 1};
+    RLT_TRY(rlt_store_query(d->store,
+                            "SELECT id, path FROM checkpoints WHERE trial = ?1 "
+                            "ORDER BY step DESC, id DESC LIMIT -1 OFFSET ?2",
+                            args, 2, note_old, &old, err));
+    for (int i = 0; i < old.count; i++) {
+        RLT_TRY(rlt_store_checkpoint_remove(d->store, old.ids[i], err));
+    }
+    return RLT_OK;
+}
+
+static rlt_status on_checkpoint(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg,
+                                rlt_err *err) {
+    rlt_checkpoint_row row = {.trial = t->id, .attempt = t->attempt};
+    RLT_TRY(rlt_msg_get_i64(msg, "step", &row.step, err));
+    RLT_TRY(rlt_msg_get_i64(msg, "size", &row.size, err));
+    RLT_TRY(rlt_msg_get_str(msg, "path", row.path, sizeof(row.path), err));
+    RLT_TRY(rlt_msg_get_str(msg, "sha256", row.sha256, sizeof(row.sha256), err));
+    RLT_TRY(rlt_store_checkpoint_add(d->store, &row, err));
+    return prune(d, t, err);
+}
+
+static rlt_status store_final(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg,
+                              rlt_err *err) {
+    static const char *const names[] = {"eval_mean", "eval_std"};
+    static const char *const series[] = {"final_eval_return", "final_eval_std"};
+    for (size_t i = 0; i < RLT_COUNT(names); i++) {
+        double value;
+        RLT_TRY(rlt_msg_get_f64(msg, names[i], &value, err));
+        if (!isnan(value)) {
+            RLT_TRY(rlt_store_metric(d->store, t->id, t->steps, series[i], value, err));
+        }
+    }
+    return RLT_OK;
+}
+
+/* A trial that was asked to stop is paused where it can go on, stopped where it should not. */
+static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
+    char state[16], reason[256];
+    double value;
+    RLT_TRY(rlt_msg_get_str(msg, "state", state, sizeof(state), err));
+    RLT_TRY(rlt_msg_get_str(msg, "reason", reason, sizeof(reason), err));
+    RLT_TRY(rlt_msg_get_i64(msg, "step", &t->steps, err));
+    RLT_TRY(rlt_msg_get_f64(msg, "value", &value, err));
+    rlt_trial_state to;
+    RLT_TRY(rlt_trial_state_parse(state, &to, err));
+    note_value(d, t, value);
+    RLT_TRY(store_final(d, t, msg, err));
+    if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
+        bool resumable = d->stop_seen > 0 || d->fatal.code != RLT_OK;
+        to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
+        snprintf(reason, sizeof(reason), "%s", t->stop_reason);
+    }
+    t->reply = RLT_REPLY_LEAVE;
+    return rlt_driver_finish(d, t, to, reason, err);
+}
+
+static bool is_infrastructure(rlt_status status) {
+    switch (status) {
+    case RLT_EIO:
+    case RLT_EBUSY:
+    case RLT_EPROTO:
+    case RLT_ETIMEOUT:
+    case RLT_EPEER:
+    case RLT_ENOMEM:
+    case RLT_ESTALE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A checkpoint that cannot be loaded is forgotten: the one before it serves, or none. */
+static rlt_status forget_checkpoint(rlt_driver *d, rlt_driver_entry *t, const char *message,
+                                    rlt_err *err) {
+    rlt_checkpoint_row row;
+    RLT_TRY(rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err));
+    RLT_TRY(rlt_store_checkpoint_remove(d->store, row.id, err));
+    RLT_TRY(rlt_store_event(d->store, d->experiment, t->id, "checkpoint.dropped", message, err));
+    t->retries--; /* not the trial's fault */
+    return rlt_driver_broken(d, t, message, err);
+}
+
+static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
+    uint64_t code;
+    char message[512];
+    RLT_TRY(rlt_msg_get_u64(msg, "status", &code, err));
+    RLT_TRY(rlt_msg_get_str(msg, "message", message, sizeof(message), err));
+    RLT_TRY(rlt_msg_get_i64(msg, "step", &t->steps, err));
+    rlt_status status = code <= RLT_ESTALE ? (rlt_status)code : RLT_EPROTO;
+    t->reply = RLT_REPLY_LEAVE;
+    if ((status == RLT_ECORRUPT || status == RLT_ENOTFOUND) && t->resumable) {
+        return forget_checkpoint(d, t, message, err);
+    }
+    if (status == RLT_EFULL) { /* nothing is lost: it goes on once there is space again */
+        rlt_fail(&d->fatal, RLT_EFULL, "%s; free some space, then: rltune resume %lld", message,
+                 (long long)d->experiment);
+        return rlt_driver_finish(d, t, RLT_TRIAL_PAUSED, message, err);
+    }
+    return is_infrastructure(status) ? rlt_driver_broken(d, t, message, err)
+                                     : rlt_driver_finish(d, t, RLT_TRIAL_FAILED, message, err);
+}
+
+static rlt_status handle(rlt_driver *d, rlt_driver_entry *t, const rlt_packet *packet,
+                         rlt_err *err) {
+    t->heard = rlt_clock_s();
+    switch (packet->msg->type) {
+    case RLT_MSG_HELLO:
+        return rlt_driver_task(d, t, err);
+    case RLT_MSG_METRICS:
+        return on_metrics(d, t, packet->msg, err);
+    case RLT_MSG_CHECKPOINT:
+        return on_checkpoint(d, t, packet->msg, err);
+    case RLT_MSG_DONE:
+        return on_done(d, t, packet->msg, err);
+    case RLT_MSG_FAILED:
+        return on_failed(d, t, packet->msg, err);
+    default:
+        return RLT_OK;
+    }
+}
+
+rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err) {
+    for (int i = 0; i < DRAIN_MAX; i++) {
+        rlt_packet packet;
+        rlt_status status = rlt_channel_recv(d->channel, &packet, 0, err);
+        if (status == RLT_ETIMEOUT || status == RLT_EINTERRUPTED) {
+            return RLT_OK;
+        }
+        if (status == RLT_EPROTO) {
+            rlt_log(RLT_LOG_WARN, "driver.bad_packet", "%s", err->message);
+            continue;
+        }
+        RLT_TRY(status);
+        rlt_driver_entry *t = entry_of(d, &packet);
+        if (t == NULL) {
+            continue; /* a stale owner's words */
+        }
+        status = handle(d, t, &packet, err);
+        if (status == RLT_EPROTO) {
+            rlt_log(RLT_LOG_WARN, "driver.bad_message", "%s: %s", packet.peer, err->message);
+            continue;
+        }
+        RLT_TRY(status);
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (t->reply == RLT_REPLY_NONE) {
+            continue;
+        }
+        rlt_reply reply = t->reply;
+        t->reply = RLT_REPLY_NONE;
+        rlt_msg_begin(&d->writer, reply == RLT_REPLY_LEAVE ? RLT_MSG_DONE : RLT_MSG_DECISION,
+                      (uint64_t)t->attempt, 0);
+        if (reply == RLT_REPLY_DECISION) {
+            rlt_msg_put_str(&d->writer, "action",
+                            t->action == RLT_ACTION_STOP ? "stop" : "continue");
+            rlt_msg_put_i64(&d->writer, "milestone", t->milestone);
+        }
+        RLT_TRY(rlt_driver_send(d, t, err));
+    }
+    return RLT_OK;
+}

@@ -1,0 +1,260 @@
+/* driver: what must be true before anything starts, and how a run comes back from its rows.
+ * Thread: the driver's. Owner: the driver. */
+#include "driver/driver_impl.h"
+#include "worker/worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static rlt_status check_device(const char *device, rlt_err *err) {
+    if (strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0) {
+        return RLT_OK;
+    }
+    return rlt_fail(err, RLT_ENOTSUP,
+                    "device = '%s': this build has no GPU learner; allowed: 'cpu', 'auto'", device);
+}
+
+/* The network fits the environment, and the first segment its memory. */
+static rlt_status check_env(const rlt_driver_options *o, const rlt_script *script,
+                            const rlt_run_config *config, rlt_err *err) {
+    rlt_env_source source = {0};
+    size_t size;
+    RLT_TRY(rlt_env_source_open(config, rlt_script_text(script, &size), rlt_script_name(script),
+                                o->envs, &source, err));
+    rlt_rollout *rollout = NULL;
+    rlt_status status =
+        rlt_rollout_create(config, source.def, (int)config->envs_per_worker, 0, &rollout, err);
+    rlt_rollout_destroy(&rollout);
+    rlt_env_source_close(&source);
+    return status;
+}
+
+static rlt_status make_tuner(const rlt_experiment_config *config, rlt_script *script,
+                             rlt_tuner **tuner, rlt_err *err) {
+    return rlt_tuner_create(&config->tune, config->json, rlt_script_resolve, script, tuner, err);
+}
+
+rlt_status rlt_driver_check(const rlt_driver_options *o, rlt_script *script,
+                            rlt_experiment_config *config, rlt_err *err) {
+    RLT_TRY(rlt_script_load(script, config, err));
+    RLT_TRY(check_device(config->run.device, err));
+    RLT_TRY(check_env(o, script, &config->run, err));
+    rlt_tuner *tuner = NULL;
+    rlt_status status = make_tuner(config, script, &tuner, err);
+    rlt_tuner_destroy(&tuner);
+    return status;
+}
+
+rlt_status rlt_driver_checkpoint_path(const char *db_path, const char *row_path, char *path,
+                                      size_t size, rlt_err *err) {
+    const char *slash = strrchr(row_path, '/');
+    const char *name = slash != NULL ? slash + 1 : row_path;
+    int length = snprintf(path, size, "%s-checkpoints/%s", db_path, name);
+    if (length < 0 || (size_t)length >= size || name[0] == '\0' || name[0] == '.') {
+        return rlt_fail(err, RLT_ECORRUPT, "%s: '%.100s' is no checkpoint's path", db_path,
+                        row_path);
+    }
+    return RLT_OK;
+}
+
+static int parallel_of(const rlt_tune_fields *tune) {
+    int64_t parallel = tune->parallel > 0 ? tune->parallel : rlt_scheduler_cores();
+    parallel = parallel < tune->trials || tune->trials == 0 ? parallel : tune->trials;
+    parallel = parallel < RLT_PARALLEL_MAX ? parallel : RLT_PARALLEL_MAX;
+    return parallel > 0 ? (int)parallel : 1;
+}
+
+rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
+    RLT_TRY(check_device(d->config.run.device, err));
+    int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
+    if (length < 0 || (size_t)length >= sizeof(d->folder)) {
+        return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);
+    }
+    RLT_TRY(rlt_mkdirs(d->folder, err));
+    if (!d->config.tuned) { /* a single run is a population of one */
+        d->config.tune.trials = d->config.tune.parallel = 1;
+        snprintf(d->config.tune.metric, sizeof(d->config.tune.metric), "eval_return");
+        d->config.tune.maximise = true;
+    }
+    d->parallel = parallel_of(&d->config.tune);
+    RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
+                              &d->script, err));
+    rlt_script_set_experiment(d->script, d->config.json);
+    RLT_TRY(make_tuner(&d->config, d->script, &d->tuner, err));
+    rlt_channel_options options = {.queue_max = 1024};
+    return rlt_channel_bind(&d->channel, &options, err);
+}
+
+void rlt_driver_close(rlt_driver *d) {
+    for (size_t i = 0; i < d->count; i++) {
+        rlt_job_end(&d->trials[i].job, 0);
+        json_decref(d->trials[i].params);
+    }
+    for (size_t i = 0; i < d->unlink_count; i++) {
+        free(d->unlink_after[i]);
+    }
+    free(d->unlink_after);
+    free(d->trials);
+    free(d->views);
+    rlt_channel_destroy(d->channel);
+    rlt_msg_writer_fini(&d->writer);
+    rlt_tuner_destroy(&d->tuner);
+    rlt_script_destroy(&d->script);
+    rlt_store_close(&d->store);
+    rlt_experiment_config_fini(&d->config);
+    free(d->script_text);
+    free(d->script_path);
+}
+
+rlt_driver_entry *rlt_driver_add(rlt_driver *d) {
+    if (d->count == d->capacity) {
+        size_t capacity = 2 * d->capacity + 64;
+        d->trials = realloc(d->trials, sizeof(*d->trials) * capacity);
+        d->views = realloc(d->views, sizeof(*d->views) * capacity);
+        RLT_ASSERT(d->trials != NULL && d->views != NULL);
+        d->capacity = capacity;
+    }
+    rlt_driver_entry *t = &d->trials[d->count++];
+    *t = (rlt_driver_entry){.job = {.pidfd = -1}, .last = NAN, .best = NAN};
+    return t;
+}
+
+/* ---- from rows ---- */
+
+static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *err) {
+    rlt_driver *d = user;
+    rlt_trial_state state;
+    RLT_TRY(rlt_trial_state_parse(row->state, &state, err));
+    json_t *params = json_loads(row->params_json, 0, NULL);
+    if (params == NULL) {
+        return rlt_fail(err, RLT_ECORRUPT, "%s: trial row %lld holds no valid parameters",
+                        d->o->db_path, (long long)row->id);
+    }
+    rlt_driver_entry *t = rlt_driver_add(d);
+    t->id = row->id;
+    t->number = row->number;
+    t->final = strcmp(row->role, "final") == 0;
+    t->seed = row->seed;
+    t->attempt = row->attempt;
+    t->state = state;
+    t->steps = row->steps;
+    t->last = row->value;
+    t->best = row->best;
+    t->params = params;
+    t->ended = true;
+    t->steps_max = d->config.run.stop.steps;
+    d->failed += state == RLT_TRIAL_FAILED;
+    d->finals_planned |= t->final;
+    d->steps_before += row->steps;
+    return t->final ? RLT_OK : rlt_tuner_restore(d->tuner, row->number, params, err);
+}
+
+/* Decisions in the order in which they were made: columns number, step, value. */
+static rlt_status restore_decision(void *user, int columns, const char *const *names,
+                                   const char *const *values, rlt_err *err) {
+    (void)columns;
+    (void)names;
+    rlt_driver *d = user;
+    rlt_decision ignored;
+    double value = values[2] != NULL ? strtod(values[2], NULL) : NAN;
+    return rlt_tuner_report(d->tuner, strtoll(values[0], NULL, 10), strtoll(values[1], NULL, 10),
+                            value, &ignored, err);
+}
+
+static rlt_status restore_ends(rlt_driver *d, rlt_err *err) {
+    for (size_t i = 0; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        bool terminal = t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||
+                        t->state == RLT_TRIAL_FAILED;
+        if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
+            RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
+        }
+        if (terminal && !t->final) {
+            RLT_TRY(rlt_tuner_finish(d->tuner, t->number, t->state, t->last, t->steps, err));
+        }
+        if (terminal) {
+            json_decref(t->params);
+            t->params = NULL;
+        }
+    }
+    return RLT_OK;
+}
+
+typedef struct known_files {
+    char (*names)[512];
+    size_t count, capacity;
+} known_files;
+
+static rlt_status note_file(void *user, const rlt_checkpoint_row *row, rlt_err *err) {
+    (void)err;
+    known_files *known = user;
+    const char *slash = strrchr(row->path, '/');
+    if (known->count == known->capacity) {
+        known->capacity = 2 * known->capacity + 64;
+        known->names = realloc(known->names, sizeof(*known->names) * known->capacity);
+        RLT_ASSERT(known->names != NULL);
+    }
+    snprintf(known->names[known->count++], sizeof(*known->names), "%s",
+             slash != NULL ? slash + 1 : row->path);
+    return RLT_OK;
+}
+
+static bool is_known(const known_files *known, const char *name) {
+    for (size_t i = 0; i < known->count; i++) {
+        if (strcmp(known->names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Files of this experiment that no row speaks of: written, but not acknowledged, before a crash. */
+static rlt_status remove_orphans(rlt_driver *d, rlt_err *err) {
+    known_files known = {0};
+    rlt_status status = rlt_store_checkpoints(d->store, d->experiment, note_file, &known, err);
+    char prefix[64], path[1024];
+    snprintf(prefix, sizeof(prefix), "e%lld-", (long long)d->experiment);
+    DIR *folder = status == RLT_OK ? opendir(d->folder) : NULL;
+    struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+            !is_known(&known, entry->d_name) &&
+            snprintf(path, sizeof(path), "%s/%s", d->folder, entry->d_name) < (int)sizeof(path)) {
+            unlink(path);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    free(known.names);
+    return status;
+}
+
+static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
+    RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
+    const int64_t args[] = {d->experiment};
+    RLT_TRY(rlt_store_query(d->store,
+                            "SELECT t.number, d.step, json_extract(d.numbers_json, '$.value') "
+                            "FROM decisions d JOIN trials t ON t.id = d.trial "
+                            "WHERE t.experiment = ?1 AND t.role = 'search' ORDER BY d.id",
+                            args, 1, restore_decision, d, err));
+    RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));
+    return restore_ends(d, err);
+}
+
+rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err) {
+    RLT_TRY(rlt_store_begin(d->store, err));
+    rlt_status status = restore_rows(d, err);
+    if (status != RLT_OK) {
+        rlt_store_rollback(d->store);
+        return status;
+    }
+    RLT_TRY(rlt_store_commit(d->store, err));
+    return remove_orphans(d, err);
+}

@@ -1,0 +1,310 @@
+/* driver: rows and processes of trials. A row says what is about to happen before it does.
+ * Thread: the driver's. Owner: the driver. */
+#include "driver/driver_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
+                             const char *reason, rlt_err *err) {
+    RLT_ASSERT(rlt_trial_may_become(t->state, to));
+    rlt_trial_change change = {
+        .trial = t->id,
+        .attempt = t->attempt,
+        .from = rlt_trial_state_name(t->state),
+        .to = rlt_trial_state_name(to),
+        .reason = reason,
+        .steps = t->steps,
+        .value = t->last,
+        .best = t->best,
+        .wall_s = t->started > 0 ? rlt_clock_s() - t->started : NAN,
+    };
+    RLT_TRY(rlt_store_trial_change(d->store, &change, err));
+    t->attempt = rlt_trial_change_attempt(&change);
+    t->state = to;
+    return RLT_OK;
+}
+
+static bool is_terminal(rlt_trial_state state) {
+    return state == RLT_TRIAL_STOPPED || state == RLT_TRIAL_COMPLETED || state == RLT_TRIAL_FAILED;
+}
+
+rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
+                             const char *reason, rlt_err *err) {
+    RLT_TRY(rlt_driver_change(d, t, to, reason, err));
+    t->ended = true;
+    t->steps_per_s = 0;
+    const char *role = t->final ? "final " : "";
+    if (isnan(t->last)) {
+        rlt_driver_say(d, "%strial %lld %s after %lld steps: %s", role, (long long)t->number,
+                       rlt_trial_state_name(to), (long long)t->steps, reason);
+    } else {
+        rlt_driver_say(d, "%strial %lld %s after %lld steps, %s %.6g: %s", role,
+                       (long long)t->number, rlt_trial_state_name(to), (long long)t->steps,
+                       d->config.tune.metric, t->last, reason);
+    }
+    if (!is_terminal(to)) {
+        return RLT_OK;
+    }
+    json_decref(t->params);
+    t->params = NULL;
+    d->failed += to == RLT_TRIAL_FAILED;
+    return t->final ? RLT_OK : rlt_tuner_finish(d->tuner, t->number, to, t->last, t->steps, err);
+}
+
+/* Infrastructure broke it: again from its newest checkpoint, as often as max_retries allows. */
+rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cause, rlt_err *err) {
+    char reason[256];
+    if (t->retries >= d->config.tune.max_retries) {
+        snprintf(reason, sizeof(reason), "%.180s; tune.max_retries = %lld used up", cause,
+                 (long long)d->config.tune.max_retries);
+        return rlt_driver_finish(d, t, RLT_TRIAL_FAILED, reason, err);
+    }
+    t->retries++;
+    snprintf(reason, sizeof(reason), "retry %d of %lld: %.200s", t->retries,
+             (long long)d->config.tune.max_retries, cause);
+    RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, reason, err));
+    t->ended = true;
+    rlt_driver_say(d, "%strial %lld goes on from its last checkpoint, %s", t->final ? "final " : "",
+                   (long long)t->number, reason);
+    return RLT_OK;
+}
+
+/* ---- planning ---- */
+
+static rlt_status trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t **out,
+                               rlt_err *err) {
+    json_t *run = NULL;
+    RLT_TRY(rlt_config_trial_json(d->config.json, t->params, &run, err));
+    int64_t threads = d->config.run.threads;
+    if (threads == 0) {
+        threads = rlt_scheduler_cores() / d->parallel;
+    }
+    rlt_status status = rlt_config_set_json(run, "seed", json_integer(t->seed), err);
+    if (status == RLT_OK) {
+        status = rlt_config_set_json(run, "threads", json_integer(threads > 0 ? threads : 1), err);
+    }
+    if (status == RLT_OK && t->final) {
+        status = rlt_config_set_json(run, "eval.episodes",
+                                     json_integer(d->config.tune.final.episodes), err);
+    }
+    if (status != RLT_OK) {
+        json_decref(run);
+        return status;
+    }
+    *out = run;
+    return RLT_OK;
+}
+
+/* The pending row, with parameters and concrete configuration. */
+static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    json_t *run = NULL;
+    RLT_TRY(trial_config(d, t, &run, err));
+    rlt_run_config check;
+    rlt_status status = rlt_run_config_load(run, &check, err);
+    rlt_trial_row row = {.experiment = d->experiment,
+                         .number = t->number,
+                         .seed = t->seed,
+                         .value = NAN,
+                         .best = NAN,
+                         .wall_s = NAN};
+    snprintf(row.role, sizeof(row.role), "%s", t->final ? "final" : "search");
+    row.params_json = json_dumps(t->params, JSON_COMPACT | JSON_SORT_KEYS);
+    row.config_json = json_dumps(run, JSON_COMPACT);
+    if (status == RLT_OK) {
+        t->steps_max = check.stop.steps;
+        status = rlt_store_trial_create(d->store, &row, &t->id, err);
+    }
+    free(row.params_json);
+    free(row.config_json);
+    json_decref(run);
+    return status;
+}
+
+/* The sampler's next trial; sets d->exhausted when there is none. */
+static rlt_status ask(rlt_driver *d, rlt_err *err) {
+    int64_t number;
+    json_t *params = NULL;
+    rlt_status status = rlt_tuner_ask(d->tuner, &number, &params, err);
+    if (status == RLT_ENOTFOUND) {
+        d->exhausted = true;
+        return RLT_OK;
+    }
+    RLT_TRY(status);
+    rlt_driver_entry *t = rlt_driver_add(d);
+    t->number = number;
+    t->params = params;
+    t->seed = d->config.run.seed + number;
+    return create_row(d, t, err);
+}
+
+static int64_t index_of_best(const rlt_driver *d) {
+    double value;
+    int64_t number = rlt_tuner_best(d->tuner, &value);
+    for (size_t i = 0; number >= 0 && i < d->count; i++) {
+        if (!d->trials[i].final && d->trials[i].number == number) {
+            return (int64_t)i;
+        }
+    }
+    return -1;
+}
+
+/* The winner's parameters out of its row: ended trials keep none in memory. */
+static rlt_status winner_params(rlt_driver *d, int64_t trial, json_t **params, rlt_err *err) {
+    rlt_trial_row row;
+    RLT_TRY(rlt_store_trial_get(d->store, trial, &row, err));
+    *params = json_loads(row.params_json, 0, NULL);
+    rlt_trial_row_fini(&row);
+    return *params != NULL ? RLT_OK
+                           : rlt_fail(err, RLT_ECORRUPT, "trial row %lld holds no parameters",
+                                      (long long)trial);
+}
+
+/* The winner again, from scratch, with seeds that the search did not use. */
+static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
+    d->finals_planned = true;
+    int64_t best = index_of_best(d), seeds = d->config.tune.final.seeds;
+    if (!d->config.tuned || seeds == 0 || best < 0) {
+        return RLT_OK;
+    }
+    int64_t winner = d->trials[best].id;
+    rlt_driver_say(d, "search done: trial %lld is best; it is trained again with %lld fresh seeds",
+                   (long long)d->trials[best].number, (long long)seeds);
+    for (int64_t i = 0; i < seeds; i++) {
+        json_t *params = NULL;
+        RLT_TRY(winner_params(d, winner, &params, err));
+        rlt_driver_entry *t = rlt_driver_add(d);
+        t->final = true;
+        t->number = i;
+        t->params = params;
+        t->seed = d->config.run.seed + 1000003 * (i + 1);
+        RLT_TRY(create_row(d, t, err));
+    }
+    return RLT_OK;
+}
+
+/* A pending or paused trial that may be started, or NULL. */
+static rlt_driver_entry *next_open(rlt_driver *d) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (i == d->first_open && is_terminal(t->state) && !rlt_job_is_running(&t->job)) {
+            d->first_open++;
+        }
+        if ((t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) &&
+            !rlt_job_is_running(&t->job)) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
+    while (d->ending == NULL && d->active < d->parallel) {
+        rlt_driver_entry *t = next_open(d);
+        if (t == NULL && !d->exhausted) {
+            RLT_TRY(ask(d, err));
+            continue;
+        }
+        if (t == NULL && d->active == 0 && !d->finals_planned) {
+            RLT_TRY(plan_finals(d, err));
+            continue;
+        }
+        if (t == NULL) {
+            break;
+        }
+        RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, "started", err));
+        t->spawn = true;
+        t->ended = false;
+        t->stop_reason = NULL;
+        t->started = t->heard = rlt_clock_s();
+        d->active++;
+    }
+    return RLT_OK;
+}
+
+/* ---- processes ---- */
+
+static void learner_name(const rlt_driver_entry *t, char name[RLT_PEER_NAME_MAX + 1]) {
+    snprintf(name, RLT_PEER_NAME_MAX + 1, "t%lld-%lld", (long long)t->id, (long long)t->attempt);
+}
+
+static rlt_status spawn_one(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    char name[RLT_PEER_NAME_MAX + 1], epoch[32], keys[RLT_CREDENTIALS_SIZE];
+    learner_name(t, name);
+    snprintf(epoch, sizeof(epoch), "%lld", (long long)t->attempt);
+    char *argv[] = {NULL,     "learner", "--endpoint", (char *)rlt_channel_endpoint(d->channel),
+                    "--name", name,      "--epoch",    epoch,
+                    NULL};
+    rlt_keys_format(rlt_channel_keys(d->channel), keys);
+    return rlt_job_start(&t->job, argv, NULL, 0, RLT_KEYS_ENV, keys, err);
+}
+
+rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (t->spawn) {
+            t->spawn = false;
+            rlt_err why;
+            if (spawn_one(d, t, &why) != RLT_OK) {
+                d->active--;
+                RLT_TRY(rlt_driver_broken(d, t, why.message, err));
+            }
+        }
+    }
+    return RLT_OK;
+}
+
+/* What the learner of a trial is told when it has said hello. */
+rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    json_t *run = NULL;
+    RLT_TRY(trial_config(d, t, &run, err));
+    char *config = json_dumps(run, JSON_COMPACT), path[1024] = "", stem[64];
+    json_decref(run);
+    rlt_checkpoint_row row = {0};
+    rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
+    t->resumable = status == RLT_OK;
+    if (status == RLT_OK) {
+        status = rlt_driver_checkpoint_path(d->o->db_path, row.path, path, sizeof(path), err);
+    } else if (status == RLT_ENOTFOUND) {
+        status = RLT_OK;
+    }
+    snprintf(stem, sizeof(stem), "e%lld-t%lld", (long long)d->experiment, (long long)t->id);
+    rlt_msg_begin(&d->writer, RLT_MSG_TASK, (uint64_t)t->attempt, 0);
+    rlt_msg_put_str(&d->writer, "config", config);
+    rlt_msg_put_str(&d->writer, "script", d->script_text);
+    rlt_msg_put_str(&d->writer, "script_name", d->script_path);
+    rlt_msg_put_str(&d->writer, "folder", d->folder);
+    rlt_msg_put_str(&d->writer, "stem", stem);
+    rlt_msg_put_str(&d->writer, "metric", d->config.tune.metric);
+    rlt_msg_put_str(&d->writer, "checkpoint", path);
+    rlt_msg_put_str(&d->writer, "sha256", row.sha256);
+    rlt_msg_put_i64(&d->writer, "milestone",
+                    t->final
+                        ? INT64_MAX
+                        : rlt_tuner_milestone(d->tuner, t->number, t->resumable ? row.step : 0));
+    free(config);
+    return status == RLT_OK ? rlt_driver_send(d, t, err) : status;
+}
+
+rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
+    char name[RLT_PEER_NAME_MAX + 1];
+    learner_name(t, name);
+    RLT_TRY(rlt_msg_end(&d->writer, err));
+    rlt_status status = rlt_channel_send(d->channel, name, &d->writer, NULL, 0, 5000, err);
+    /* a learner that is gone or stuck shows as a dead process or a missed deadline */
+    return status == RLT_EPEER || status == RLT_ETIMEOUT ? RLT_OK : status;
+}
+
+void rlt_driver_stop_all(rlt_driver *d, const char *reason) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (t->state == RLT_TRIAL_RUNNING && t->stop_reason == NULL && !t->spawn) {
+            rlt_err ignored;
+            t->stop_reason = reason;
+            rlt_msg_begin(&d->writer, RLT_MSG_STOP, (uint64_t)t->attempt, 0);
+            rlt_driver_send(d, t, &ignored);
+        }
+    }
+}

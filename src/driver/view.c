@@ -1,0 +1,89 @@
+/* driver: what a person watches: states, results, rate, time left. Thread: the driver's. */
+#include "driver/driver_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const double show_every_s = 0.1;
+
+void rlt_driver_say(rlt_driver *d, const char *fmt, ...) {
+    if (d->o->event == NULL) {
+        return;
+    }
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof(line), fmt, args);
+    va_end(args);
+    d->o->event(d->o->user, line);
+}
+
+static int64_t planned(const rlt_driver *d) {
+    int64_t search = 0, finals = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        finals += d->trials[i].final;
+    }
+    search = (int64_t)d->count - finals;
+    if (!d->exhausted && d->ending == NULL && d->config.tune.trials > search) {
+        search = d->config.tune.trials;
+    }
+    if (d->config.tuned && !d->finals_planned && d->ending == NULL) {
+        finals = d->config.tune.final.seeds;
+    }
+    return search + finals;
+}
+
+/* Steps that are still to come: running trials to their ends, the others as long as those that have
+ * ended took on average. */
+static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
+    double left = 0, ended_steps = 0;
+    int64_t ended = 0, open = planned_trials - (int64_t)d->count;
+    for (size_t i = 0; i < d->count; i++) {
+        const rlt_driver_entry *t = &d->trials[i];
+        if (t->state == RLT_TRIAL_RUNNING) {
+            left += (double)(t->steps_max > t->steps ? t->steps_max - t->steps : 0);
+        } else if (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) {
+            open++;
+        } else {
+            ended_steps += (double)t->steps;
+            ended++;
+        }
+    }
+    double each = ended > 0 ? ended_steps / (double)ended : (double)d->config.run.stop.steps;
+    return left + (double)(open > 0 ? open : 0) * each;
+}
+
+static void fill_trials(rlt_driver *d, rlt_driver_view *view) {
+    for (size_t i = 0; i < d->count; i++) {
+        const rlt_driver_entry *t = &d->trials[i];
+        d->views[i] = (rlt_driver_trial){t->number,    t->final, t->state, t->steps,
+                                         t->steps_max, t->last,  t->best,  t->steps_per_s};
+        view->states[t->state]++;
+        view->steps += t->steps;
+    }
+}
+
+void rlt_driver_show(rlt_driver *d, bool now) {
+    double clock = rlt_clock_s();
+    if (d->o->progress == NULL || (!now && clock - d->shown < show_every_s)) {
+        return;
+    }
+    d->shown = clock;
+    rlt_driver_view view = {
+        .experiment = d->experiment,
+        .name = d->config.name,
+        .metric = d->config.tune.metric,
+        .trials = d->views,
+        .count = d->count,
+        .planned = planned(d),
+        .elapsed_s = clock - d->started,
+        .best_value = NAN,
+    };
+    fill_trials(d, &view);
+    view.best_number = rlt_tuner_best(d->tuner, &view.best_value);
+    view.steps_per_s = (double)(view.steps - d->steps_before) / fmax(view.elapsed_s, 1e-9);
+    view.eta_s =
+        view.steps > d->steps_before ? steps_to_come(d, view.planned) / view.steps_per_s : NAN;
+    d->o->progress(d->o->user, &view);
+}

@@ -1,0 +1,27 @@
+/* learner: the process of one trial and its worker processes.
+ * Thread: main. */
+#ifndef RLT_LEARNER_PROCESS_H
+#define RLT_LEARNER_PROCESS_H
+#include "learner/learner.h"
+
+typedef struct rlt_workers_options { /* borrowed for the life of the source */
+    const rlt_run_config *config;
+    const rlt_env_def *def;
+    const char *config_json, *script, *script_name; /* what the workers load */
+    /* Called now and then while waiting: heartbeats; an error ends the wait. */
+    rlt_status (*idle)(void *user, rlt_err *err);
+    void *idle_user;
+} rlt_workers_options;
+/* Worker processes are started by the first collect, by exec of this very binary. */
+rlt_status rlt_source_workers(const rlt_workers_options *options, rlt_source **source,
+                              rlt_err *err);
+
+/* The process: connects to the driver at `endpoint` (keys from the environment), trains its trial,
+ * reports, and ends when the driver has acknowledged the end. */
+typedef struct rlt_learner_args {
+    const char *endpoint, *name; /* name: unique among the driver's learners */
+    uint64_t epoch;              /* the attempt: the fence of all its messages */
+    const rlt_env_def *const *envs;
+} rlt_learner_args;
+rlt_status rlt_learner_run(const rlt_learner_args *args, rlt_err *err);
+#endif

@@ -1,0 +1,147 @@
+/* learner: experience from rollouts in this process, one task of the pool each (workers = 0).
+ * Thread: the trainer's. Owner: whoever created the source. */
+#include "learner/learner.h"
+
+#include <string.h>
+
+enum { LOCAL_PARTS_MAX = 8, LOCAL_ENVS_MIN = 32 };
+
+typedef struct local_part {
+    rlt_rollout *rollout;
+    void *block;
+    unsigned char *state; /* [env state][last observation row] */
+    rlt_status status;
+    rlt_err err;
+} local_part;
+
+typedef struct local_source {
+    rlt_source base;
+    rlt_pool *pool;
+    rlt_batch_spec batch;
+    size_t state_size;
+    local_part parts[LOCAL_PARTS_MAX];
+    rlt_segment segments[LOCAL_PARTS_MAX];
+    rlt_weights_view weights;
+    uint64_t version, index;
+} local_source;
+
+int rlt_local_parts(int envs) {
+    int parts = 1;
+    while (parts < LOCAL_PARTS_MAX && envs % (2 * parts) == 0 &&
+           envs / (2 * parts) >= LOCAL_ENVS_MIN) {
+        parts *= 2;
+    }
+    return parts;
+}
+
+static rlt_status publish(rlt_source *source, const rlt_weights_view *weights, uint64_t version,
+                          rlt_err *err) {
+    (void)err;
+    local_source *local = (local_source *)source;
+    local->weights = *weights;
+    local->version = version;
+    return RLT_OK;
+}
+
+static void collect_part(void *user, int i) {
+    local_source *local = user;
+    local_part *part = &local->parts[i];
+    part->status = rlt_rollout_collect(part->rollout, &local->weights, (uint32_t)i, local->index,
+                                       local->version, &local->segments[i], &part->err);
+}
+
+static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment **segments,
+                          rlt_err *err) {
+    local_source *local = (local_source *)source;
+    local->index = index;
+    rlt_pool_run(local->pool, source->parts, collect_part, local);
+    for (int i = 0; i < source->parts; i++) {
+        if (local->parts[i].status != RLT_OK) {
+            return rlt_fail(err, local->parts[i].status, "%s", local->parts[i].err.message);
+        }
+    }
+    *segments = local->segments;
+    return RLT_OK;
+}
+
+static size_t obs_bytes(const rlt_batch_spec *batch) {
+    return sizeof(float) * (size_t)batch->envs * (size_t)batch->obs_width;
+}
+
+static rlt_status release(rlt_source *source, rlt_err *err) {
+    (void)err;
+    local_source *local = (local_source *)source;
+    size_t row = (size_t)local->batch.envs * (size_t)local->batch.obs_width;
+    for (int i = 0; i < source->parts; i++) {
+        unsigned char *state = local->parts[i].state;
+        memcpy(state, local->segments[i].env_state, local->batch.env_state_bytes);
+        memcpy(state + local->batch.env_state_bytes,
+               local->segments[i].obs + row * (size_t)local->batch.horizon,
+               obs_bytes(&local->batch));
+    }
+    return RLT_OK;
+}
+
+static void *state(rlt_source *source, int part, size_t *size) {
+    local_source *local = (local_source *)source;
+    *size = local->state_size;
+    return local->parts[part].state;
+}
+
+static rlt_status restore(rlt_source *source, uint64_t index, rlt_err *err) {
+    (void)index;
+    local_source *local = (local_source *)source;
+    float *obs = rlt_alloc(obs_bytes(&local->batch));
+    rlt_status status = RLT_OK;
+    for (int i = 0; i < source->parts && status == RLT_OK; i++) {
+        const unsigned char *bytes = local->parts[i].state;
+        memcpy(obs, bytes + local->batch.env_state_bytes, obs_bytes(&local->batch));
+        status = rlt_rollout_restore(local->parts[i].rollout, bytes, local->batch.env_state_bytes,
+                                     obs, err);
+    }
+    rlt_free(obs);
+    return status;
+}
+
+static void destroy(rlt_source *source) {
+    local_source *local = (local_source *)source;
+    for (int i = 0; i < source->parts; i++) {
+        rlt_rollout_destroy(&local->parts[i].rollout);
+        rlt_free(local->parts[i].block);
+        rlt_free(local->parts[i].state);
+    }
+    rlt_free(local);
+}
+
+static const rlt_source_ops local_ops = {
+    .publish = publish,
+    .collect = collect,
+    .release = release,
+    .state = state,
+    .restore = restore,
+    .destroy = destroy,
+};
+
+rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, rlt_pool *pool,
+                            rlt_source **source, rlt_err *err) {
+    local_source *local = rlt_alloc(sizeof(*local));
+    int envs = (int)config->envs_per_worker, parts = rlt_local_parts(envs);
+    local->base = (rlt_source){&local_ops, parts};
+    local->pool = pool;
+    for (int i = 0; i < parts; i++) {
+        local_part *part = &local->parts[i];
+        rlt_status status = rlt_rollout_create(config, def, envs / parts,
+                                               (uint32_t)(i * (envs / parts)), &part->rollout, err);
+        if (status != RLT_OK) {
+            destroy(&local->base);
+            return status;
+        }
+        local->batch = *rlt_rollout_batch_spec(part->rollout);
+        local->state_size = local->batch.env_state_bytes + obs_bytes(&local->batch);
+        part->block = rlt_alloc(rlt_segment_size(&local->batch));
+        part->state = rlt_alloc(local->state_size);
+        rlt_segment_bind(&local->batch, part->block, &local->segments[i]);
+    }
+    *source = &local->base;
+    return RLT_OK;
+}

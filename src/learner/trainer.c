@@ -1,0 +1,304 @@
+/* learner: one iteration of PPO on the segments of all parts. Sums that cross environments run in
+ * the order of (step, global environment), so that results do not depend on the partition.
+ * Thread: the caller's, plus the pool's inside consume. Owner: whoever created the trainer. */
+#include "learner/trainer_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+static float *floats(int64_t count) {
+    return rlt_alloc(sizeof(float) * (size_t)count);
+}
+
+static rlt_optimiser_spec optimiser_of(const rlt_ppo_fields *c) {
+    static const rlt_opt_kind kinds[] = {
+        [RLT_OPTIMISER_ADAM] = RLT_OPT_ADAM,
+        [RLT_OPTIMISER_ADAMW] = RLT_OPT_ADAMW,
+        [RLT_OPTIMISER_SGD] = RLT_OPT_SGD,
+        [RLT_OPTIMISER_RMSPROP] = RLT_OPT_RMSPROP,
+    };
+    return (rlt_optimiser_spec){
+        .kind = kinds[c->optimiser],
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = (float)c->adam_eps,
+        .weight_decay = (float)c->weight_decay,
+        .momentum = (float)c->momentum,
+        .alpha = 0.99f,
+    };
+}
+
+static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
+    const rlt_ppo_fields *c = &t->config.ppo;
+    rlt_ppo_options options = {
+        .epochs = c->epochs,
+        .minibatch = c->minibatch < t->rows ? c->minibatch : t->rows,
+        .norm_advantage = c->norm_advantage,
+        .max_grad_norm = (float)c->max_grad_norm,
+        .target_kl = (float)c->target_kl,
+        .optimiser = optimiser_of(c),
+        .seed = (uint64_t)t->config.seed,
+    };
+    return rlt_ppo_create(&t->spec, &options, t->rows, t->pool, &t->ppo, err);
+}
+
+static void allocate(rlt_trainer *t) {
+    int64_t width = t->spec.obs_dim;
+    t->weights = floats((int64_t)rlt_weights_floats(&t->spec));
+    t->view = rlt_weights_bind(&t->spec, t->weights);
+    t->obs = floats(t->rows * width);
+    t->action = rlt_alloc((size_t)t->rows * t->batch.action_bytes);
+    float **const columns[] = {&t->log_prob, &t->value,          &t->advantage, &t->ret,
+                               &t->scaled,   &t->part_advantage, &t->part_ret};
+    for (size_t i = 0; i < RLT_COUNT(columns); i++) {
+        *columns[i] = floats(t->rows);
+    }
+    t->discounted = floats(t->envs);
+    rlt_running_init(&t->obs_stats, (int)width);
+    rlt_running_init(&t->return_stats, 1);
+}
+
+static void start(rlt_trainer *t) {
+    rlt_policy_init(&t->spec, (uint64_t)t->config.seed, t->view.params);
+    for (int i = 0; i < t->spec.obs_dim; i++) {
+        t->view.inv_std[i] = 1;
+    }
+    t->version = 1;
+    t->stats = (rlt_train_stats){.mean_return = NAN, .mean_length = NAN};
+}
+
+rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
+                              int envs_per_part, int threads, rlt_trainer **trainer, rlt_err *err) {
+    RLT_ASSERT(parts >= 1 && envs_per_part >= 1);
+    rlt_policy_spec spec;
+    RLT_TRY(rlt_policy_spec_make(config, def, &spec, err));
+    int64_t rows = (int64_t)parts * envs_per_part * config->ppo.horizon;
+    if (rows > 1 << 26) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "ppo.horizon = %lld times %d environments is %lld steps an iteration; at "
+                        "most %d are allowed",
+                        (long long)config->ppo.horizon, parts * envs_per_part, (long long)rows,
+                        1 << 26);
+    }
+    rlt_trainer *t = rlt_alloc(sizeof(*t));
+    t->config = *config;
+    t->def = def;
+    t->spec = spec;
+    t->parts = parts;
+    t->envs = parts * envs_per_part;
+    t->rows = rows;
+    t->batch = (rlt_batch_spec){
+        .horizon = (int)config->ppo.horizon,
+        .envs = envs_per_part,
+        .obs_width = spec.obs_dim,
+        .action_bytes = spec.discrete ? sizeof(int32_t) : sizeof(float) * (size_t)spec.action_dim,
+    };
+    allocate(t);
+    rlt_status status = rlt_pool_create(threads, &t->pool, err);
+    if (status == RLT_OK) {
+        status = create_ppo(t, err);
+    }
+    if (status != RLT_OK) {
+        rlt_trainer_destroy(&t);
+        return status;
+    }
+    start(t);
+    *trainer = t;
+    return RLT_OK;
+}
+
+void rlt_trainer_destroy(rlt_trainer **trainer) {
+    rlt_trainer *t = *trainer;
+    if (t == NULL) {
+        return;
+    }
+    rlt_ppo_destroy(&t->ppo);
+    rlt_pool_destroy(&t->pool);
+    rlt_running_fini(&t->obs_stats);
+    rlt_running_fini(&t->return_stats);
+    void *const all[] = {t->weights,        t->obs,      t->action,    t->log_prob,
+                         t->value,          t->ret,      t->advantage, t->scaled,
+                         t->part_advantage, t->part_ret, t->discounted};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+    rlt_free(t);
+    *trainer = NULL;
+}
+
+rlt_weights_view rlt_trainer_weights(const rlt_trainer *trainer, uint64_t *version) {
+    *version = trainer->version;
+    return trainer->view;
+}
+
+const rlt_policy_spec *rlt_trainer_policy(const rlt_trainer *trainer) {
+    return &trainer->spec;
+}
+
+rlt_pool *rlt_trainer_pool(const rlt_trainer *trainer) {
+    return trainer->pool;
+}
+
+int64_t rlt_trainer_rows(const rlt_trainer *trainer) {
+    return trainer->rows;
+}
+
+const rlt_train_stats *rlt_trainer_stats(const rlt_trainer *trainer) {
+    return &trainer->stats;
+}
+
+static const float *discounted_row(void *user, int64_t i) {
+    return (const float *)user + i;
+}
+
+/* As Stable-Baselines3's VecNormalize: rewards over the standard deviation of the discounted
+ * return, clipped; the moments are updated before each step's rewards are scaled. */
+static void scale_rewards(rlt_trainer *t) {
+    int n = t->batch.envs, horizon = t->batch.horizon;
+    float clip = (float)t->config.normalise.clip, gamma = (float)t->config.ppo.gamma;
+    for (int s = 0; s < horizon; s++) {
+        for (int e = 0; e < t->envs; e++) {
+            const rlt_segment *segment = &t->segments[e / n];
+            float reward = segment->reward[s * n + e % n];
+            t->discounted[e] = t->discounted[e] * gamma + reward;
+        }
+        rlt_running_add(&t->return_stats, t->envs, discounted_row, t->discounted);
+        float scale = (float)(1 / sqrt(t->return_stats.var[0] + 1e-8));
+        for (int e = 0; e < t->envs; e++) {
+            const rlt_segment *segment = &t->segments[e / n];
+            int row = s * n + e % n;
+            float x = segment->reward[row] * scale;
+            t->scaled[(int64_t)(e / n) * horizon * n + row] = fminf(fmaxf(x, -clip), clip);
+            if (segment->terminated[row] || segment->truncated[row]) {
+                t->discounted[e] = 0;
+            }
+        }
+    }
+}
+
+/* Advantages of one part, then its rows into the flat batch. */
+static void prepare_part(void *user, int part) {
+    rlt_trainer *t = user;
+    const rlt_segment *s = &t->segments[part];
+    size_t n = (size_t)t->batch.envs, horizon = (size_t)t->batch.horizon, base = n * (size_t)part;
+    size_t width = (size_t)t->batch.obs_width, bytes = t->batch.action_bytes;
+    float *advantage = t->part_advantage + base * horizon, *ret = t->part_ret + base * horizon;
+    rlt_gae_in in = {
+        .horizon = (int)horizon,
+        .envs = (int)n,
+        .reward = t->config.normalise.reward ? t->scaled + base * horizon : s->reward,
+        .value = s->value,
+        .final_value = s->final_value,
+        .terminated = s->terminated,
+        .truncated = s->truncated,
+        .gamma = (float)t->config.ppo.gamma,
+        .lambda = (float)t->config.ppo.lambda,
+    };
+    rlt_gae(&in, advantage, ret);
+    for (size_t step = 0; step < horizon; step++) {
+        size_t from = step * n, to = step * (size_t)t->envs + base;
+        memcpy(t->log_prob + to, s->log_prob + from, sizeof(float) * n);
+        memcpy(t->value + to, s->value + from, sizeof(float) * n);
+        memcpy(t->advantage + to, advantage + from, sizeof(float) * n);
+        memcpy(t->ret + to, ret + from, sizeof(float) * n);
+        memcpy(t->action + to * bytes, s->action + from * bytes, bytes * n);
+        if (t->config.normalise.observation) {
+            rlt_observation_normalise(s->obs + from * width, (int)n, (int)width, s->norm,
+                                      s->norm + width, (float)t->config.normalise.clip,
+                                      t->obs + to * width);
+        } else {
+            memcpy(t->obs + to * width, s->obs + from * width, sizeof(float) * n * width);
+        }
+    }
+}
+
+static void note_episodes(rlt_trainer *t) {
+    int n = t->batch.envs;
+    for (int s = 0; s < t->batch.horizon; s++) {
+        for (int e = 0; e < t->envs; e++) {
+            const rlt_segment *segment = &t->segments[e / n];
+            int row = s * n + e % n;
+            if (segment->terminated[row] | segment->truncated[row]) {
+                int64_t at = t->stats.episodes++ % RLT_RETURN_WINDOW;
+                t->window[at] = (double)segment->episode_return[row];
+                t->window_length[at] = segment->episode_length[row];
+            }
+        }
+    }
+    int64_t count = t->stats.episodes < RLT_RETURN_WINDOW ? t->stats.episodes : RLT_RETURN_WINDOW;
+    double sum = 0, length = 0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += t->window[i];
+        length += t->window_length[i];
+    }
+    t->stats.mean_return = count > 0 ? sum / (double)count : NAN;
+    t->stats.mean_length = count > 0 ? length / (double)count : NAN;
+}
+
+/* 1 - Var(return - value) / Var(return); NAN when returns do not vary. */
+static double explained_variance(const rlt_trainer *t) {
+    double sum = 0, square = 0, error = 0, error_square = 0, n = (double)t->rows;
+    for (int64_t i = 0; i < t->rows; i++) {
+        double y = (double)t->ret[i], d = y - (double)t->value[i];
+        sum += y;
+        square += y * y;
+        error += d;
+        error_square += d * d;
+    }
+    double variance = square / n - sum / n * (sum / n);
+    return variance > 0 ? 1 - (error_square / n - error / n * (error / n)) / variance : NAN;
+}
+
+static const float *obs_row(void *user, int64_t i) {
+    const rlt_trainer *t = user;
+    int n = t->batch.envs;
+    int64_t step = i / t->envs, e = i % t->envs;
+    return t->segments[e / n].obs + (step * n + e % n) * t->batch.obs_width;
+}
+
+static rlt_status update(rlt_trainer *t, rlt_err *err) {
+    const rlt_ppo_fields *c = &t->config.ppo;
+    double done = (double)t->stats.steps / (double)t->config.stop.steps;
+    double left = fmax(1 - done, 1e-6);
+    float lr = (float)(c->lr * (c->anneal_lr ? left : 1));
+    rlt_ppo_coef coef = {(float)(c->clip * (c->anneal_clip ? left : 1)), (float)c->vf_clip,
+                         (float)c->vf_coef, (float)c->ent_coef};
+    rlt_ppo_rows rows = {t->rows, t->obs, t->action, t->log_prob, t->value, t->advantage, t->ret};
+    rlt_ppo_result result;
+    RLT_TRY(
+        rlt_ppo_update(t->ppo, t->view.params, &rows, lr, &coef, t->stats.iteration, &result, err));
+    t->stats.policy_loss = result.policy_loss;
+    t->stats.value_loss = result.value_loss;
+    t->stats.entropy = result.entropy;
+    t->stats.approx_kl = result.approx_kl;
+    t->stats.clip_fraction = result.clip_fraction;
+    t->stats.grad_norm = result.grad_norm;
+    t->stats.lr = (double)lr;
+    return RLT_OK;
+}
+
+rlt_status rlt_trainer_consume(rlt_trainer *t, const rlt_segment *segments, rlt_train_stats *stats,
+                               rlt_err *err) {
+    t->segments = segments;
+    double lag = 0;
+    for (int p = 0; p < t->parts; p++) {
+        lag += (double)(t->version - segments[p].header->weights_version);
+    }
+    if (t->config.normalise.reward) {
+        scale_rewards(t);
+    }
+    rlt_pool_run(t->pool, t->parts, prepare_part, t);
+    note_episodes(t);
+    t->stats.explained_variance = explained_variance(t);
+    t->stats.staleness = lag / t->parts;
+    RLT_TRY(update(t, err));
+    if (t->config.normalise.observation) {
+        rlt_running_add(&t->obs_stats, t->rows, obs_row, t);
+        rlt_running_scale(&t->obs_stats, t->view.mean, t->view.inv_std);
+    }
+    t->stats.iteration++;
+    t->stats.steps += t->rows;
+    t->version++;
+    *stats = t->stats;
+    return RLT_OK;
+}

@@ -1,0 +1,33 @@
+/* Private to src/learner: what a trainer is made of. */
+#ifndef RLT_TRAINER_IMPL_H
+#define RLT_TRAINER_IMPL_H
+#include "algos/ppo/ppo.h"
+#include "learner/learner.h"
+#include "learner/normaliser.h"
+
+enum { RLT_RETURN_WINDOW = 100 };
+
+struct rlt_trainer {
+    rlt_run_config config;
+    const rlt_env_def *def;
+    rlt_policy_spec spec;
+    rlt_batch_spec batch; /* of one part; env_state_bytes unused */
+    int parts, envs;      /* envs: of all parts */
+    rlt_pool *pool;
+    rlt_ppo *ppo;
+    float *weights; /* the block of rlt_weights_floats */
+    rlt_weights_view view;
+    uint64_t version; /* 1 + iterations */
+    rlt_train_stats stats;
+    rlt_running obs_stats, return_stats;
+    float *discounted; /* [envs]: running discounted return of each environment */
+    double window[RLT_RETURN_WINDOW], window_length[RLT_RETURN_WINDOW]; /* rings */
+    int64_t rows;                                                       /* horizon * envs */
+    /* the flat batch: row t * envs + global environment */
+    float *obs, *log_prob, *value, *advantage, *ret;
+    unsigned char *action;
+    float *scaled;                    /* [parts][T][n]: rewards as trained on */
+    float *part_advantage, *part_ret; /* [parts][T][n] */
+    const rlt_segment *segments;      /* of the iteration in progress */
+};
+#endif

@@ -1,0 +1,124 @@
+/* worker: evaluation over fresh episodes with the most likely actions, side by side.
+ * Threads: any. Owner: the caller. */
+#include "worker/worker_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Global indices that no training environment has, so that the starts are fresh ones. */
+static const uint32_t first_eval_env = 1u << 30;
+enum { UNLIMITED_STEPS_MAX = 10000 };
+
+typedef struct eval {
+    const rlt_env_def *def;
+    const rlt_weights_view *weights;
+    rlt_policy_spec spec;
+    rlt_vec_env *vec;
+    rlt_policy_workspace *ws;
+    int n, left;
+    bool normalise;
+    float clip;
+    float *obs, *input, *head, *action, *env_action, *reward, *final_obs, *episode_return;
+    uint8_t *terminated, *truncated, *done;
+    int32_t *length;
+} eval;
+
+static void allocate(eval *e) {
+    size_t n = (size_t)e->n, width = (size_t)e->spec.obs_dim, dim = (size_t)e->spec.action_dim;
+    float **const of_width[] = {&e->obs, &e->input, &e->final_obs};
+    float **const of_dim[] = {&e->head, &e->action, &e->env_action};
+    for (size_t i = 0; i < 3; i++) {
+        *of_width[i] = rlt_alloc(sizeof(float) * n * width);
+        *of_dim[i] = rlt_alloc(sizeof(float) * n * dim);
+    }
+    e->reward = rlt_alloc(sizeof(float) * n);
+    e->episode_return = rlt_alloc(sizeof(float) * n);
+    e->length = rlt_alloc(sizeof(int32_t) * n);
+    e->terminated = rlt_alloc(n);
+    e->truncated = rlt_alloc(n);
+    e->done = rlt_alloc(n);
+    e->ws = rlt_policy_workspace_create(&e->spec);
+}
+
+static void release(eval *e) {
+    void *const all[] = {e->obs,    e->input,      e->final_obs, e->head,
+                         e->action, e->env_action, e->reward,    e->episode_return,
+                         e->length, e->terminated, e->truncated, e->done};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+    rlt_policy_workspace_destroy(&e->ws);
+    rlt_vec_env_destroy(&e->vec);
+}
+
+static void step(eval *e, double *returns, double *length_sum) {
+    const float *input = e->obs;
+    if (e->normalise) {
+        rlt_observation_normalise(e->obs, e->n, e->spec.obs_dim, e->weights->mean,
+                                  e->weights->inv_std, e->clip, e->input);
+        input = e->input;
+    }
+    float *value = e->reward; /* not needed here; the step overwrites it */
+    rlt_policy_forward(e->ws, e->weights->params, input, e->n, e->head, value);
+    rlt_policy_mode(&e->spec, e->head, e->n, e->action);
+    rlt_step_out out = {e->obs,       e->reward,         e->terminated, e->truncated,
+                        e->final_obs, e->episode_return, e->length};
+    rlt_vec_env_step(e->vec,
+                     rlt_env_actions(e->def, e->spec.squash, e->action, e->n, e->env_action), &out);
+    for (int i = 0; i < e->n; i++) {
+        returns[i] += e->done[i] ? 0 : (double)e->reward[i];
+        if ((e->terminated[i] || e->truncated[i]) && !e->done[i]) {
+            e->done[i] = 1;
+            e->left--;
+            *length_sum += e->length[i];
+        }
+    }
+}
+
+static rlt_status run(eval *e, double *returns, rlt_evaluation *result, rlt_err *err) {
+    double length_sum = 0;
+    memset(returns, 0, sizeof(double) * (size_t)e->n);
+    rlt_vec_env_reset(e->vec, e->obs);
+    bool limited = e->def->max_episode_steps > 0;
+    for (int i = 0; e->left > 0 && (limited || i < UNLIMITED_STEPS_MAX); i++) {
+        step(e, returns, &length_sum);
+        RLT_TRY(rlt_vec_env_status(e->vec, err));
+    }
+    double sum = 0, square = 0;
+    *result = (rlt_evaluation){.episodes = e->n, .min = INFINITY, .max = -INFINITY};
+    for (int i = 0; i < e->n; i++) {
+        sum += returns[i];
+        result->min = fmin(result->min, returns[i]);
+        result->max = fmax(result->max, returns[i]);
+    }
+    result->mean = sum / e->n;
+    for (int i = 0; i < e->n; i++) {
+        square += (returns[i] - result->mean) * (returns[i] - result->mean);
+    }
+    result->std = sqrt(square / (e->n > 1 ? e->n - 1 : 1));
+    result->mean_length = length_sum / e->n;
+    return RLT_OK;
+}
+
+rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
+                        const rlt_weights_view *weights, int episodes, uint64_t seed,
+                        rlt_evaluation *result, double *returns, rlt_err *err) {
+    if (episodes < 1 || episodes > 1 << 20) {
+        return rlt_fail(err, RLT_EINVAL, "%d evaluation episodes; allowed: 1 to %d", episodes,
+                        1 << 20);
+    }
+    eval e = {.def = def,
+              .weights = weights,
+              .n = episodes,
+              .left = episodes,
+              .normalise = config->normalise.observation,
+              .clip = (float)config->normalise.clip};
+    RLT_TRY(rlt_policy_spec_make(config, def, &e.spec, err));
+    RLT_TRY(rlt_vec_env_create(def, episodes, first_eval_env, seed, &e.vec, err));
+    allocate(&e);
+    double *own = returns == NULL ? rlt_alloc(sizeof(double) * (size_t)episodes) : NULL;
+    rlt_status status = run(&e, returns == NULL ? own : returns, result, err);
+    rlt_free(own);
+    release(&e);
+    return status;
+}

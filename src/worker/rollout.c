@@ -1,0 +1,168 @@
+/* worker: a rollout steps its environments with the policy and writes each column of the segment
+ * in place. Thread: one at a time. Owner: whoever created it. */
+#include "worker/worker_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+struct rlt_rollout {
+    const rlt_env_def *def;
+    rlt_policy_spec spec;
+    rlt_batch_spec batch;
+    rlt_vec_env *vec;
+    rlt_policy_workspace *ws;
+    uint64_t seed;
+    uint32_t first_env;
+    bool normalise;
+    float clip;
+    float *obs;        /* [n][width]: where the next segment starts */
+    float *input;      /* [n][width]: normalised */
+    float *head;       /* [n][action_dim] */
+    float *env_action; /* [n][action_dim] */
+    float *final_obs;  /* [n][width] */
+};
+
+static float *floats(size_t count) {
+    return rlt_alloc(sizeof(float) * count);
+}
+
+static void allocate(rlt_rollout *r) {
+    size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width;
+    r->obs = floats(n * width);
+    r->input = floats(n * width);
+    r->final_obs = floats(n * width);
+    r->head = floats(n * (size_t)r->spec.action_dim);
+    r->env_action = floats(n * (size_t)r->spec.action_dim);
+    r->ws = rlt_policy_workspace_create(&r->spec);
+}
+
+rlt_status rlt_rollout_create(const rlt_run_config *config, const rlt_env_def *def, int envs,
+                              uint32_t first_env, rlt_rollout **rollout, rlt_err *err) {
+    rlt_policy_spec spec;
+    RLT_TRY(rlt_policy_spec_make(config, def, &spec, err));
+    rlt_vec_env *vec = NULL;
+    RLT_TRY(rlt_vec_env_create(def, envs, first_env, (uint64_t)config->seed, &vec, err));
+    rlt_rollout *r = rlt_alloc(sizeof(*r));
+    r->def = def;
+    r->spec = spec;
+    r->vec = vec;
+    r->seed = (uint64_t)config->seed;
+    r->first_env = first_env;
+    r->normalise = config->normalise.observation;
+    r->clip = (float)config->normalise.clip;
+    r->batch = (rlt_batch_spec){
+        .horizon = (int)config->ppo.horizon,
+        .envs = envs,
+        .obs_width = spec.obs_dim,
+        .action_bytes = spec.discrete ? sizeof(int32_t) : sizeof(float) * (size_t)spec.action_dim,
+        .env_state_bytes = rlt_vec_env_state_size(vec),
+    };
+    if (rlt_segment_size(&r->batch) == 0) {
+        rlt_vec_env_destroy(&r->vec);
+        rlt_free(r);
+        return rlt_fail(err, RLT_ECONFIG,
+                        "a segment of ppo.horizon = %lld steps of %d environments is too large; "
+                        "lower one of them",
+                        (long long)config->ppo.horizon, envs);
+    }
+    allocate(r);
+    rlt_vec_env_reset(r->vec, r->obs);
+    rlt_status status = rlt_vec_env_status(r->vec, err);
+    if (status != RLT_OK) {
+        rlt_rollout_destroy(&r);
+        return status;
+    }
+    *rollout = r;
+    return RLT_OK;
+}
+
+void rlt_rollout_destroy(rlt_rollout **rollout) {
+    rlt_rollout *r = *rollout;
+    if (r == NULL) {
+        return;
+    }
+    rlt_policy_workspace_destroy(&r->ws);
+    rlt_vec_env_destroy(&r->vec);
+    float *const all[] = {r->obs, r->input, r->head, r->env_action, r->final_obs};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+    rlt_free(r);
+    *rollout = NULL;
+}
+
+const rlt_batch_spec *rlt_rollout_batch_spec(const rlt_rollout *rollout) {
+    return &rollout->batch;
+}
+
+static const float *policy_input(rlt_rollout *r, const rlt_weights_view *w, const float *obs,
+                                 int rows) {
+    if (!r->normalise) {
+        return obs;
+    }
+    rlt_observation_normalise(obs, rows, r->batch.obs_width, w->mean, w->inv_std, r->clip,
+                              r->input);
+    return r->input;
+}
+
+/* Values of the observations that a time limit cut off, one by one: they are rare. */
+static void value_cuts(rlt_rollout *r, const rlt_weights_view *w, const uint8_t *truncated,
+                       float *final_value) {
+    for (int i = 0; i < r->batch.envs; i++) {
+        if (truncated[i]) {
+            const float *last = r->final_obs + (size_t)i * (size_t)r->batch.obs_width;
+            rlt_policy_forward(r->ws, w->params, policy_input(r, w, last, 1), 1, r->head,
+                               &final_value[i]);
+        }
+    }
+}
+
+static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, int t,
+                 rlt_segment *s) {
+    size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width, row = n * (size_t)t;
+    unsigned char *action = s->action + row * r->batch.action_bytes;
+    float *obs = s->obs + row * width;
+    rlt_policy_forward(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, r->head,
+                       s->value + row);
+    rlt_policy_sample(&r->spec, w->params, r->head, (int)n, r->seed, r->first_env,
+                      (uint64_t)step_index, action, s->log_prob + row);
+    rlt_step_out out = {
+        .observation = obs + n * width,
+        .reward = s->reward + row,
+        .terminated = s->terminated + row,
+        .truncated = s->truncated + row,
+        .final_observation = r->final_obs,
+        .episode_return = s->episode_return + row,
+        .episode_length = s->episode_length + row,
+    };
+    rlt_vec_env_step(r->vec, rlt_env_actions(r->def, r->spec.squash, action, (int)n, r->env_action),
+                     &out);
+    value_cuts(r, w, s->truncated + row, s->final_value + row);
+}
+
+rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32_t worker,
+                               uint64_t index, uint64_t weights_version, rlt_segment *s,
+                               rlt_err *err) {
+    size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width;
+    size_t horizon = (size_t)r->batch.horizon, bytes = sizeof(float) * n * width;
+    memcpy(s->obs, r->obs, bytes);
+    memcpy(s->norm, w->mean, sizeof(float) * width);
+    memcpy(s->norm + width, w->inv_std, sizeof(float) * width);
+    for (size_t t = 0; t < horizon; t++) {
+        step(r, w, (int64_t)(index * horizon + t), (int)t, s);
+    }
+    const float *last = s->obs + horizon * n * width;
+    memcpy(r->obs, last, bytes);
+    rlt_policy_forward(r->ws, w->params, policy_input(r, w, last, (int)n), (int)n, r->head,
+                       s->value + horizon * n);
+    rlt_vec_env_save(r->vec, s->env_state);
+    rlt_segment_seal(&r->batch, s, worker, index, weights_version);
+    return rlt_vec_env_status(r->vec, err);
+}
+
+rlt_status rlt_rollout_restore(rlt_rollout *r, const void *env_state, size_t size, const float *obs,
+                               rlt_err *err) {
+    RLT_TRY(rlt_vec_env_load(r->vec, env_state, size, err));
+    memcpy(r->obs, obs, sizeof(float) * (size_t)r->batch.envs * (size_t)r->batch.obs_width);
+    return RLT_OK;
+}

@@ -1,0 +1,76 @@
+/* worker: what acts: environments and a policy filling segments of experience; and the process
+ * that does so for a learner. A rollout is the same code inside the learner (workers = 0).
+ * Thread: a rollout belongs to one thread at a time. */
+#ifndef RLT_WORKER_H
+#define RLT_WORKER_H
+#include "batch/batch.h"
+#include "config/config.h"
+#include "env/env.h"
+#include "lua/script.h"
+#include "nn/nn.h"
+
+/* What a policy needs to act, one block of floats that travels from learner to workers:
+ * params[rlt_policy_param_count], mean[obs_width], 1/std[obs_width]. */
+typedef struct rlt_weights_view {
+    float *params, *mean, *inv_std;
+} rlt_weights_view;
+size_t rlt_weights_floats(const rlt_policy_spec *spec);
+rlt_weights_view rlt_weights_bind(const rlt_policy_spec *spec, float *block);
+
+/* The network for an environment as the configuration asks; RLT_ECONFIG for what cannot be. */
+rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def *def,
+                                rlt_policy_spec *spec, rlt_err *err);
+/* (obs - mean) * inv_std, clipped to +-clip; out may be obs. */
+void rlt_observation_normalise(const float *obs, int rows, int width, const float *mean,
+                               const float *inv_std, float clip, float *out);
+
+typedef struct rlt_rollout rlt_rollout;
+/* Environments first_env .. first_env + envs - 1 of the run. `def` is borrowed. */
+rlt_status rlt_rollout_create(const rlt_run_config *config, const rlt_env_def *def, int envs,
+                              uint32_t first_env, rlt_rollout **rollout, rlt_err *err);
+void rlt_rollout_destroy(rlt_rollout **rollout);
+const rlt_batch_spec *rlt_rollout_batch_spec(const rlt_rollout *rollout);
+/* Segment `index` with this policy: header, columns and state after it. No allocation.
+ * RLT_ESCRIPT when an environment's script failed. */
+rlt_status rlt_rollout_collect(rlt_rollout *rollout, const rlt_weights_view *weights,
+                               uint32_t worker, uint64_t index, uint64_t weights_version,
+                               rlt_segment *segment, rlt_err *err);
+/* Goes on after a segment: its env_state and last observation row. */
+rlt_status rlt_rollout_restore(rlt_rollout *rollout, const void *env_state, size_t size,
+                               const float *obs, rlt_err *err);
+
+/* The environment that a configuration names: built in, or defined in its script. */
+typedef struct rlt_env_source {
+    const rlt_env_def *def; /* borrowed: valid until close */
+    rlt_script *script;     /* NULL for built-in ones */
+} rlt_env_source;
+/* script: the text that the configuration came from, script_name: for its errors. */
+rlt_status rlt_env_source_open(const rlt_run_config *config, const char *script,
+                               const char *script_name, const rlt_env_def *const *table,
+                               rlt_env_source *source, rlt_err *err);
+void rlt_env_source_close(rlt_env_source *source); /* safe on {0} */
+/* A concrete configuration out of JSON text. */
+rlt_status rlt_run_config_parse(const char *text, rlt_run_config *config, rlt_err *err);
+
+typedef struct rlt_evaluation {
+    int episodes;
+    double mean, std, min, max, mean_length; /* of the episodes' undiscounted returns */
+} rlt_evaluation;
+/* Each of `episodes` environments runs its first episode with the most likely actions. returns may
+ * be NULL or [episodes]. An episode of an environment without a time limit is cut at 10,000 steps.
+ */
+rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
+                        const rlt_weights_view *weights, int episodes, uint64_t seed,
+                        rlt_evaluation *result, double *returns, rlt_err *err);
+
+/* The process: connects to the learner at `endpoint` (keys from the environment), acts until told
+ * to stop. shm_fd < 0: segments travel as frames. */
+typedef struct rlt_worker_args {
+    const char *endpoint;
+    uint32_t worker;
+    uint64_t epoch;                 /* this incarnation's */
+    int segments_fd, weights_fd;    /* -1: frames over the channel */
+    const rlt_env_def *const *envs; /* the built-in table */
+} rlt_worker_args;
+rlt_status rlt_worker_run(const rlt_worker_args *args, rlt_err *err);
+#endif
