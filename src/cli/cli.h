@@ -58,6 +58,10 @@ rlt_status rlt_cli_option_choice(const rlt_cli_args *args, const char *option,
 rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_algos(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_samplers(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_stoppers(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_explain(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_ls(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_show(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_best(int argc, char **argv, rlt_err *err);

@@ -1,6 +1,8 @@
-/* envs: what there is to train on. Thread: main only. */
-#include "cli/cli.h"
+/* envs, algos, samplers, stoppers: what a configuration can name. Thread: main only. */
+#include "algos/algos.h"
+#include "cli/report.h"
 #include "envs/envs.h"
+#include "tuner/tuner.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -61,4 +63,46 @@ rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err) {
         putchar('\n');
     }
     return failed ? rlt_fail(err, RLT_EIO, "cannot write to standard output") : RLT_OK;
+}
+
+/* Prints one entry, or appends it to `list`. */
+static void put_entry(json_t *list, const char *name, const char *help) {
+    if (list != NULL) {
+        json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "help", help));
+    } else {
+        printf("%-12s %s\n", name, help);
+    }
+}
+
+static rlt_status end_list(json_t *list, rlt_err *err) {
+    return list != NULL ? rlt_report_print_json(list, err) : RLT_OK;
+}
+
+static rlt_status put_listing(const char *command, const rlt_listing *listing, int argc,
+                              char **argv, rlt_err *err) {
+    bool json = false;
+    RLT_TRY(rlt_cli_only_json(command, argc, argv, &json, err));
+    json_t *list = json ? json_array() : NULL;
+    for (; listing->name != NULL; listing++) {
+        put_entry(list, listing->name, listing->help);
+    }
+    return end_list(list, err);
+}
+
+rlt_status rlt_cli_samplers(int argc, char **argv, rlt_err *err) {
+    return put_listing("samplers", rlt_samplers, argc, argv, err);
+}
+
+rlt_status rlt_cli_stoppers(int argc, char **argv, rlt_err *err) {
+    return put_listing("stoppers", rlt_stoppers, argc, argv, err);
+}
+
+rlt_status rlt_cli_algos(int argc, char **argv, rlt_err *err) {
+    bool json = false;
+    RLT_TRY(rlt_cli_only_json("algos", argc, argv, &json, err));
+    json_t *list = json ? json_array() : NULL;
+    for (size_t i = 0; rlt_algos[i] != NULL; i++) {
+        put_entry(list, rlt_algos[i]->name, rlt_algos[i]->help);
+    }
+    return end_list(list, err);
 }

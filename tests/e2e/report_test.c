@@ -338,6 +338,28 @@ static void test_man_and_completion(void **state) {
     rlt_buf_fini(&out);
 }
 
+static void test_listings(void **state) {
+    (void)state;
+    EXPECT("algos", 0, "ppo          ");
+    EXPECT("samplers", 0, "random ", "grid ", "sobol ");
+    EXPECT("stoppers", 0, "none ", "median ", "asha ");
+    json_t *list = run_json("stoppers --json");
+    assert_int_equal(json_array_size(list), 3);
+    json_decref(list);
+    EXPECT("explain", 0, "outermost table:", "  env = CartPole-v1\n", "\nppo: ", "  ppo.lr = ");
+    EXPECT("explain ppo.lr", 0, "; tunable, best on a log scale; also learning_rate\n");
+    EXPECT("explain learning_rate", 0, "  ppo.lr = ");
+    EXPECT("explain stopper.asha", 0, "  stopper.asha.grace = ");
+    EXPECT("explain ppo.epocs", 4, "no field or section 'ppo.epocs' (did you mean 'ppo.epochs'?)");
+    EXPECT("explain lrr", 4, "(did you mean 'lr'?)");
+    list = run_json("explain ppo.lr --json");
+    json_t *lr = json_array_get(list, 0);
+    assert_true(json_is_true(field(lr, "tunable")));
+    assert_string_equal(json_string_value(json_array_get(field(lr, "aliases"), 0)),
+                        "learning_rate");
+    json_decref(list);
+}
+
 static int set_up(void **state) {
     (void)state;
     snprintf(folder, sizeof folder, "/tmp/rlt_report_test.XXXXXX");
@@ -369,6 +391,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_broken_pipe_is_quiet),
         cmocka_unit_test(test_man_and_completion),
+        cmocka_unit_test(test_listings),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
