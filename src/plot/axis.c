@@ -81,6 +81,10 @@ rlt_axis rlt_axis_make(const double range[2], int ticks, bool loose) {
     }
     axis.step =
         nice_step(axis.high / (ticks > 1 ? ticks - 1 : 1) - axis.low / (ticks > 1 ? ticks - 1 : 1));
+    double above = ceil(axis.high / axis.step) * axis.step;
+    if (above - axis.high < axis.step / 10) { /* 59904 steps of 60000: show the last tick too */
+        axis.high = above;
+    }
     if (loose) {
         axis.low = floor(axis.low / axis.step + 1e-9) * axis.step;
         axis.high = ceil(axis.high / axis.step - 1e-9) * axis.step;

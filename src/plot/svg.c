@@ -30,7 +30,7 @@ static const char style[] =
     ".win{stroke:#0072b2;stroke-width:2.6}.rest{stroke:#9aa0a6;stroke-width:1.1;"
     "stroke-opacity:.7}\n"
     ".c0{stroke:#d55e00}.c1{stroke:#009e73}.c2{stroke:#cc79a7}.c3{stroke:#e69f00}"
-    ".c4{stroke:#56b4e9}.c5{stroke:#7a5195}\n"
+    ".c4{stroke:#56b4e9}.c5{stroke:#7a5195}.lone{stroke-width:5}\n"
     "@media (prefers-color-scheme:dark){text{fill:#bbb}.title{fill:#f2f2f2}.page{fill:#16181c}"
     ".grid{stroke:#2c3036}.axis{stroke:#6b7078}.goal{stroke:#a0a0a0}.win{stroke:#4db6ff}"
     ".rest{stroke:#7d848c}.c0{stroke:#ff8f4d}.c1{stroke:#2fd6a8}.c2{stroke:#f0a3cc}"
@@ -116,11 +116,23 @@ static void flush_column(sheet *s, const column *c, bool *joined) {
     }
 }
 
-/* A point without neighbours would be invisible as a path: the round cap draws it. */
-static void end_run(sheet *s, const column *c, bool joined, size_t run) {
-    if (joined && run == 1) {
-        rlt_buf_printf(s->out, "L%.1f %.1f", c->x, c->last);
+/* Points without neighbours, which no line would show, as dots. */
+static void put_lone_points(sheet *s, size_t index, const char *class) {
+    const rlt_series *series = &s->plot->series[index];
+    bool any = false;
+    for (size_t i = 0; i < series->count; i++) {
+        bool before = i > 0 && rlt_plot_is_point(series, i - 1);
+        bool after = i + 1 < series->count && rlt_plot_is_point(series, i + 1);
+        if (!before && !after && rlt_plot_is_point(series, i)) {
+            if (!any) {
+                rlt_buf_printf(s->out, "<path class=\"curve %s lone\" d=\"", class);
+            }
+            rlt_buf_printf(s->out, "M%.1f %.1fh0", x_pixel(s, series->x[i]),
+                           y_pixel(s, series->y[i]));
+            any = true;
+        }
     }
+    rlt_buf_printf(s->out, "%s", any ? "\"/>\n" : "");
 }
 
 static void put_curve(sheet *s, size_t index) {
@@ -130,12 +142,10 @@ static void put_curve(sheet *s, size_t index) {
     rlt_buf_printf(s->out, "<path class=\"curve %s\" d=\"", class);
     column now = {0};
     bool joined = false;
-    size_t run = 0;
     for (size_t i = 0; i < series->count; i++) {
         if (!rlt_plot_is_point(series, i)) {
             flush_column(s, &now, &joined);
-            end_run(s, &now, joined, run);
-            now.count = run = 0;
+            now.count = 0;
             joined = false;
             continue;
         }
@@ -148,13 +158,12 @@ static void put_curve(sheet *s, size_t index) {
         now.high = fmax(now.high, y);
         now.last = y;
         now.count++;
-        run++;
     }
     flush_column(s, &now, &joined);
-    end_run(s, &now, joined, run);
     rlt_buf_printf(s->out, "\"><title>");
     put_escaped(s, series->label);
     rlt_buf_printf(s->out, "</title></path>\n");
+    put_lone_points(s, index, class);
 }
 
 static void put_curves(sheet *s) {

@@ -213,6 +213,19 @@ static void test_gap(void **state) {
     rlt_buf_fini(&out);
 }
 
+static void test_lone_point_is_a_dot(void **state) {
+    (void)state;
+    double x[] = {0, 1, 2, 3}, y[] = {1, NAN, 2, 3};
+    rlt_series series = {.label = "a", .x = x, .y = y, .count = 4};
+    rlt_plot plot = {.series = &series, .count = 1, .goal = NAN};
+    rlt_buf out = {0};
+    rlt_plot_svg(&plot, 800, 450, &out);
+    const char *dots = strstr(out.data, " lone\" d=\"M");
+    assert_non_null(dots);
+    assert_null(strchr(strchr(dots, 'M') + 1, 'M')); /* the pair is a line */
+    rlt_buf_fini(&out);
+}
+
 static void test_hostile_text(void **state) {
     (void)state;
     rlt_series series = {
@@ -291,9 +304,15 @@ int main(int argc, char **argv) {
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        TEST(test_ticks_are_round), TEST(test_straight_line),           TEST(test_sizes),
-        TEST(test_odd_numbers),     TEST(test_nothing_to_plot),         TEST(test_gap),
-        TEST(test_hostile_text),    TEST(test_long_curves_are_thinned),
+        TEST(test_ticks_are_round),
+        TEST(test_straight_line),
+        TEST(test_sizes),
+        TEST(test_odd_numbers),
+        TEST(test_nothing_to_plot),
+        TEST(test_gap),
+        TEST(test_lone_point_is_a_dot),
+        TEST(test_hostile_text),
+        TEST(test_long_curves_are_thinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
