@@ -109,14 +109,9 @@ static rlt_status idle(void *user, rlt_err *err) {
 
 /* ---- the task ---- */
 
-static rlt_status get_text(const rlt_msg *msg, const char *key, char **text, rlt_err *err) {
-    *text = rlt_alloc(RLT_MSG_SIZE_MAX);
-    return rlt_msg_get_str(msg, key, *text, RLT_MSG_SIZE_MAX, err);
-}
-
 static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err) {
-    RLT_TRY(get_text(msg, "config", &p->config_json, err));
-    RLT_TRY(get_text(msg, "script", &p->script, err));
+    RLT_TRY(rlt_msg_copy_str(msg, "config", &p->config_json, err));
+    RLT_TRY(rlt_msg_copy_str(msg, "script", &p->script, err));
     const struct {
         const char *key;
         char *text;

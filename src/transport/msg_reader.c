@@ -187,6 +187,22 @@ rlt_status rlt_msg_get_str(const rlt_msg *msg, const char *key, char *out, size_
     return RLT_OK;
 }
 
+rlt_status rlt_msg_copy_str(const rlt_msg *msg, const char *key, char **text, rlt_err *err) {
+    const msgpack_object *value = find(msg, key);
+    *text = NULL;
+    if (value == NULL || value->type != MSGPACK_OBJECT_STR) {
+        return wrong_field(msg, key, "text", err);
+    }
+    char *copy = rlt_alloc((size_t)value->via.str.size + 1);
+    rlt_status status = rlt_msg_get_str(msg, key, copy, (size_t)value->via.str.size + 1, err);
+    if (status != RLT_OK) {
+        rlt_free(copy);
+        return status;
+    }
+    *text = copy;
+    return RLT_OK;
+}
+
 rlt_status rlt_msg_get_bin(const rlt_msg *msg, const char *key, const void **data, size_t *size,
                            rlt_err *err) {
     const msgpack_object *value = find(msg, key);

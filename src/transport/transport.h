@@ -80,6 +80,8 @@ rlt_status rlt_msg_get_f64(const rlt_msg *msg, const char *key, double *out, rlt
 /* Copies with a final 0; refuses text that does not fit or that holds a 0. */
 rlt_status rlt_msg_get_str(const rlt_msg *msg, const char *key, char *out, size_t capacity,
                            rlt_err *err);
+/* Text of any length with a final 0, owned by the caller (rlt_free); NULL on failure. */
+rlt_status rlt_msg_copy_str(const rlt_msg *msg, const char *key, char **text, rlt_err *err);
 rlt_status rlt_msg_get_bin(const rlt_msg *msg, const char *key, const void **data, size_t *size,
                            rlt_err *err);
 /* At most `capacity` values; more is RLT_EPROTO. */

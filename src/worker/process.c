@@ -10,8 +10,7 @@
 enum {
     TASK_TIMEOUT_MS = 30000,
     SILENCE_MAX_MS = 600000, /* a learner that says nothing for so long is lost */
-    LAST_WORDS_MS = 2000,
-    CONFIG_BYTES_MAX = RLT_MSG_SIZE_MAX
+    LAST_WORDS_MS = 2000
 };
 
 typedef struct worker_process {
@@ -40,16 +39,11 @@ static bool uses_shm(const worker_process *p) {
     return p->args->segments_fd >= 0;
 }
 
-static rlt_status get_text(const rlt_msg *msg, const char *key, char **text, rlt_err *err) {
-    *text = rlt_alloc(CONFIG_BYTES_MAX);
-    return rlt_msg_get_str(msg, key, *text, CONFIG_BYTES_MAX, err);
-}
-
 static rlt_status load_config(worker_process *p, const rlt_msg *msg, rlt_err *err) {
     char *config = NULL, *script = NULL, name[256];
     rlt_status status;
-    RLT_TRY_GOTO(get_text(msg, "config", &config, err), done);
-    RLT_TRY_GOTO(get_text(msg, "script", &script, err), done);
+    RLT_TRY_GOTO(rlt_msg_copy_str(msg, "config", &config, err), done);
+    RLT_TRY_GOTO(rlt_msg_copy_str(msg, "script", &script, err), done);
     RLT_TRY_GOTO(rlt_msg_get_str(msg, "script_name", name, sizeof(name), err), done);
     RLT_TRY_GOTO(rlt_run_config_parse(config, &p->config, err), done);
     status = rlt_env_source_open(&p->config, script, name, p->args->envs, &p->env, err);
