@@ -61,7 +61,7 @@ rlt_status rlt_cli_eval(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_parse("eval", 1, 1, argc, argv, &args, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--episodes", 1, 1 << 20, &episodes, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--seed", 0, INT64_MAX, &seed, err));
-    RLT_TRY(rlt_model_open(args.words[0], rlt_report_db(&args), &model, err));
+    RLT_TRY(rlt_model_open(args.words[0], &args, &model, err));
     double *returns = rlt_alloc(sizeof(double) * (size_t)episodes);
     rlt_status status = rlt_evaluate(&model.config, model.env.def, &model.weights, (int)episodes,
                                      (uint64_t)seed, &result, returns, err);

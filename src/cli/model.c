@@ -1,6 +1,7 @@
 /* cli: a trained policy. The script of a custom environment comes from the experiment's row; a
  * checkpoint's file alone serves built-in environments. Thread: main only. */
 #include "cli/model.h"
+#include "cli/report.h"
 #include "driver/driver.h"
 #include "envs/envs.h"
 #include "store/store.h"
@@ -30,10 +31,10 @@ static rlt_status note(void *user, int columns, const char *const *names, const 
 /* Retrained winners by their final evaluation first, then search trials by their best value. */
 static const char best_sql[] =
     "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
-    "JOIN experiments e ON e.id = t.experiment WHERE t.experiment = ?1 AND c.step = "
-    "(SELECT max(step) FROM checkpoints WHERE trial = t.id) "
+    "LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0 "
+    "WHERE t.experiment = ?1 AND c.step = (SELECT max(step) FROM checkpoints WHERE trial = t.id) "
     "ORDER BY t.role = 'final' DESC, t.value IS NULL, "
-    "CASE WHEN e.maximise THEN -t.value ELSE t.value END LIMIT 1";
+    "CASE WHEN o.maximise = 0 THEN t.value ELSE -t.value END LIMIT 1";
 static const char trial_sql[] =
     "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
     "WHERE t.experiment = ?1 AND t.number = ?2 AND t.role = 'search' ORDER BY c.step DESC LIMIT 1";
@@ -43,12 +44,25 @@ typedef struct origin { /* of a model in a database */
     char *script, *script_name;
 } origin;
 
-static rlt_status find_row(rlt_store *store, const char *name, const char *db, rlt_model *model,
-                           origin *from, rlt_err *err) {
-    char *end = NULL;
-    int64_t args[2] = {strtoll(name, &end, 10), 0};
-    bool one = *end == ':';
-    args[1] = one ? strtoll(end + 1, NULL, 10) : 0;
+/* "WORD" or "WORD:TRIAL"; args: experiment and trial; *one: there is a trial. */
+static rlt_status read_name(rlt_store *store, const char *name, const rlt_cli_args *cli,
+                            int64_t args[2], bool *one, rlt_err *err) {
+    char word[128];
+    const char *colon = strrchr(name, ':');
+    *one = colon != NULL;
+    snprintf(word, sizeof(word), "%.*s", (int)(colon != NULL ? colon - name : 127), name);
+    if (colon != NULL) {
+        RLT_TRY(rlt_cli_integer(cli, "TRIAL", colon + 1, 0, INT64_MAX, &args[1], err));
+    }
+    return rlt_report_find(store, cli, word, &args[0], err);
+}
+
+static rlt_status find_row(rlt_store *store, const char *name, const rlt_cli_args *cli,
+                           rlt_model *model, origin *from, rlt_err *err) {
+    int64_t args[2] = {0};
+    bool one = false;
+    const char *db = rlt_report_db(cli);
+    RLT_TRY(read_name(store, name, cli, args, &one, err));
     rlt_experiment_row row;
     found f = {0};
     RLT_TRY(rlt_store_experiment_get(store, args[0], &row, err));
@@ -66,22 +80,20 @@ static rlt_status find_row(rlt_store *store, const char *name, const char *db, r
     return rlt_driver_checkpoint_path(db, f.path, model->path, sizeof(model->path), err);
 }
 
-static bool is_id(const char *name) {
-    size_t digits = strspn(name, "0123456789");
-    size_t trial = name[digits] == ':' ? strspn(name + digits + 1, "0123456789") : 0;
-    return digits > 0 && digits < 18 &&
-           (name[digits] == '\0' || (trial > 0 && name[digits + 1 + trial] == '\0'));
+static bool is_file(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return strchr(name, '/') != NULL || (dot != NULL && strcmp(dot, ".safetensors") == 0);
 }
 
-static rlt_status locate(const char *name, const char *db, rlt_model *model, origin *from,
+static rlt_status locate(const char *name, const rlt_cli_args *cli, rlt_model *model, origin *from,
                          rlt_err *err) {
-    if (!is_id(name)) {
+    if (is_file(name)) {
         snprintf(model->path, sizeof(model->path), "%s", name);
         return RLT_OK;
     }
     rlt_store *store = NULL;
-    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
-    rlt_status status = find_row(store, name, db, model, from, err);
+    RLT_TRY(rlt_store_open(rlt_report_db(cli), RLT_STORE_READ, &store, err));
+    rlt_status status = find_row(store, name, cli, model, from, err);
     rlt_store_close(&store);
     return status;
 }
@@ -111,10 +123,11 @@ static rlt_status load(rlt_model *model, const origin *from, rlt_err *err) {
     return RLT_OK;
 }
 
-rlt_status rlt_model_open(const char *name, const char *db, rlt_model *model, rlt_err *err) {
+rlt_status rlt_model_open(const char *name, const rlt_cli_args *args, rlt_model *model,
+                          rlt_err *err) {
     *model = (rlt_model){0};
     origin from = {0};
-    rlt_status status = locate(name, db, model, &from, err);
+    rlt_status status = locate(name, args, model, &from, err);
     if (status == RLT_OK) {
         status = load(model, &from, err);
     }

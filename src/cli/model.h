@@ -14,8 +14,10 @@ typedef struct rlt_model { /* {0} is empty */
     rlt_weights_view weights;
     int64_t steps; /* that it was trained for */
 } rlt_model;
-/* `name`: "ID" (the retrained winner with the best final evaluation, else the best trial),
- * "ID:TRIAL", or a checkpoint's file. RLT_ENOTFOUND says what there is. */
-rlt_status rlt_model_open(const char *name, const char *db, rlt_model *model, rlt_err *err);
+/* `name`: an experiment's ID or name or "last" (the retrained winner with the best final
+ * evaluation, else the best trial), "ID:TRIAL", or a checkpoint's file (it has a slash or ends in
+ * .safetensors). args give --db. RLT_ENOTFOUND says what there is. */
+rlt_status rlt_model_open(const char *name, const rlt_cli_args *args, rlt_model *model,
+                          rlt_err *err);
 void rlt_model_close(rlt_model *model);
 #endif

@@ -32,19 +32,19 @@ static rlt_status visit_name(void *user, int columns, const char *const *names,
     return RLT_OK;
 }
 
-static rlt_status find_by_name(rlt_report *report, const char *word, int64_t *id, rlt_err *err) {
+static rlt_status find_by_name(rlt_store *store, const char *path, const char *word, int64_t *id,
+                               rlt_err *err) {
     name_search search = {.wanted = strcmp(word, "last") == 0 ? NULL : word};
-    rlt_status status =
-        rlt_store_query(report->store, "SELECT id, name FROM experiments ORDER BY id DESC", NULL, 0,
-                        visit_name, &search, err);
+    rlt_status status = rlt_store_query(store, "SELECT id, name FROM experiments ORDER BY id DESC",
+                                        NULL, 0, visit_name, &search, err);
     if (status == RLT_OK && search.id == 0) {
         const char *nearest =
             rlt_str_nearest(word, (const char *const *)search.names, search.count);
         status = rlt_fail(err, RLT_ENOTFOUND,
                           "%s: no experiment '%.64s'%s%s%s; give an ID, a name or 'last'; "
                           "`rltune ls --db %s` lists what there is",
-                          report->path, word, nearest ? " (did you mean '" : "",
-                          nearest ? nearest : "", nearest ? "'?)" : "", report->path);
+                          path, word, nearest ? " (did you mean '" : "", nearest ? nearest : "",
+                          nearest ? "'?)" : "", path);
     }
     *id = search.id;
     for (size_t i = 0; i < search.count; i++) {
@@ -53,13 +53,17 @@ static rlt_status find_by_name(rlt_report *report, const char *word, int64_t *id
     return status;
 }
 
+rlt_status rlt_report_find(rlt_store *store, const rlt_cli_args *args, const char *word,
+                           int64_t *id, rlt_err *err) {
+    if (word[0] != 0 && strspn(word, "0123456789") == strlen(word)) {
+        return rlt_cli_integer(args, "ID", word, 0, INT64_MAX, id, err);
+    }
+    return find_by_name(store, rlt_report_db(args), word, id, err);
+}
+
 static rlt_status find_experiment(rlt_report *report, const char *word, rlt_err *err) {
     int64_t id = 0;
-    if (word[0] != 0 && strspn(word, "0123456789") == strlen(word)) {
-        RLT_TRY(rlt_cli_integer(&report->args, "ID", word, 0, INT64_MAX, &id, err));
-    } else {
-        RLT_TRY(find_by_name(report, word, &id, err));
-    }
+    RLT_TRY(rlt_report_find(report->store, &report->args, word, &id, err));
     RLT_TRY(rlt_store_experiment_get(report->store, id, &report->experiment, err));
     report->alive = rlt_store_experiment_is_owned(report->store, id);
     return RLT_OK;

@@ -31,6 +31,9 @@ const char *rlt_report_db(const rlt_cli_args *args);
  * for reading and loads experiment and trials. */
 rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, char **argv,
                            rlt_err *err);
+/* The experiment that a word names: an ID, a name, or "last". RLT_ENOTFOUND gives the nearest. */
+rlt_status rlt_report_find(rlt_store *store, const rlt_cli_args *args, const char *word,
+                           int64_t *id, rlt_err *err);
 void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed open */
 
 void rlt_report_rank_all(rlt_report *report); /* fills order and ranks; part of open */

@@ -216,7 +216,11 @@ rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err) {
 }
 
 static rlt_status experiment_id(const rlt_cli_args *args, int64_t *id, rlt_err *err) {
-    return rlt_cli_integer(args, "ID", args->words[0], 1, INT64_MAX, id, err);
+    rlt_store *store = NULL;
+    RLT_TRY(rlt_store_open(rlt_report_db(args), RLT_STORE_READ, &store, err));
+    rlt_status status = rlt_report_find(store, args, args->words[0], id, err);
+    rlt_store_close(&store);
+    return status;
 }
 
 rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
@@ -226,9 +230,6 @@ rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_parse("resume", 1, 1, argc, argv, &args, err));
     RLT_TRY(experiment_id(&args, &id, err));
     rlt_driver_options options = make_options(&args, &live, NULL);
-    if (access(options.db_path, F_OK) != 0) {
-        return rlt_fail(err, RLT_ENOTFOUND, "%s: there is no such database", options.db_path);
-    }
     rlt_driver_result result;
     catch_signals();
     rlt_status status = rlt_driver_resume(&options, id, &result, err);

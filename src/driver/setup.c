@@ -79,7 +79,8 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_mkdirs(d->folder, err));
     if (!d->config.tuned) { /* a single run is a population of one */
         d->config.tune.trials = d->config.tune.parallel = 1;
-        snprintf(d->config.tune.metric, sizeof(d->config.tune.metric), "eval_return");
+        snprintf(d->config.tune.metric, sizeof(d->config.tune.metric), "%s",
+                 d->config.run.eval.every > 0 ? "eval_return" : "mean_return");
         d->config.tune.maximise = true;
     }
     d->parallel = parallel_of(&d->config.tune);
