@@ -92,18 +92,29 @@ static void check_limits(rlt_driver *d, rlt_err *err) {
         rlt_fail(err, RLT_EFAILED, "%lld trials failed, more than tune.max_failed = %lld",
                  (long long)d->failed, (long long)tune->max_failed);
         d->fatal = *err;
-    } else if (tune->budget.wall_s > 0 && rlt_clock_s() - d->started > tune->budget.wall_s) {
-        d->ending = "tune.budget.wall_s passed";
     }
 }
 
-/* A goal ends the search, not the retraining of the winner. */
-static void check_goal(rlt_driver *d) {
-    if (!d->exhausted && rlt_tuner_goal_reached(d->tuner)) {
-        d->exhausted = true;
-        rlt_driver_say(d, "tune.goal %g reached", d->config.tune.goal);
-        rlt_driver_stop_all(d, "tune.goal reached");
+/* A goal or a time budget ends the search, not the retraining of the winner. */
+static rlt_status check_search(rlt_driver *d, rlt_err *err) {
+    double budget_s = d->config.tune.budget.wall_s;
+    const char *reason = rlt_tuner_goal_reached(d->tuner) ? "tune.goal reached"
+                         : budget_s > 0 && rlt_clock_s() - d->started > budget_s
+                             ? "tune.budget.wall_s passed"
+                             : NULL;
+    if (d->exhausted || reason == NULL) {
+        return RLT_OK;
     }
+    d->exhausted = true;
+    rlt_driver_say(d, "the search ends: %s", reason);
+    rlt_driver_stop_all(d, reason);
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) {
+            RLT_TRY(rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, reason, err));
+        }
+    }
+    return RLT_OK;
 }
 
 static bool is_finished(const rlt_driver *d) {
@@ -138,7 +149,7 @@ static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_
     for (size_t i = 0; i < exited_count; i++) {
         RLT_TRY(on_exit_of(d, &d->trials[exited[i]], err));
     }
-    check_goal(d);
+    RLT_TRY(check_search(d, err));
     check_limits(d, err);
     return rlt_driver_plan(d, err);
 }

@@ -73,6 +73,7 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
                              const char *reason, rlt_err *err);
 rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cause, rlt_err *err);
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
 
 /* messages.c */

@@ -245,7 +245,8 @@ static rlt_status handle(rlt_driver *d, rlt_driver_entry *t, const rlt_packet *p
     t->heard = rlt_clock_s();
     switch (packet->msg->type) {
     case RLT_MSG_HELLO:
-        return rlt_driver_task(d, t, err);
+        RLT_TRY(rlt_driver_task(d, t, err));
+        return t->stop_reason != NULL ? rlt_driver_stop(d, t, err) : RLT_OK;
     case RLT_MSG_METRICS:
         return on_metrics(d, t, packet->msg, err);
     case RLT_MSG_CHECKPOINT:

@@ -297,14 +297,19 @@ rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *er
     return status == RLT_EPEER || status == RLT_ETIMEOUT ? RLT_OK : status;
 }
 
+rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
+    rlt_msg_begin(&d->writer, RLT_MSG_STOP, (uint64_t)t->attempt, 0);
+    return rlt_driver_send(d, t, err);
+}
+
+/* A learner that has not said hello yet is told right after its task. */
 void rlt_driver_stop_all(rlt_driver *d, const char *reason) {
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (t->state == RLT_TRIAL_RUNNING && t->stop_reason == NULL && !t->spawn) {
+        if (t->state == RLT_TRIAL_RUNNING && t->stop_reason == NULL) {
             rlt_err ignored;
             t->stop_reason = reason;
-            rlt_msg_begin(&d->writer, RLT_MSG_STOP, (uint64_t)t->attempt, 0);
-            rlt_driver_send(d, t, &ignored);
+            rlt_driver_stop(d, t, &ignored);
         }
     }
 }
