@@ -156,16 +156,18 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     return t->final ? RLT_OK : rlt_tuner_restore(d->tuner, row->number, params, err);
 }
 
-/* Decisions in the order in which they were made: columns number, step, value. */
+/* Columns number, step, value, action; of each trial in the order of step. What was decided stands:
+ * the trials that a rung compares may have come in another order. */
 static rlt_status restore_decision(void *user, int columns, const char *const *names,
                                    const char *const *values, rlt_err *err) {
     (void)columns;
     (void)names;
     rlt_driver *d = user;
-    rlt_decision ignored;
+    int64_t number = strtoll(values[0], NULL, 10), step = strtoll(values[1], NULL, 10);
     double value = values[2] != NULL ? strtod(values[2], NULL) : NAN;
-    return rlt_tuner_report(d->tuner, strtoll(values[0], NULL, 10), strtoll(values[1], NULL, 10),
-                            value, &ignored, err);
+    rlt_action action = strcmp(values[3], "stop") == 0 ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
+    RLT_TRY(rlt_tuner_report(d->tuner, number, step, value, NULL, err));
+    return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
 }
 
 static rlt_status restore_ends(rlt_driver *d, rlt_err *err) {
@@ -241,9 +243,10 @@ static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
     const int64_t args[] = {d->experiment};
     RLT_TRY(rlt_store_query(d->store,
-                            "SELECT t.number, d.step, json_extract(d.numbers_json, '$.value') "
-                            "FROM decisions d JOIN trials t ON t.id = d.trial "
-                            "WHERE t.experiment = ?1 AND t.role = 'search' ORDER BY d.id",
+                            "SELECT t.number, d.step, json_extract(d.numbers_json, '$.value'), "
+                            "d.action FROM decisions d JOIN trials t ON t.id = d.trial "
+                            "WHERE t.experiment = ?1 AND t.role = 'search' "
+                            "ORDER BY d.step, t.number",
                             args, 1, restore_decision, d, err));
     RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));
     return restore_ends(d, err);
