@@ -25,6 +25,12 @@ const rlt_cli_command rlt_cli_commands[] = {
      "file.",
      "  rltune eval 3\n  rltune eval 3:7 --episodes 1000 --json\n", rlt_cli_eval,
      rlt_cli_eval_options},
+    {"render", "MODEL [OPTIONS]",
+     "Play episodes of a trained policy on the terminal, or draw them into a file.",
+     "  rltune render 3\n  rltune render 3:7 --out cartpole.gif\n"
+     "  rltune render 3 --out moments.png --frames 8 --width 300\n"
+     "  rltune render Acrobot-v1 --random\n",
+     rlt_cli_render, rlt_cli_render_options},
     {"version", "[--json]", "Print the version, the commit and how it was built.",
      "  rltune version\n  rltune version --json\n", rlt_cli_version, rlt_cli_json_options},
     {"doctor", "[--json]", "Say what this machine has: CPU, memory, libraries, GPUs.",

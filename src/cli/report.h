@@ -78,6 +78,7 @@ typedef struct rlt_screen {
 /* Of standard output. Not a terminal, or TERM=dumb: 80 columns of plain ASCII. NO_COLOR is obeyed
  * (no-color.org). */
 rlt_screen rlt_screen_of_stdout(void);
+bool rlt_screen_can_move(void); /* standard output is a terminal with a cursor to move */
 
 typedef struct rlt_curve {
     rlt_buf x, y; /* doubles */

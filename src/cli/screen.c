@@ -35,3 +35,8 @@ rlt_screen rlt_screen_of_stdout(void) {
     screen.colour = !dumb && (no_colour == NULL || no_colour[0] == 0);
     return screen;
 }
+
+bool rlt_screen_can_move(void) {
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0;
+}

@@ -20,6 +20,10 @@ enum { RLT_SPACE_COMPONENTS_MAX = 64 }; /* of a MULTI_DISCRETE space */
 /* The length of the float row that a vector environment writes for a value of `space`: that of a
  * BOX, the one-hot width of a DISCRETE, the sum of the components' of a MULTI_DISCRETE. */
 int rlt_space_width(const rlt_space *space);
+/* Turns the index (or indices) at the front of row[width], as reset and step write it, into the
+ * one-hot row; an index outside its space, which only a faulty script gives, leaves its component
+ * all zero. A BOX stays as it is. */
+void rlt_space_expand(const rlt_space *space, float *row);
 
 /* How many environments are stepped at once. SCALAR calls `step` for each; the others call
  * step_many, compiled for no more than the baseline, AVX2 or AVX-512. Results are equal bit for

@@ -35,6 +35,24 @@ int rlt_space_width(const rlt_space *space) {
     return width;
 }
 
+void rlt_space_expand(const rlt_space *space, float *row) {
+    float index[RLT_SPACE_COMPONENTS_MAX];
+    bool single = space->kind == RLT_SPACE_DISCRETE;
+    int components = single ? 1 : space->size;
+    if (space->kind == RLT_SPACE_BOX) {
+        return;
+    }
+    memcpy(index, row, sizeof(float) * (size_t)components);
+    memset(row, 0, sizeof(float) * (size_t)rlt_space_width(space));
+    for (int c = 0; c < components; c++) {
+        int values = single ? space->size : space->counts[c];
+        if (index[c] >= 0.0f && index[c] < (float)values) {
+            row[(int)index[c]] = 1.0f;
+        }
+        row += values;
+    }
+}
+
 static void check_def(const rlt_env_def *def) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
     RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE);

@@ -5,23 +5,6 @@
 
 #include <string.h>
 
-/* Turns the index (or indices) at the front of `row` into the one-hot row. An index outside its
- * space, which only a faulty script gives, leaves its component all zero. */
-static void expand(const rlt_space *space, float *row, size_t width) {
-    float index[RLT_SPACE_COMPONENTS_MAX];
-    bool single = space->kind == RLT_SPACE_DISCRETE;
-    int components = single ? 1 : space->size;
-    memcpy(index, row, sizeof(float) * (size_t)components);
-    memset(row, 0, sizeof(float) * width);
-    for (int c = 0; c < components; c++) {
-        int values = single ? space->size : space->counts[c];
-        if (index[c] >= 0.0f && index[c] < (float)values) {
-            row[(int)index[c]] = 1.0f;
-        }
-        row += values;
-    }
-}
-
 static void reset_one(rlt_vec_env *vec, int i, float *observation) {
     const rlt_env_def *def = vec->def;
     void *state = vec->block_size > 0 ? vec->scratch : rlt_vec_env_state_of(vec, i);
@@ -30,7 +13,7 @@ static void reset_one(rlt_vec_env *vec, int i, float *observation) {
     def->reset(def->context, state, &vec->rngs[i], observation);
     rlt_vec_env_keep_state(vec, i, state);
     if (def->observation_space.kind != RLT_SPACE_BOX) {
-        expand(&def->observation_space, observation, vec->width);
+        rlt_space_expand(&def->observation_space, observation);
     }
 }
 
@@ -60,7 +43,7 @@ static void step_scalar(rlt_vec_env *vec, const void *action, const rlt_step_out
             def->step(def->context, state, &vec->rngs[i], row, observation, &out->reward[i]);
         rlt_vec_env_keep_state(vec, i, state);
         if (def->observation_space.kind != RLT_SPACE_BOX) {
-            expand(&def->observation_space, observation, vec->width);
+            rlt_space_expand(&def->observation_space, observation);
         }
         vec->elapsed[i]++;
         vec->episode_return[i] += out->reward[i];

@@ -5,10 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Global indices that no training environment has, so that the starts are fresh ones. */
-static const uint32_t first_eval_env = 1u << 30;
-enum { UNLIMITED_STEPS_MAX = 10000 };
-
 typedef struct eval {
     const rlt_env_def *def;
     const rlt_weights_view *weights;
@@ -80,7 +76,7 @@ static rlt_status run(eval *e, double *returns, rlt_evaluation *result, rlt_err 
     memset(returns, 0, sizeof(double) * (size_t)e->n);
     rlt_vec_env_reset(e->vec, e->obs);
     bool limited = e->def->max_episode_steps > 0;
-    for (int i = 0; e->left > 0 && (limited || i < UNLIMITED_STEPS_MAX); i++) {
+    for (int i = 0; e->left > 0 && (limited || i < RLT_UNLIMITED_STEPS_MAX); i++) {
         step(e, returns, &length_sum);
         RLT_TRY(rlt_vec_env_status(e->vec, err));
     }
@@ -114,7 +110,7 @@ rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
               .normalise = config->normalise.observation,
               .clip = (float)config->normalise.clip};
     RLT_TRY(rlt_policy_spec_make(config, def, &e.spec, err));
-    RLT_TRY(rlt_vec_env_create(def, episodes, first_eval_env, seed, &e.vec, err));
+    RLT_TRY(rlt_vec_env_create(def, episodes, RLT_FIRST_EVAL_ENV, seed, &e.vec, err));
     allocate(&e);
     double *own = returns == NULL ? rlt_alloc(sizeof(double) * (size_t)episodes) : NULL;
     rlt_status status = run(&e, returns == NULL ? own : returns, result, err);

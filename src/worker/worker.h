@@ -63,6 +63,22 @@ rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
                         const rlt_weights_view *weights, int episodes, uint64_t seed,
                         rlt_evaluation *result, double *returns, rlt_err *err);
 
+/* One episode, step by step, for drawing: the one that rlt_evaluate runs as number `index` of the
+ * same seed. `weights` NULL: uniformly random actions (config may then be NULL; a Box action
+ * without bounds is drawn from [-1, 1]). Cut at steps_max where > 0. The caller releases it by
+ * fini. */
+typedef struct rlt_episode {
+    int64_t steps;
+    unsigned char *states;      /* [steps + 1][state_size], owned: the first as reset left it */
+    float *rewards;             /* [steps], owned */
+    double total;               /* their sum */
+    bool terminated, truncated; /* neither: cut at steps_max */
+} rlt_episode;
+rlt_status rlt_episode_record(const rlt_run_config *config, const rlt_env_def *def,
+                              const rlt_weights_view *weights, uint64_t seed, uint32_t index,
+                              int64_t steps_max, rlt_episode *episode, rlt_err *err);
+void rlt_episode_fini(rlt_episode *episode); /* safe on {0} */
+
 /* The process: connects to the learner at `endpoint` (keys from the environment), acts until told
  * to stop. shm_fd < 0: segments travel as frames. */
 typedef struct rlt_worker_args {
