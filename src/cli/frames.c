@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GIF_FPS_MAX = 50, ROW_MOMENTS = 4, CAPTION_LINES = 2, TEXT_COLUMNS_MAX = 160 };
+enum { GIF_FPS_MAX = 50, ROW_MOMENTS = 4, CAPTION_LINES = 2, TEXT_COLUMNS_MAX = 160, GAP = 2 };
 static const double end_pause_s = 0.7; /* so that an episode's end can be seen */
 
 static void draw(const rlt_frames *f, const rlt_episode *e, int64_t step, rlt_picture *picture) {
@@ -68,13 +68,14 @@ rlt_status rlt_frames_png(const rlt_frames *f, const char *path, int64_t *count,
     int columns = f->moments < ROW_MOMENTS ? f->moments : ROW_MOMENTS;
     int rows = (f->moments + columns - 1) / columns;
     RLT_TRY(make_picture(f, f->width, &part, err));
-    rlt_status status = rlt_picture_create(columns * part->width, rows * part->height, &whole, err);
+    int across = part->width + GAP, down = part->height + GAP;
+    rlt_status status = rlt_picture_create(columns * across - GAP, rows * down - GAP, &whole, err);
     if (status == RLT_OK) {
-        rlt_picture_fill(whole, (rlt_color){255, 255, 255});
+        rlt_picture_fill(whole, (rlt_color){160, 160, 160});
         for (int i = 0; i < f->moments; i++) {
             int64_t step = f->moments == 1 ? e->steps : e->steps * i / (f->moments - 1);
             draw(f, e, step, part);
-            paste(part, i % columns * part->width, i / columns * part->height, whole);
+            paste(part, i % columns * across, i / columns * down, whole);
         }
         status = rlt_png_write(whole, path, err);
     }

@@ -83,7 +83,7 @@ static rlt_status open_subject(rendering *r, rlt_err *err) {
     if (rlt_cli_flag(&r->args, "--random")) {
         RLT_TRY(rlt_env_find(rlt_envs, r->args.words[0], &r->def, err));
     } else {
-        RLT_TRY(rlt_model_open(r->args.words[0], rlt_report_db(&r->args), &r->model, err));
+        RLT_TRY(rlt_model_open(r->args.words[0], &r->args, &r->model, err));
         r->def = r->model.env.def;
     }
     RLT_TRY(rlt_env_renderer_of(r->def, &r->renderer, err));
