@@ -79,7 +79,7 @@ static rlt_status dry_run(const rlt_driver_options *options, rlt_script *script,
 
 typedef struct seed_stats {
     int count;
-    double sum, square, min, max;
+    double sum;
 } seed_stats;
 
 static rlt_status add_seed(void *user, int columns, const char *const *names,
@@ -89,12 +89,8 @@ static rlt_status add_seed(void *user, int columns, const char *const *names,
     (void)err;
     seed_stats *s = user;
     if (values[0] != NULL) {
-        double x = strtod(values[0], NULL);
-        s->min = s->count == 0 ? x : fmin(s->min, x);
-        s->max = s->count == 0 ? x : fmax(s->max, x);
         s->count++;
-        s->sum += x;
-        s->square += x * x;
+        s->sum += strtod(values[0], NULL);
     }
     return RLT_OK;
 }
@@ -112,17 +108,6 @@ static rlt_status read_finals(rlt_store *store, int64_t id, seed_stats *stats, r
                            args, 1, add_seed, stats, err);
 }
 
-static void print_finals(const seed_stats *s) {
-    double mean = s->sum / s->count;
-    double variance = s->count > 1 ? (s->square - s->sum * mean) / (s->count - 1) : 0;
-    if (s->count == 1) {
-        printf("final evaluation: mean return %.6g\n", mean);
-    } else {
-        printf("final evaluation over %d seeds: mean return %.6g, std %.3g, min %.6g, max %.6g\n",
-               s->count, mean, sqrt(fmax(variance, 0)), s->min, s->max);
-    }
-}
-
 static rlt_status print_end(const char *db, const rlt_driver_result *result, rlt_err *err) {
     rlt_store *store = NULL;
     seed_stats finals;
@@ -134,8 +119,8 @@ static rlt_status print_end(const char *db, const rlt_driver_result *result, rlt
     rlt_status status = read_finals(store, result->experiment, &finals, err);
     rlt_store_close(&store);
     RLT_TRY(status);
-    if (finals.count > 0) {
-        print_finals(&finals);
+    if (finals.count == 1) { /* several are in what show printed */
+        printf("final evaluation: mean return %.6g\n", finals.sum);
     }
     printf("\nin %s; more: rltune plot %s, rltune best %s, rltune eval %s\n", db, id, id, id);
     return RLT_OK;
