@@ -57,6 +57,37 @@ void rlt_running_add(rlt_running *r, int64_t count, rlt_running_row row, void *u
     r->count = total;
 }
 
+void rlt_reward_scaler_init(rlt_reward_scaler *scaler, int envs, float gamma, float clip) {
+    *scaler = (rlt_reward_scaler){.envs = envs, .gamma = gamma, .clip = clip};
+    scaler->discounted = rlt_alloc(sizeof(float) * (size_t)envs);
+    rlt_running_init(&scaler->running, 1);
+}
+
+void rlt_reward_scaler_fini(rlt_reward_scaler *scaler) {
+    rlt_running_fini(&scaler->running);
+    rlt_free(scaler->discounted);
+    *scaler = (rlt_reward_scaler){0};
+}
+
+void rlt_reward_scaler_add(rlt_reward_scaler *scaler, int env, float reward) {
+    scaler->discounted[env] = scaler->discounted[env] * scaler->gamma + reward;
+}
+
+static const float *discounted_row(void *user, int64_t i) {
+    return (const float *)user + i;
+}
+
+float rlt_reward_scaler_update(rlt_reward_scaler *scaler) {
+    rlt_running_add(&scaler->running, scaler->envs, discounted_row, scaler->discounted);
+    return (float)(1 / sqrt(scaler->running.var[0] + 1e-8));
+}
+
+float rlt_reward_scaler_scale(rlt_reward_scaler *scaler, int env, float reward, float inv_std,
+                              bool end) {
+    scaler->discounted[env] = end ? 0 : scaler->discounted[env];
+    return fminf(fmaxf(reward * inv_std, -scaler->clip), scaler->clip);
+}
+
 void rlt_running_scale(const rlt_running *r, float *mean, float *inv_std) {
     for (int i = 0; i < r->width; i++) {
         mean[i] = (float)r->mean[i];

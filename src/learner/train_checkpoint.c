@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Changes whenever a tensor's meaning does. */
+static const char checkpoint_format[] = "rltune-1";
 enum { TENSORS_MAX = 4 * (RLT_HIDDEN_MAX + 1) + 256 };
 
 typedef struct tensor_list {
@@ -59,10 +61,10 @@ static void add_trainer(tensor_list *list, rlt_trainer *t) {
     add(list, "observation.count", RLT_DTYPE_F64, 1, 0, &t->obs_stats.count);
     add(list, "observation.running_mean", RLT_DTYPE_F64, t->spec.obs_dim, 0, t->obs_stats.mean);
     add(list, "observation.running_var", RLT_DTYPE_F64, t->spec.obs_dim, 0, t->obs_stats.var);
-    add(list, "return.count", RLT_DTYPE_F64, 1, 0, &t->return_stats.count);
-    add(list, "return.running_mean", RLT_DTYPE_F64, 1, 0, t->return_stats.mean);
-    add(list, "return.running_var", RLT_DTYPE_F64, 1, 0, t->return_stats.var);
-    add(list, "return.discounted", RLT_DTYPE_F32, t->envs, 0, t->discounted);
+    add(list, "return.count", RLT_DTYPE_F64, 1, 0, &t->rewards.running.count);
+    add(list, "return.running_mean", RLT_DTYPE_F64, 1, 0, t->rewards.running.mean);
+    add(list, "return.running_var", RLT_DTYPE_F64, 1, 0, t->rewards.running.var);
+    add(list, "return.discounted", RLT_DTYPE_F32, t->envs, 0, t->rewards.discounted);
     add(list, "episode.returns", RLT_DTYPE_F64, RLT_RETURN_WINDOW, 0, t->window);
     add(list, "episode.lengths", RLT_DTYPE_F64, RLT_RETURN_WINDOW, 0, t->window_length);
     add(list, "train.version", RLT_DTYPE_U64, 1, 0, &t->version);
@@ -114,13 +116,25 @@ static rlt_status copy_in(const rlt_checkpoint *checkpoint, const tensor_list *l
     return RLT_OK;
 }
 
+static rlt_status check_format(const rlt_checkpoint *checkpoint, const char *path, rlt_err *err) {
+    const char *format = rlt_checkpoint_metadata(checkpoint, "format");
+    if (format == NULL || strcmp(format, checkpoint_format) != 0) {
+        return rlt_fail(err, RLT_ENOTSUP, "%s: written as '%s'; this rltune reads '%s'", path,
+                        format != NULL ? format : "no rltune checkpoint", checkpoint_format);
+    }
+    return RLT_OK;
+}
+
 rlt_status rlt_train_load(rlt_trainer *t, rlt_source *source, const char *path, const char *sha256,
                           rlt_err *err) {
     rlt_checkpoint checkpoint = {0};
     RLT_TRY(rlt_checkpoint_read(path, sha256, &checkpoint, err));
-    tensor_list *list = list_all(t, source);
-    rlt_status status = copy_in(&checkpoint, list, err);
-    rlt_free(list);
+    rlt_status status = check_format(&checkpoint, path, err);
+    if (status == RLT_OK) {
+        tensor_list *list = list_all(t, source);
+        status = copy_in(&checkpoint, list, err);
+        rlt_free(list);
+    }
     rlt_checkpoint_fini(&checkpoint);
     RLT_TRY(status);
     if (t->version != (uint64_t)t->stats.iteration + 1 || t->stats.episodes < 0 ||

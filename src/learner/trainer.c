@@ -53,9 +53,9 @@ static void allocate(rlt_trainer *t) {
     for (size_t i = 0; i < RLT_COUNT(columns); i++) {
         *columns[i] = floats(t->rows);
     }
-    t->discounted = floats(t->envs);
     rlt_running_init(&t->obs_stats, (int)width);
-    rlt_running_init(&t->return_stats, 1);
+    rlt_reward_scaler_init(&t->rewards, t->envs, (float)t->config.ppo.gamma,
+                           (float)t->config.normalise.clip);
 }
 
 static void start(rlt_trainer *t) {
@@ -115,10 +115,9 @@ void rlt_trainer_destroy(rlt_trainer **trainer) {
     rlt_ppo_destroy(&t->ppo);
     rlt_pool_destroy(&t->pool);
     rlt_running_fini(&t->obs_stats);
-    rlt_running_fini(&t->return_stats);
-    void *const all[] = {t->weights,        t->obs,      t->action,    t->log_prob,
-                         t->value,          t->ret,      t->advantage, t->scaled,
-                         t->part_advantage, t->part_ret, t->discounted};
+    rlt_reward_scaler_fini(&t->rewards);
+    void *const all[] = {t->weights, t->obs,       t->action, t->log_prob,       t->value,
+                         t->ret,     t->advantage, t->scaled, t->part_advantage, t->part_ret};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -147,31 +146,19 @@ const rlt_train_stats *rlt_trainer_stats(const rlt_trainer *trainer) {
     return &trainer->stats;
 }
 
-static const float *discounted_row(void *user, int64_t i) {
-    return (const float *)user + i;
-}
-
-/* As Stable-Baselines3's VecNormalize: rewards over the standard deviation of the discounted
- * return, clipped; the moments are updated before each step's rewards are scaled. */
 static void scale_rewards(rlt_trainer *t) {
     int n = t->batch.envs, horizon = t->batch.horizon;
-    float clip = (float)t->config.normalise.clip, gamma = (float)t->config.ppo.gamma;
     for (int s = 0; s < horizon; s++) {
         for (int e = 0; e < t->envs; e++) {
-            const rlt_segment *segment = &t->segments[e / n];
-            float reward = segment->reward[s * n + e % n];
-            t->discounted[e] = t->discounted[e] * gamma + reward;
+            rlt_reward_scaler_add(&t->rewards, e, t->segments[e / n].reward[s * n + e % n]);
         }
-        rlt_running_add(&t->return_stats, t->envs, discounted_row, t->discounted);
-        float scale = (float)(1 / sqrt(t->return_stats.var[0] + 1e-8));
+        float inv_std = rlt_reward_scaler_update(&t->rewards);
         for (int e = 0; e < t->envs; e++) {
             const rlt_segment *segment = &t->segments[e / n];
             int row = s * n + e % n;
-            float x = segment->reward[row] * scale;
-            t->scaled[(int64_t)(e / n) * horizon * n + row] = fminf(fmaxf(x, -clip), clip);
-            if (segment->terminated[row] || segment->truncated[row]) {
-                t->discounted[e] = 0;
-            }
+            bool end = segment->terminated[row] | segment->truncated[row];
+            t->scaled[(int64_t)(e / n) * horizon * n + row] =
+                rlt_reward_scaler_scale(&t->rewards, e, segment->reward[row], inv_std, end);
         }
     }
 }

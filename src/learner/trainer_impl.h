@@ -19,8 +19,8 @@ struct rlt_trainer {
     rlt_weights_view view;
     uint64_t version; /* 1 + iterations */
     rlt_train_stats stats;
-    rlt_running obs_stats, return_stats;
-    float *discounted; /* [envs]: running discounted return of each environment */
+    rlt_running obs_stats;
+    rlt_reward_scaler rewards;
     double window[RLT_RETURN_WINDOW], window_length[RLT_RETURN_WINDOW]; /* rings */
     int64_t rows;                                                       /* horizon * envs */
     /* the flat batch: row t * envs + global environment */
