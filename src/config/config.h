@@ -136,8 +136,8 @@ typedef struct rlt_space_kind_row {
 extern const rlt_space_kind_row rlt_space_kinds[];
 
 /* The field tables, for `rltune explain`; a NULL-named end. Each field's offset is within the
- * struct that `holder` names. "" is the outermost table; "stopper.asha" and "stopper.median" are
- * what the table tune.stopper holds besides its name. */
+ * struct that `holder` names. "" is the outermost table; "stopper.asha" is what the table
+ * tune.stopper = { "asha", ... } holds besides its name, "sampler.tpe" the same. */
 typedef enum { RLT_SECTION_RUN, RLT_SECTION_TUNE } rlt_section_holder;
 typedef struct rlt_config_section {
     const char *name, *help;

@@ -27,6 +27,10 @@ rlt_status rlt_config_read_section(rlt_config_loading *loading, const rlt_config
 /* The table `tune` of loading->raw into loading->out and *config, whose `run` is loaded. */
 rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_config *config,
                                 rlt_err *err);
+/* tune.<key>: the name of a method, or a table with its name and options. Normalised into
+ * out[key] as {"name": ..., ...}; the kind and its options are stored in *tune. */
+rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
+                                  json_t *out, rlt_tune_fields *tune, rlt_err *err);
 /* The row of a dotted path among the run's sections, and its canonical path; or NULL. */
 const rlt_field *rlt_config_find_field(const char *path, char canonical[RLT_FIELD_PATH_MAX]);
 json_t *rlt_config_get(const json_t *json, const char *path); /* borrowed, or NULL */

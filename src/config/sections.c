@@ -17,7 +17,6 @@ static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
 static const char *const metrics[] = {"eval_return", "mean_return", NULL};
 static const char *const modes[] = {"min", "max", NULL};
-static const char *const samplers[] = {"random", "grid", "sobol", NULL};
 
 static const rlt_field top[] = {
     {"name", RLT_FIELD_STRING, RUN(name), .initial = "experiment",
@@ -159,8 +158,6 @@ static const rlt_field tune[] = {
     {"parallel", RLT_FIELD_INT, TUNE(parallel), .initial = "0", .min = 0, .max = 4096,
      .aliases = "max_concurrent_trials n_jobs",
      .help = "Trials that run at the same time; 0: as many as there are cores."},
-    {"sampler", RLT_FIELD_ENUM, TUNE(sampler), .initial = "random", .choices = samplers,
-     .help = "How values are chosen; `rltune samplers` describes each."},
     {"seed", RLT_FIELD_INT, TUNE(seed), .initial = "0", .min = 0, .max = 0x1p53,
      .help = "Seed of the sampler."},
     {"max_retries", RLT_FIELD_INT, TUNE(max_retries), .initial = "2", .min = 0, .max = 1000,

@@ -1,60 +1,16 @@
-/* config: the table `tune`: the search itself, its stopper, points to try first.
+/* config: the table `tune`: the search itself, its sampler and stopper, points to try
+ * first.
  * Thread: any. Owner: everything made goes into the experiment's JSON. */
 #include "config/config_impl.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char *const tune_keys[] = {"budget", "final", "stopper", "points", NULL};
-static const char *const stopper_names[] = {"none", "median", "asha", NULL};
-static const char *const stopper_keys[] = {"name", NULL};
+static const char *const tune_keys[] = {"budget", "final", "sampler", "stopper", "points", NULL};
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     snprintf(loading->failed, sizeof loading->failed, "%s", path);
     return RLT_ECONFIG;
-}
-
-/* "asha", { "asha", grace = ... } or { name = "asha", ... }: the name and the table or NULL. */
-static rlt_status stopper_of(rlt_config_loading *loading, const json_t *given, int *kind,
-                             const json_t **table, rlt_err *err) {
-    *table = json_is_object(given) ? given : NULL;
-    const json_t *name = json_is_object(given)  ? json_object_get(given, "name")
-                         : json_is_array(given) ? json_array_get(given, 0)
-                                                : given;
-    const char *text = given == NULL ? "none" : json_string_value(name);
-    bool alone = !json_is_array(given) || json_array_size(given) == 1;
-    for (int i = 0; text != NULL && alone && stopper_names[i] != NULL; i++) {
-        if (strcmp(stopper_names[i], text) == 0) {
-            *kind = i;
-            return RLT_OK;
-        }
-    }
-    const char *nearest = text != NULL ? rlt_str_nearest(text, stopper_names, 3) : NULL;
-    fail_at(loading, "tune.stopper");
-    return rlt_fail(err, RLT_ECONFIG,
-                    "tune.stopper: '%.40s' is not a stopper%s%s%s; allowed: 'none', 'median', "
-                    "'asha' or a table { \"asha\", grace = 1000 }",
-                    text != NULL ? text : "", nearest ? " (did you mean '" : "",
-                    nearest ? nearest : "", nearest ? "'?)" : "");
-}
-
-static rlt_status read_stopper(rlt_config_loading *loading, const json_t *given, json_t *out,
-                               rlt_tune_fields *tune, rlt_err *err) {
-    const json_t *table;
-    RLT_TRY(stopper_of(loading, given, &tune->stopper, &table, err));
-    json_t *normalised = json_object();
-    json_object_set_new(out, "stopper", normalised);
-    json_object_set_new(normalised, "name", json_string(stopper_names[tune->stopper]));
-    static const rlt_field no_fields[] = {{0}};
-    static const rlt_config_section none = {"stopper.none", "", no_fields, RLT_SECTION_TUNE};
-    char name[32];
-    snprintf(name, sizeof name, "stopper.%s", stopper_names[tune->stopper]);
-    const rlt_config_section *section =
-        tune->stopper == RLT_STOPPER_NONE ? &none : rlt_config_section_find(name);
-    RLT_TRY(rlt_config_read_section(loading, section, "tune.stopper", stopper_keys, table,
-                                    normalised, err));
-    rlt_schema_store(section->fields, normalised, tune);
-    return RLT_OK;
 }
 
 static int64_t at_least_1(int64_t x) {
@@ -182,7 +138,10 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
                                         json_object_get(raw, names[i]), inner, err));
         rlt_schema_store(section->fields, inner, &config->tune);
     }
-    RLT_TRY(read_stopper(loading, json_object_get(raw, "stopper"), out, &config->tune, err));
+    RLT_TRY(rlt_config_read_method(loading, "sampler", json_object_get(raw, "sampler"), out,
+                                   &config->tune, err));
+    RLT_TRY(rlt_config_read_method(loading, "stopper", json_object_get(raw, "stopper"), out,
+                                   &config->tune, err));
     RLT_TRY(resolve(loading, config, err));
     return read_points(loading, json_object_get(raw, "points"), out, err);
 }

@@ -176,6 +176,12 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
     if (tuner->stopper->ended != NULL) {
         tuner->stopper->ended(tuner->stopper_state, state, at->verdicts, at->verdict_count);
     }
+    if (number < tuner->history.count) {
+        rlt_history_end(&tuner->history, number, state, at->key, at->steps);
+    }
+    if (tuner->sampler->ended != NULL) {
+        tuner->sampler->ended(tuner->sampler_state, number);
+    }
     rlt_free(at->verdicts);
     at->verdicts = NULL;
     at->verdict_count = at->verdict_capacity = 0;

@@ -67,7 +67,8 @@ static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err
     }
     tuner->sampler = sampler;
     tuner->sampler_state = rlt_alloc(sampler->state_size);
-    sampler->init(tuner->sampler_state, &tuner->space, (uint64_t)tuner->config.seed);
+    tuner->history.dimensions = tuner->space.count;
+    sampler->init(tuner->sampler_state, &tuner->space, &tuner->config, &tuner->history);
     tuner->stopper = stopper_defs[tuner->config.stopper];
     tuner->stopper_state = rlt_alloc(tuner->stopper->state_size);
     return tuner->stopper->init == NULL ? RLT_OK
@@ -103,6 +104,7 @@ void rlt_tuner_destroy(rlt_tuner **tuner) {
     for (int64_t i = 0; i < old->count; i++) {
         rlt_free(old->trials[i].verdicts);
     }
+    rlt_history_fini(&old->history);
     rlt_free(old->sampler_state);
     rlt_free(old->stopper_state);
     rlt_free(old->trials);
@@ -196,11 +198,36 @@ static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, 
     return RLT_OK;
 }
 
-static void add_trial(rlt_tuner *tuner) {
+static bool learns(const rlt_tuner *tuner) {
+    return tuner->sampler->started != NULL || tuner->sampler->ended != NULL;
+}
+
+/* The values as they come back from rows, so that a restored sampler sees the same ones. */
+static rlt_status read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
+    for (int i = 0; i < tuner->space.count; i++) {
+        const rlt_param *param = &tuner->space.params[i];
+        tuner->values[i] = (rlt_value){.number = NAN, .choice = -1};
+        if (param->kind != RLT_DIST_FUNCTION) {
+            RLT_TRY(rlt_value_parse(param, json_object_get(params, param->path), &tuner->values[i],
+                                    err));
+        }
+    }
+    return RLT_OK;
+}
+
+static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
+    if (learns(tuner)) {
+        RLT_TRY(read_values(tuner, params, err));
+        rlt_history_start(&tuner->history, tuner->values);
+    }
     tuner->trials =
         rlt_tuner_grow(tuner->trials, &tuner->capacity, tuner->count + 1, sizeof(rlt_tuner_trial));
     tuner->trials[tuner->count++] =
         (rlt_tuner_trial){.reported = -1, .best = NAN, .key = NAN, .state = RLT_TRIAL_RUNNING};
+    if (tuner->sampler->started != NULL) {
+        tuner->sampler->started(tuner->sampler_state, tuner->count - 1);
+    }
+    return RLT_OK;
 }
 
 rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
@@ -216,13 +243,15 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
     }
     json_t *made = json_object();
     rlt_status status = fill_params(tuner, tuner->count, made, err);
+    if (status == RLT_OK) {
+        status = add_trial(tuner, made, err);
+    }
     if (status != RLT_OK) {
         json_decref(made);
         return status;
     }
-    *number = tuner->count;
+    *number = tuner->count - 1;
     *params = made;
-    add_trial(tuner);
     return RLT_OK;
 }
 
@@ -239,6 +268,9 @@ rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *par
                             tuner->space.params[i].path);
         }
     }
-    add_trial(tuner);
-    return RLT_OK;
+    rlt_err why = {0};
+    return add_trial(tuner, params, &why) == RLT_OK
+               ? RLT_OK
+               : rlt_fail(err, RLT_ECORRUPT, "trial %" PRId64 " cannot be restored: %s", number,
+                          why.message);
 }

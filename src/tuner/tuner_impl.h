@@ -27,17 +27,42 @@ rlt_status rlt_value_parse(const rlt_param *param, const json_t *json, rlt_value
 double rlt_tuner_draw(uint64_t seed, int64_t number, const char *name);
 
 /* ---- samplers ---- */
+/* Every trial so far, by number: started by ask, a point to try first or restored, all the same.
+ * The functions' values are {NAN, -1}. Kept for samplers with `started` or `ended` only. */
+typedef struct rlt_history {
+    int dimensions; /* parameters of the space */
+    int64_t count, capacity;
+    rlt_value *values; /* [count, dimensions] */
+    double *keys;      /* [count] the larger the better; NAN: none, failed, or still running */
+    int64_t *steps;    /* [count] when it ended, else 0 */
+    uint8_t *states;   /* [count] RLT_TRIAL_RUNNING, then STOPPED, COMPLETED or FAILED */
+} rlt_history;
+/* What is asked is a function of the seed, the index and the calls of `started` and `ended` so far:
+ * restoring repeats those in the order of time, and `ask` leaves nothing behind but caches (what it
+ * gave may never be started). A sampler whose state is a set of results needs no order at all. */
 typedef struct rlt_sampler_def {
     /* Whether it can search the space: RLT_ECONFIG names the parameter that it can not. NULL: any.
      */
     rlt_status (*check)(const rlt_search_space *space, rlt_err *err);
-    size_t state_size;                                                       /* zeroed */
-    void (*init)(void *state, const rlt_search_space *space, uint64_t seed); /* borrows the space */
-    void (*fini)(void *state);                                               /* NULL: nothing */
+    size_t state_size; /* zeroed */
+    /* Borrows the space and the history, which is empty then; config: its options and seed. */
+    void (*init)(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
+                 const rlt_history *history);
+    void (*fini)(void *state); /* NULL: nothing; safe on a zeroed state */
     /* Values of the sampler's point `index` (0, 1, …; points to try first do not count) for every
      * parameter but the functions. RLT_ENOTFOUND: there are no more points. */
     rlt_status (*ask)(void *state, int64_t index, rlt_value *values, rlt_err *err);
+    /* Trial `number`, the last of the history, has started; it has ended (once). NULL: of no
+     * interest. */
+    void (*started)(void *state, int64_t number);
+    void (*ended)(void *state, int64_t number);
 } rlt_sampler_def;
+
+/* Adds a running trial with these values; notes how it ended. */
+void rlt_history_start(rlt_history *history, const rlt_value *values);
+void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state, double key,
+                     int64_t steps);
+void rlt_history_fini(rlt_history *history);
 
 /* The raw coordinate of point `index` in the Sobol sequence (Gray-code order, not scrambled) over
  * 2^32, and the same after nested uniform scrambling. dimension: 0 .. RLT_SOBOL_DIMENSIONS - 1. */
@@ -121,7 +146,8 @@ struct rlt_tuner {
     const rlt_sampler_def *sampler;
     const rlt_stopper_def *stopper;
     void *sampler_state, *stopper_state;
-    rlt_value *values; /* [space.count] scratch */
+    rlt_history history; /* empty for samplers that learn nothing */
+    rlt_value *values;   /* [space.count] scratch */
     rlt_tuner_trial *trials;
     int64_t count, capacity;
     int64_t steps; /* of all trials */

@@ -23,8 +23,10 @@ static rlt_status grid_check(const rlt_search_space *space, rlt_err *err) {
     return RLT_OK;
 }
 
-static void grid_init(void *state, const rlt_search_space *space, uint64_t seed) {
-    (void)seed;
+static void grid_init(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
+                      const rlt_history *history) {
+    (void)history;
+    (void)config;
     grid_state *at = state;
     at->space = space;
     at->total = 1;

@@ -9,8 +9,10 @@ typedef struct random_state {
     uint64_t seed;
 } random_state;
 
-static void random_init(void *state, const rlt_search_space *space, uint64_t seed) {
-    *(random_state *)state = (random_state){space, seed};
+static void random_init(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
+                        const rlt_history *history) {
+    (void)history;
+    *(random_state *)state = (random_state){space, (uint64_t)config->seed};
 }
 
 static rlt_status random_ask(void *state, int64_t index, rlt_value *values, rlt_err *err) {

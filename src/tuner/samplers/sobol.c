@@ -95,10 +95,12 @@ static rlt_status sobol_check(const rlt_search_space *space, rlt_err *err) {
     return RLT_OK;
 }
 
-static void sobol_init(void *state, const rlt_search_space *space, uint64_t seed) {
+static void sobol_init(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
+                       const rlt_history *history) {
+    (void)history;
     sobol_state *at = state;
     at->space = space;
-    at->seed = seed;
+    at->seed = (uint64_t)config->seed;
     for (int i = 0; i < RLT_SOBOL_DIMENSIONS; i++) {
         fill_directions(i, at->directions[i]);
     }
