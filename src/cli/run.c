@@ -67,7 +67,7 @@ static rlt_status dry_run(const rlt_driver_options *options, rlt_script *script,
     rlt_experiment_config config = {0};
     rlt_status status = rlt_driver_check(options, script, &config, err);
     if (status == RLT_OK) {
-        json_dumpf(config.json, stdout, JSON_INDENT(2));
+        json_dumpf(config.json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         printf("\n");
         fprintf(stderr, "%s: valid; nothing was started\n", rlt_script_name(script));
     }
