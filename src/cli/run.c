@@ -195,6 +195,7 @@ rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err) {
         rlt_live_fini(&live);
         status = finish(&args, status, &result, err);
     }
+    rlt_live_fini(&live);
     rlt_script_destroy(&script);
     free(facts);
     return status;

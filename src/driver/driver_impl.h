@@ -25,6 +25,7 @@ typedef struct rlt_driver_entry { /* one trial */
     bool ended;              /* its last word has been recorded */
     bool resumable;          /* started from a checkpoint */
     const char *stop_reason; /* why it was asked to stop; NULL: it was not */
+    char *verdict;           /* the stopper's sentence, once it has ended the trial; owned */
     rlt_reply reply;         /* to send after the commit */
     rlt_action action;
     int64_t milestone;

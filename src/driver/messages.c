@@ -71,6 +71,8 @@ static rlt_status decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, 
     char *text = json_dumps(numbers, JSON_COMPACT);
     json_decref(numbers);
     t->action = decision.action;
+    free(t->verdict);
+    t->verdict = decision.action == RLT_ACTION_STOP ? strdup(decision.reason) : NULL;
     t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
     t->reply = RLT_REPLY_DECISION;
     rlt_status status = rlt_store_decision(
@@ -189,6 +191,9 @@ static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg
         bool resumable = d->stop_seen > 0 || d->fatal.code != RLT_OK;
         to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
         snprintf(reason, sizeof(reason), "%s", t->stop_reason);
+    }
+    if (to == RLT_TRIAL_STOPPED && t->stop_reason == NULL && t->verdict != NULL) {
+        snprintf(reason, sizeof(reason), "%s", t->verdict);
     }
     t->reply = RLT_REPLY_LEAVE;
     return rlt_driver_finish(d, t, to, reason, err);

@@ -82,6 +82,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
         snprintf(d->config.tune.metric, sizeof(d->config.tune.metric), "%s",
                  d->config.run.eval.every > 0 ? "eval_return" : "mean_return");
         d->config.tune.maximise = true;
+        d->config.tune.goal = NAN;
     }
     d->parallel = parallel_of(&d->config.tune);
     RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
@@ -96,6 +97,7 @@ void rlt_driver_close(rlt_driver *d) {
     for (size_t i = 0; i < d->count; i++) {
         rlt_job_end(&d->trials[i].job, 0);
         json_decref(d->trials[i].params);
+        free(d->trials[i].verdict);
     }
     for (size_t i = 0; i < d->unlink_count; i++) {
         free(d->unlink_after[i]);

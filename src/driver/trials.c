@@ -50,6 +50,8 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     }
     json_decref(t->params);
     t->params = NULL;
+    free(t->verdict);
+    t->verdict = NULL;
     d->failed += to == RLT_TRIAL_FAILED;
     return t->final ? RLT_OK : rlt_tuner_finish(d->tuner, t->number, to, t->last, t->steps, err);
 }

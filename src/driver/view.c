@@ -34,24 +34,47 @@ static int64_t planned(const rlt_driver *d) {
     return search + finals;
 }
 
-/* Steps that are still to come: running trials to their ends, the others as long as those that have
- * ended took on average. */
-static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
-    double left = 0, ended_steps = 0;
-    int64_t ended = 0, open = planned_trials - (int64_t)d->count;
+typedef struct average {
+    double steps;
+    int64_t count;
+} average;
+
+/* What a search trial takes, as far as those that have ended tell: most of them are stopped. */
+static double search_steps(const rlt_driver *d) {
+    average ended = {0};
     for (size_t i = 0; i < d->count; i++) {
         const rlt_driver_entry *t = &d->trials[i];
-        if (t->state == RLT_TRIAL_RUNNING) {
-            left += (double)(t->steps_max > t->steps ? t->steps_max - t->steps : 0);
-        } else if (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) {
-            open++;
-        } else {
-            ended_steps += (double)t->steps;
-            ended++;
+        bool open = t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
+                    t->state == RLT_TRIAL_PAUSED;
+        if (!t->final && !open) {
+            ended.steps += (double)t->steps;
+            ended.count++;
         }
     }
-    double each = ended > 0 ? ended_steps / (double)ended : (double)d->config.run.stop.steps;
-    return left + (double)(open > 0 ? open : 0) * each;
+    return ended.count > 0 ? ended.steps / (double)ended.count : (double)d->config.run.stop.steps;
+}
+
+/* Retraining goes to the end; a search trial as far as others did, beyond that to its end. */
+static double steps_left(const rlt_driver_entry *t, double search) {
+    double end = (double)t->steps_max, steps = (double)t->steps;
+    double goal = t->final || steps >= search ? end : search;
+    return goal > steps ? goal - steps : 0;
+}
+
+static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
+    double search = search_steps(d), left = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const rlt_driver_entry *t = &d->trials[i];
+        if (t->state == RLT_TRIAL_RUNNING || t->state == RLT_TRIAL_PENDING ||
+            t->state == RLT_TRIAL_PAUSED) {
+            left += steps_left(t, search);
+        }
+    }
+    int64_t later = planned_trials - (int64_t)d->count, finals = d->config.tune.final.seeds;
+    finals = !d->config.tuned || d->finals_planned || d->ending != NULL ? 0 : finals;
+    finals = finals < later ? finals : later;
+    return left + (double)finals * (double)d->config.run.stop.steps +
+           (double)(later - finals) * search;
 }
 
 static void fill_trials(rlt_driver *d, rlt_driver_view *view) {
