@@ -189,9 +189,9 @@ static void collect(void *user, int index) {
 }
 
 rlt_status bench_run_iterate(bench_run *run, double seconds[2], rlt_err *err) {
-    double start = rlt_clock_s(), return_sum = 0;
+    double start = run->config.clock(), return_sum = 0;
     rlt_pool_run(run->config.pool, SHARDS, collect, run);
-    seconds[0] = rlt_clock_s() - start;
+    seconds[0] = run->config.clock() - start;
     int episodes = 0;
     for (int s = 0; s < SHARDS; s++) {
         return_sum += run->shards[s].return_sum;
@@ -209,7 +209,7 @@ rlt_status bench_run_iterate(bench_run *run, double seconds[2], rlt_err *err) {
     rlt_ppo_result result;
     RLT_TRY(
         rlt_ppo_update(run->ppo, run->params, &rows, 1e-3f, &coef, run->iteration, &result, err));
-    seconds[1] = rlt_clock_s() - start - seconds[0];
+    seconds[1] = run->config.clock() - start - seconds[0];
     run->iteration++;
     return RLT_OK;
 }

@@ -9,6 +9,7 @@ typedef struct bench_config {
     const rlt_env_def *def;
     int envs, horizon, minibatch, epochs;
     rlt_pool *pool;
+    double (*clock)(void); /* seconds */
 } bench_config;
 
 typedef struct bench_run bench_run;

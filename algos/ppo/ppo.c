@@ -17,7 +17,8 @@ struct rlt_ppo {
     int64_t rows_max, step;
     rlt_pool *pool;
     size_t param_count;
-    float *moments; /* [2][param_count], the optimiser's */
+    rlt_policy_packed *packed; /* of the parameters as they are, within an update */
+    float *moments;            /* [2][param_count], the optimiser's */
     rlt_ppo_shard shards[RLT_PPO_SHARDS];
     uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][rows_max] */
     rlt_ppo_moments *measured; /* [RLT_PPO_EPOCHS_AHEAD][minibatches] */
@@ -111,6 +112,7 @@ rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *op
     made->rows_max = rows_max;
     made->pool = pool;
     made->param_count = rlt_policy_param_count(spec);
+    made->packed = rlt_policy_packed_create(spec);
     made->moments = floats(2 * made->param_count);
     int64_t minibatch = options->minibatch < rows_max ? options->minibatch : rows_max;
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
@@ -131,6 +133,7 @@ void rlt_ppo_destroy(rlt_ppo **ppo) {
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
         shard_fini(&p->shards[s]);
     }
+    rlt_policy_packed_destroy(&p->packed);
     rlt_free(p->moments);
     rlt_free(p->order);
     rlt_free(p->measured);
@@ -175,44 +178,56 @@ static void shard_grad(void *user, int s) {
                            shard->value, shard->advantage, shard->ret};
     memset(shard->grad, 0, sizeof(float) * ppo->param_count);
     shard->stats = (rlt_ppo_stats){0};
-    rlt_ppo_grad(shard->workspace, u->params, &batch, u->coef, (int)n, shard->grad, &shard->stats);
+    rlt_ppo_grad_packed(shard->workspace, u->params, ppo->packed, &batch, u->coef, (int)n,
+                        shard->grad, &shard->stats);
 }
 
-/* Parameters first .. end - 1 of chunk c; whole cache lines where the buffer is aligned. */
-static void chunk_range(const rlt_ppo *ppo, int c, size_t *first, size_t *end) {
-    size_t lines = (ppo->param_count + 15) / 16;
-    *first = lines * (size_t)c / RLT_PPO_CHUNKS * 16;
-    *end = lines * (size_t)(c + 1) / RLT_PPO_CHUNKS * 16;
-    *end = *end < ppo->param_count ? *end : ppo->param_count;
+/* Chunk c is a run of pieces of the parameters. */
+static void chunk_pieces(const rlt_ppo *ppo, int c, int *first, int *end) {
+    int pieces = rlt_policy_piece_count(ppo->packed);
+    *first = pieces * c / RLT_PPO_CHUNKS;
+    *end = pieces * (c + 1) / RLT_PPO_CHUNKS;
+}
+
+/* The parameters first .. first + count - 1 of chunk c. */
+static void chunk_range(const rlt_ppo *ppo, int c, size_t *first, size_t *count) {
+    int piece, end;
+    size_t last, last_count;
+    chunk_pieces(ppo, c, &piece, &end);
+    *first = *count = 0;
+    if (piece < end) {
+        rlt_policy_piece(ppo->packed, piece, first, count);
+        rlt_policy_piece(ppo->packed, end - 1, &last, &last_count);
+        *count = last + last_count - *first;
+    }
 }
 
 /* Task: adds the shards' gradients into the first one's; sum of squares. */
 static void reduce_chunk(void *user, int c) {
     update *u = user;
-    size_t first, end;
-    chunk_range(u->ppo, c, &first, &end);
-    float *sum = u->ppo->shards[0].grad;
+    size_t first, count;
+    chunk_range(u->ppo, c, &first, &count);
+    float *sum = u->ppo->shards[0].grad + first;
     for (int s = 1; s < RLT_PPO_SHARDS; s++) {
-        const float *part = u->ppo->shards[s].grad;
-        for (size_t i = first; i < end; i++) {
-            sum[i] += part[i];
-        }
+        rlt_grad_add(sum, u->ppo->shards[s].grad + first, count);
     }
-    double squares = 0;
-    for (size_t i = first; i < end; i++) {
-        squares += (double)sum[i] * (double)sum[i];
-    }
-    u->squares[c] = squares;
+    u->squares[c] = rlt_grad_squares(sum, count);
 }
 
+/* Task: the optimiser step of a chunk, and its transposes for the next gradient. */
 static void step_chunk(void *user, int c) {
     update *u = user;
     rlt_ppo *ppo = u->ppo;
-    size_t first, end;
-    chunk_range(ppo, c, &first, &end);
+    size_t first, count;
+    int piece, end;
+    chunk_range(ppo, c, &first, &count);
     rlt_optimiser_step(&ppo->options.optimiser, u->params + first, ppo->shards[0].grad + first,
-                       ppo->moments + first, ppo->moments + ppo->param_count + first, end - first,
-                       u->lr, u->grad_scale, ppo->step);
+                       ppo->moments + first, ppo->moments + ppo->param_count + first, count, u->lr,
+                       u->grad_scale, ppo->step);
+    chunk_pieces(ppo, c, &piece, &end);
+    for (; piece < end; piece++) {
+        rlt_policy_pack_piece(ppo->packed, u->params, piece);
+    }
 }
 
 /* Adds the shards' statistics of the minibatch; its mean divergence goes to *kl. */
@@ -320,6 +335,7 @@ rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows,
     update u = {
         .ppo = ppo, .params = params, .rows = rows, .coef = coef, .lr = lr, .iteration = iteration};
     int64_t epoch = 0;
+    rlt_policy_pack(ppo->packed, params);
     for (bool stop = false; epoch < ppo->options.epochs && !stop; epoch++) {
         int64_t ahead = epoch % RLT_PPO_EPOCHS_AHEAD, left = ppo->options.epochs - epoch;
         if (ahead == 0) {
