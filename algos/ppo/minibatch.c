@@ -56,20 +56,38 @@ rlt_ppo_moments rlt_ppo_measure(const float *advantage, const uint32_t *order, i
     return (rlt_ppo_moments){(float)mean, (float)(1 / (sqrt(fmax(variance, 0)) + 1e-8))};
 }
 
+/* Rows of `words` 4-byte words; for the few words of a row a loop is faster than memcpy's call. */
+static void gather_rows(void *restrict to, const void *restrict from, const uint32_t *order,
+                        size_t n, size_t words) {
+    uint32_t *restrict out = to;
+    const uint32_t *restrict in = from;
+    if (words > 32) {
+        for (size_t i = 0; i < n; i++) {
+            memcpy(out + i * words, in + order[i] * words, 4 * words);
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t *row = in + order[i] * words;
+        for (size_t k = 0; k < words; k++) {
+            *out++ = row[k];
+        }
+    }
+}
+
 void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
                     int64_t n, rlt_ppo_shard *shard) {
     const rlt_ppo_rows *from = minibatch->rows;
-    size_t obs = (size_t)spec->obs_dim,
-           action = 4 * (size_t)(spec->discrete ? 1 : spec->action_dim);
-    for (size_t i = 0; i < (size_t)n; i++) {
-        size_t r = minibatch->order[(size_t)first + i];
-        memcpy(shard->obs + i * obs, from->obs + r * obs, sizeof(float) * obs);
-        memcpy(shard->action + i * action, (const unsigned char *)from->action + r * action,
-               action);
+    const uint32_t *order = minibatch->order + first;
+    size_t count = (size_t)n, actions = (size_t)(spec->discrete ? 1 : spec->action_dim);
+    gather_rows(shard->obs, from->obs, order, count, (size_t)spec->obs_dim);
+    gather_rows(shard->action, from->action, order, count, actions);
+    float mean = minibatch->moments.mean, scale = minibatch->moments.scale;
+    for (size_t i = 0; i < count; i++) {
+        size_t r = order[i];
         shard->log_prob[i] = from->log_prob[r];
         shard->value[i] = from->value[r];
-        shard->advantage[i] =
-            (from->advantage[r] - minibatch->moments.mean) * minibatch->moments.scale;
+        shard->advantage[i] = (from->advantage[r] - mean) * scale;
         shard->ret[i] = from->ret[r];
     }
 }
