@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { CHAINS = 12, LANES = 16, WIDTH = 64, ROWS_MAX = 256, ROUNDS = 5 };
@@ -194,7 +195,21 @@ static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizo
     return 0;
 }
 
+static bool choose_form(const char *name) {
+    static const char *const names[] = {"best", "plain", "avx2", "avx512"};
+    for (int form = 0; form < (int)RLT_COUNT(names); form++) {
+        if (strcmp(names[form], name) == 0) {
+            return rlt_nn_force_form((rlt_nn_form)form);
+        }
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 2 && !choose_form(argv[2])) {
+        fprintf(stderr, "ppo_bench: no form '%s' here; plain, avx2, avx512\n", argv[2]);
+        return 2;
+    }
     int threads_max = argc > 1 ? atoi(argv[1]) : 2, failed = 0;
     static const int cases[][3] = {{64, 32, 512},   {64, 128, 512},  {128, 32, 1024},
                                    {128, 64, 1024}, {256, 32, 1024}, {256, 128, 2048}};

@@ -3,7 +3,7 @@
 #define RLT_NN_IMPL_H
 #include "nn/kernels.h"
 
-enum { RLT_NN_BLOCK = 96, RLT_NN_LAYERS_MAX = RLT_HIDDEN_MAX + 1 };
+enum { RLT_NN_BLOCK = 128, RLT_NN_LAYERS_MAX = RLT_HIDDEN_MAX + 1 };
 
 typedef struct rlt_nn_layer {
     int in, out, in_stride; /* in_stride: in, padded */
