@@ -196,7 +196,10 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
         rlt_status status = pass(d, err);
         if (status != RLT_OK) {
             kill_all(d);
-            return status;
+            return rlt_fail(err, status,
+                            "%.380s; what is in the database is safe, go on with: "
+                            "rltune resume %lld",
+                            err->message, (long long)d->experiment);
         }
     }
     RLT_TRY(rlt_store_experiment_end(d->store, d->experiment, end_state(d), err));

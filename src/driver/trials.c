@@ -125,6 +125,12 @@ static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     return status;
 }
 
+/* A script's function that fails, or that returns what no trial can use: it would again. */
+static bool is_of_configuration(rlt_status status) {
+    return status == RLT_EINVAL || status == RLT_ECONFIG || status == RLT_ESCRIPT ||
+           status == RLT_ELIMIT;
+}
+
 /* The sampler's next trial; sets d->exhausted when there is none. */
 static rlt_status ask(rlt_driver *d, rlt_err *err) {
     int64_t number;
@@ -134,12 +140,23 @@ static rlt_status ask(rlt_driver *d, rlt_err *err) {
         d->exhausted = true;
         return RLT_OK;
     }
-    RLT_TRY(status);
-    rlt_driver_entry *t = rlt_driver_add(d);
-    t->number = number;
-    t->params = params;
-    t->seed = d->config.run.seed + number;
-    return create_row(d, t, err);
+    if (status == RLT_OK) {
+        rlt_driver_entry *t = rlt_driver_add(d);
+        t->number = number;
+        t->params = params;
+        t->seed = d->config.run.seed + number;
+        status = create_row(d, t, err);
+        if (status != RLT_OK) {
+            json_decref(params);
+            d->count--;
+        }
+    }
+    if (!is_of_configuration(status)) {
+        return status;
+    }
+    d->fatal = *err; /* the running trials save checkpoints, then the experiment ends */
+    d->ending = "no further trial can be made";
+    return RLT_OK;
 }
 
 static int64_t index_of_best(const rlt_driver *d) {
