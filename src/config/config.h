@@ -62,6 +62,7 @@ typedef struct rlt_run_config {
         int64_t every, keep;
     } checkpoint;         /* steps; 0: only at the end */
     int64_t report_every; /* steps between metric rows; 0: 1/50 of steps */
+    double silence_s;     /* without a sign of life: a learner or worker hangs */
 } rlt_run_config;
 
 typedef enum { RLT_SAMPLER_RANDOM, RLT_SAMPLER_GRID, RLT_SAMPLER_SOBOL } rlt_sampler_kind;

@@ -43,6 +43,10 @@ static const rlt_field top[] = {
      .help = "Policy versions that experience may lag behind; 0: workers wait for each update."},
     {"report_every", RLT_FIELD_INT, RUN(report_every), .initial = "0", .min = 0, .max = 1e15,
      .help = "Steps between rows of metrics; 0: a fiftieth of stop.steps."},
+    {"silence_s", RLT_FIELD_DOUBLE, RUN(silence_s), .initial = "300", .min = 0, .max = 1e6,
+     .flags = RLT_FIELD_OPEN_MIN,
+     .help = "Seconds without a sign of life after which a process counts as hung; longer than a "
+             "batch and an evaluation take."},
     {0}};
 
 static const rlt_field ppo[] = {

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 enum { POLL_MS = 100, END_GRACE_MS = 2000 };
-static const double silence_max_s = 120; /* of a learner; it speaks every second */
 
 /* ---- processes that ended or fell silent ---- */
 
@@ -20,7 +19,16 @@ static rlt_status on_exit_of(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     if (t->ended) {
         return RLT_OK;
     }
-    snprintf(cause, sizeof(cause), "the learner process ended with %s", how);
+    t->sweep = true;
+    if (d->stop_seen > 1) {
+        return rlt_driver_again(d, t, "stop requested twice", err);
+    }
+    if (t->silent) {
+        snprintf(cause, sizeof(cause), "the learner said nothing for %g s and was killed",
+                 d->config.run.silence_s);
+    } else {
+        snprintf(cause, sizeof(cause), "the learner process ended with %s", how);
+    }
     return rlt_driver_broken(d, t, cause, err);
 }
 
@@ -28,11 +36,12 @@ static void kill_silent(rlt_driver *d) {
     double now = rlt_clock_s();
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (rlt_job_is_running(&t->job) && !t->ended && now - t->heard > silence_max_s) {
+        if (rlt_job_is_running(&t->job) && !t->ended && !t->silent &&
+            now - t->heard > d->config.run.silence_s) {
             rlt_log(RLT_LOG_WARN, "driver.silent_learner", "trial %lld was silent for %.0f s",
                     (long long)t->number, now - t->heard);
             rlt_job_signal(&t->job, SIGKILL);
-            t->heard = now;
+            t->silent = true;
         }
     }
 }
@@ -102,19 +111,16 @@ static rlt_status check_search(rlt_driver *d, rlt_err *err) {
                          : budget_s > 0 && rlt_clock_s() - d->started > budget_s
                              ? "tune.budget.wall_s passed"
                              : NULL;
-    if (d->exhausted || reason == NULL) {
+    if (d->finals_planned || reason == NULL) {
         return RLT_OK;
     }
-    d->exhausted = true;
-    rlt_driver_say(d, "the search ends: %s", reason);
-    rlt_driver_stop_all(d, reason);
-    for (size_t i = d->first_open; i < d->count; i++) {
-        rlt_driver_entry *t = &d->trials[i];
-        if (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) {
-            RLT_TRY(rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, reason, err));
-        }
+    if (d->search_ended == NULL) {
+        rlt_driver_say(d, "the search ends: %s", reason);
+        d->search_ended = reason;
+        d->exhausted = true;
     }
-    return RLT_OK;
+    rlt_driver_stop_all(d, d->search_ended);
+    return rlt_driver_stop_open(d, false, d->search_ended, err);
 }
 
 static bool is_finished(const rlt_driver *d) {
@@ -134,14 +140,6 @@ static bool is_finished(const rlt_driver *d) {
 }
 
 /* ---- the loop ---- */
-
-static void remove_old_files(rlt_driver *d) {
-    for (size_t i = 0; i < d->unlink_count; i++) {
-        unlink(d->unlink_after[i]);
-        free(d->unlink_after[i]);
-    }
-    d->unlink_count = 0;
-}
 
 static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_count,
                              rlt_err *err) {
@@ -166,7 +164,7 @@ static rlt_status pass(rlt_driver *d, rlt_err *err) {
         return status;
     }
     RLT_TRY(rlt_store_commit(d->store, err));
-    remove_old_files(d);
+    RLT_TRY(rlt_driver_remove_files(d, err));
     RLT_TRY(rlt_driver_replies(d, err));
     RLT_TRY(rlt_driver_spawn(d, err));
     if (d->ending != NULL) {
@@ -190,6 +188,28 @@ static const char *end_state(const rlt_driver *d) {
     return d->fatal.code != RLT_OK || all_failed ? "failed" : "completed";
 }
 
+/* What is not to go on is stopped, in one transaction with the end of the experiment. */
+static rlt_status write_end(rlt_driver *d, rlt_err *err) {
+    const char *state = end_state(d);
+    if (strcmp(state, "stopped") != 0) {
+        const char *reason = d->ending != NULL ? d->ending : "the experiment has ended";
+        RLT_TRY(rlt_driver_stop_open(d, true, reason, err));
+    }
+    return rlt_store_experiment_end(d->store, d->experiment, state, err);
+}
+
+static rlt_status close_rows(rlt_driver *d, rlt_err *err) {
+    RLT_TRY(rlt_store_begin(d->store, err));
+    rlt_status status = write_end(d, err);
+    if (status != RLT_OK) {
+        rlt_store_rollback(d->store);
+        return status;
+    }
+    RLT_TRY(rlt_store_commit(d->store, err));
+    d->closed = true;
+    return RLT_OK;
+}
+
 static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *err) {
     d->started = rlt_clock_s();
     while (!is_finished(d)) {
@@ -202,7 +222,8 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
                             err->message, (long long)d->experiment);
         }
     }
-    RLT_TRY(rlt_store_experiment_end(d->store, d->experiment, end_state(d), err));
+    RLT_TRY(close_rows(d, err));
+    RLT_TRY(rlt_driver_remove_orphans(d, 0, err));
     rlt_driver_show(d, true);
     result->experiment = d->experiment;
     result->best_number = rlt_tuner_best(d->tuner, &result->best_value);
@@ -231,10 +252,27 @@ static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
     return status;
 }
 
-static void note_error(rlt_driver *d, const rlt_err *why) {
+/* As much as can still be written: the cause, that nobody runs the trials, and that resume may go
+ * on. Where not even that can be (a full disk), resume finds it out by itself. */
+static void note_error(rlt_driver *d, rlt_err *why) {
     rlt_err ignored;
-    if (d->store != NULL && d->experiment > 0) {
-        rlt_store_event(d->store, d->experiment, 0, "driver.error", why->message, &ignored);
+    if (d->store == NULL || d->experiment == 0) {
+        return;
+    }
+    rlt_store_event(d->store, d->experiment, 0, "driver.error", why->message, &ignored);
+    for (size_t i = d->first_open; i < d->count && !d->closed; i++) {
+        if (d->trials[i].state == RLT_TRIAL_RUNNING) {
+            rlt_driver_change(d, &d->trials[i], RLT_TRIAL_PENDING, why->message, &ignored);
+        }
+    }
+    if (!d->closed) {
+        rlt_store_experiment_end(d->store, d->experiment, "stopped", &ignored);
+    }
+    if (why->code == RLT_EFULL && strstr(why->message, "rltune resume") == NULL) {
+        char cause[sizeof(why->message)];
+        memcpy(cause, why->message, sizeof(cause));
+        rlt_fail(why, RLT_EFULL, "%.380s; free some space, then: rltune resume %lld", cause,
+                 (long long)d->experiment);
     }
 }
 

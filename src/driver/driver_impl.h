@@ -24,11 +24,14 @@ typedef struct rlt_driver_entry { /* one trial */
     bool spawn;              /* its row says running; the process is to be started */
     bool ended;              /* its last word has been recorded */
     bool resumable;          /* started from a checkpoint */
+    bool sweep;              /* its process died: files that it did not report may be left */
+    bool silent;             /* killed because it said nothing */
     const char *stop_reason; /* why it was asked to stop; NULL: it was not */
     char *verdict;           /* the stopper's sentence, once it has ended the trial; owned */
     rlt_reply reply;         /* to send after the commit */
     rlt_action action;
     int64_t milestone;
+    int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
 
 typedef struct rlt_driver {
@@ -52,8 +55,10 @@ typedef struct rlt_driver {
     bool finals_planned;
     const char *ending; /* why no more trials are started; NULL: they are */
     int stop_seen;
-    rlt_err fatal;       /* an error that ends the experiment, code OK: none */
-    char **unlink_after; /* files to remove after the commit, owned */
+    const char *search_ended; /* why before its trials were used up; NULL: it was not */
+    bool closed;              /* the row of the experiment says how it ended */
+    rlt_err fatal;            /* an error that ends the experiment, code OK: none */
+    char **unlink_after;      /* files to remove after the commit, owned */
     size_t unlink_count, unlink_capacity;
     double started, shown;
     int64_t steps_before; /* of a resumed experiment */
@@ -73,9 +78,23 @@ rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
 rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
                              const char *reason, rlt_err *err);
 rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cause, rlt_err *err);
+/* Back to pending without a retry being counted. */
+rlt_status rlt_driver_again(rlt_driver *d, rlt_driver_entry *t, const char *reason, rlt_err *err);
+/* Trials that will not go on: pending and paused ones become stopped. */
+rlt_status rlt_driver_stop_open(rlt_driver *d, bool finals, const char *reason, rlt_err *err);
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* files.c: checkpoints on disk */
+/* All rows but the newest that `checkpoint.keep` asks for; their files go by remove_files. */
+rlt_status rlt_driver_prune(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
+/* The newest checkpoint cannot be loaded: the one before it serves, or none; an event says so. */
+rlt_status rlt_driver_forget(rlt_driver *d, const rlt_driver_entry *t, const char *why,
+                             rlt_err *err);
+/* Files of the experiment (trial != 0: of that trial) that no row speaks of. */
+rlt_status rlt_driver_remove_orphans(rlt_driver *d, int64_t trial, rlt_err *err);
+rlt_status rlt_driver_remove_files(rlt_driver *d, rlt_err *err); /* after the commit */
 
 /* messages.c */
 rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err);

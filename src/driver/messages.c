@@ -71,8 +71,10 @@ static rlt_status decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, 
     char *text = json_dumps(numbers, JSON_COMPACT);
     json_decref(numbers);
     t->action = decision.action;
-    free(t->verdict);
-    t->verdict = decision.action == RLT_ACTION_STOP ? strdup(decision.reason) : NULL;
+    if (decision.action == RLT_ACTION_STOP && t->stopped_at == 0) {
+        t->stopped_at = milestone;
+        t->verdict = strdup(decision.reason);
+    }
     t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
     t->reply = RLT_REPLY_DECISION;
     rlt_status status = rlt_store_decision(
@@ -106,50 +108,6 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
     return rlt_store_trial_progress(d->store, &progress, err);
 }
 
-typedef struct old_files {
-    rlt_driver *d;
-    int64_t ids[256];
-    int count;
-} old_files;
-
-static rlt_status note_old(void *user, int columns, const char *const *names,
-                           const char *const *values, rlt_err *err) {
-    (void)columns;
-    (void)names;
-    (void)err;
-    old_files *old = user;
-    rlt_driver *d = old->d;
-    if (old->count == (int)RLT_COUNT(old->ids)) {
-        return RLT_OK; /* the rest goes with the next checkpoint */
-    }
-    char path[1024];
-    RLT_TRY(rlt_driver_checkpoint_path(d->o->db_path, values[1], path, sizeof(path), err));
-    if (d->unlink_count == d->unlink_capacity) {
-        size_t capacity = 2 * d->unlink_capacity + 16;
-        d->unlink_after = realloc(d->unlink_after, sizeof(char *) * capacity);
-        RLT_ASSERT(d->unlink_after != NULL);
-        d->unlink_capacity = capacity;
-    }
-    d->unlink_after[d->unlink_count++] = strdup(path);
-    old->ids[old->count++] = strtoll(values[0], NULL, 10);
-    return RLT_OK;
-}
-
-/* All but the newest `keep`: rows now, files after the commit. */
-static rlt_status prune(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
-    old_files old = {.d = d};
-    int64_t keep = d->config.run.checkpoint.keep;
-    const int64_t args[] = {t->id, keep > 0 ? keep : 1};
-    RLT_TRY(rlt_store_query(d->store,
-                            "SELECT id, path FROM checkpoints WHERE trial = ?1 "
-                            "ORDER BY step DESC, id DESC LIMIT -1 OFFSET ?2",
-                            args, 2, note_old, &old, err));
-    for (int i = 0; i < old.count; i++) {
-        RLT_TRY(rlt_store_checkpoint_remove(d->store, old.ids[i], err));
-    }
-    return RLT_OK;
-}
-
 static rlt_status on_checkpoint(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg,
                                 rlt_err *err) {
     rlt_checkpoint_row row = {.trial = t->id, .attempt = t->attempt};
@@ -158,7 +116,7 @@ static rlt_status on_checkpoint(rlt_driver *d, rlt_driver_entry *t, const rlt_ms
     RLT_TRY(rlt_msg_get_str(msg, "path", row.path, sizeof(row.path), err));
     RLT_TRY(rlt_msg_get_str(msg, "sha256", row.sha256, sizeof(row.sha256), err));
     RLT_TRY(rlt_store_checkpoint_add(d->store, &row, err));
-    return prune(d, t, err);
+    return rlt_driver_prune(d, t, err);
 }
 
 static rlt_status store_final(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg,
@@ -188,7 +146,7 @@ static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg
     note_value(d, t, value);
     RLT_TRY(store_final(d, t, msg, err));
     if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
-        bool resumable = d->stop_seen > 0 || d->fatal.code != RLT_OK;
+        bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
         to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
         snprintf(reason, sizeof(reason), "%s", t->stop_reason);
     }
@@ -214,17 +172,6 @@ static bool is_infrastructure(rlt_status status) {
     }
 }
 
-/* A checkpoint that cannot be loaded is forgotten: the one before it serves, or none. */
-static rlt_status forget_checkpoint(rlt_driver *d, rlt_driver_entry *t, const char *message,
-                                    rlt_err *err) {
-    rlt_checkpoint_row row;
-    RLT_TRY(rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err));
-    RLT_TRY(rlt_store_checkpoint_remove(d->store, row.id, err));
-    RLT_TRY(rlt_store_event(d->store, d->experiment, t->id, "checkpoint.dropped", message, err));
-    t->retries--; /* not the trial's fault */
-    return rlt_driver_broken(d, t, message, err);
-}
-
 static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
     uint64_t code;
     char message[512];
@@ -234,7 +181,8 @@ static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *m
     rlt_status status = code <= RLT_ESTALE ? (rlt_status)code : RLT_EPROTO;
     t->reply = RLT_REPLY_LEAVE;
     if ((status == RLT_ECORRUPT || status == RLT_ENOTFOUND) && t->resumable) {
-        return forget_checkpoint(d, t, message, err);
+        RLT_TRY(rlt_driver_forget(d, t, message, err));
+        return rlt_driver_again(d, t, message, err); /* not the trial's fault */
     }
     if (status == RLT_EFULL) { /* nothing is lost: it goes on once there is space again */
         rlt_fail(&d->fatal, RLT_EFULL, "%s; free some space, then: rltune resume %lld", message,

@@ -3,7 +3,6 @@
 #include "driver/driver_impl.h"
 #include "worker/worker.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -49,18 +48,6 @@ rlt_status rlt_driver_check(const rlt_driver_options *o, rlt_script *script,
     rlt_status status = make_tuner(config, script, &tuner, err);
     rlt_tuner_destroy(&tuner);
     return status;
-}
-
-rlt_status rlt_driver_checkpoint_path(const char *db_path, const char *row_path, char *path,
-                                      size_t size, rlt_err *err) {
-    const char *slash = strrchr(row_path, '/');
-    const char *name = slash != NULL ? slash + 1 : row_path;
-    int length = snprintf(path, size, "%s-checkpoints/%s", db_path, name);
-    if (length < 0 || (size_t)length >= size || name[0] == '\0' || name[0] == '.') {
-        return rlt_fail(err, RLT_ECORRUPT, "%s: '%.100s' is no checkpoint's path", db_path,
-                        row_path);
-    }
-    return RLT_OK;
 }
 
 static int parallel_of(const rlt_tune_fields *tune) {
@@ -158,8 +145,8 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     return t->final ? RLT_OK : rlt_tuner_restore(d->tuner, row->number, params, err);
 }
 
-/* Columns number, step, value, action; of each trial in the order of step. What was decided stands:
- * the trials that a rung compares may have come in another order. */
+/* Columns number, step, value, action, reason; of each trial in the order of step. What was decided
+ * stands: the trials that a rung compares may have come in another order. */
 static rlt_status restore_decision(void *user, int columns, const char *const *names,
                                    const char *const *values, rlt_err *err) {
     (void)columns;
@@ -168,6 +155,12 @@ static rlt_status restore_decision(void *user, int columns, const char *const *n
     int64_t number = strtoll(values[0], NULL, 10), step = strtoll(values[1], NULL, 10);
     double value = values[2] != NULL ? strtod(values[2], NULL) : NAN;
     rlt_action action = strcmp(values[3], "stop") == 0 ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
+    if (action == RLT_ACTION_STOP) {
+        rlt_driver_entry *t = &d->trials[number]; /* search trials come first, in that order */
+        t->stopped_at = step;
+        free(t->verdict);
+        t->verdict = strdup(values[4]);
+    }
     RLT_TRY(rlt_tuner_report(d->tuner, number, step, value, NULL, err));
     return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
 }
@@ -191,62 +184,12 @@ static rlt_status restore_ends(rlt_driver *d, rlt_err *err) {
     return RLT_OK;
 }
 
-typedef struct known_files {
-    char (*names)[512];
-    size_t count, capacity;
-} known_files;
-
-static rlt_status note_file(void *user, const rlt_checkpoint_row *row, rlt_err *err) {
-    (void)err;
-    known_files *known = user;
-    const char *slash = strrchr(row->path, '/');
-    if (known->count == known->capacity) {
-        known->capacity = 2 * known->capacity + 64;
-        known->names = realloc(known->names, sizeof(*known->names) * known->capacity);
-        RLT_ASSERT(known->names != NULL);
-    }
-    snprintf(known->names[known->count++], sizeof(*known->names), "%s",
-             slash != NULL ? slash + 1 : row->path);
-    return RLT_OK;
-}
-
-static bool is_known(const known_files *known, const char *name) {
-    for (size_t i = 0; i < known->count; i++) {
-        if (strcmp(known->names[i], name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Files of this experiment that no row speaks of: written, but not acknowledged, before a crash. */
-static rlt_status remove_orphans(rlt_driver *d, rlt_err *err) {
-    known_files known = {0};
-    rlt_status status = rlt_store_checkpoints(d->store, d->experiment, note_file, &known, err);
-    char prefix[64], path[1024];
-    snprintf(prefix, sizeof(prefix), "e%lld-", (long long)d->experiment);
-    DIR *folder = status == RLT_OK ? opendir(d->folder) : NULL;
-    struct dirent *entry;
-    while (folder != NULL && (entry = readdir(folder)) != NULL) {
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
-            !is_known(&known, entry->d_name) &&
-            snprintf(path, sizeof(path), "%s/%s", d->folder, entry->d_name) < (int)sizeof(path)) {
-            unlink(path);
-        }
-    }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-    free(known.names);
-    return status;
-}
-
 static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
     const int64_t args[] = {d->experiment};
     RLT_TRY(rlt_store_query(d->store,
                             "SELECT t.number, d.step, json_extract(d.numbers_json, '$.value'), "
-                            "d.action FROM decisions d JOIN trials t ON t.id = d.trial "
+                            "d.action, d.reason FROM decisions d JOIN trials t ON t.id = d.trial "
                             "WHERE t.experiment = ?1 AND t.role = 'search' "
                             "ORDER BY d.step, t.number",
                             args, 1, restore_decision, d, err));
@@ -262,5 +205,5 @@ rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err) {
         return status;
     }
     RLT_TRY(rlt_store_commit(d->store, err));
-    return remove_orphans(d, err);
+    return rlt_driver_remove_orphans(d, 0, err);
 }

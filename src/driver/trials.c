@@ -67,6 +67,10 @@ rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cau
     t->retries++;
     snprintf(reason, sizeof(reason), "retry %d of %lld: %.200s", t->retries,
              (long long)d->config.tune.max_retries, cause);
+    return rlt_driver_again(d, t, reason, err);
+}
+
+rlt_status rlt_driver_again(rlt_driver *d, rlt_driver_entry *t, const char *reason, rlt_err *err) {
     RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, reason, err));
     t->ended = true;
     rlt_driver_say(d, "%strial %lld goes on from its last checkpoint, %s", t->final ? "final " : "",
@@ -74,24 +78,42 @@ rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cau
     return RLT_OK;
 }
 
+rlt_status rlt_driver_stop_open(rlt_driver *d, bool finals, const char *reason, rlt_err *err) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        bool open = t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED;
+        if (open && (finals || !t->final)) {
+            RLT_TRY(rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, reason, err));
+        }
+    }
+    return RLT_OK;
+}
+
 /* ---- planning ---- */
+
+static rlt_status set_integer(json_t *run, const char *path, int64_t value, rlt_err *err) {
+    json_t *number = json_integer(value);
+    rlt_status status = rlt_config_set_json(run, path, number, err);
+    json_decref(number);
+    return status;
+}
+
+static rlt_status fill_config(rlt_driver *d, const rlt_driver_entry *t, json_t *run, rlt_err *err) {
+    int64_t threads = d->config.run.threads;
+    if (threads == 0) {
+        threads = rlt_scheduler_cores() / d->parallel;
+    }
+    RLT_TRY(set_integer(run, "seed", t->seed, err));
+    RLT_TRY(set_integer(run, "threads", threads > 0 ? threads : 1, err));
+    return t->final ? set_integer(run, "eval.episodes", d->config.tune.final.episodes, err)
+                    : RLT_OK;
+}
 
 static rlt_status trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t **out,
                                rlt_err *err) {
     json_t *run = NULL;
     RLT_TRY(rlt_config_trial_json(d->config.json, t->params, &run, err));
-    int64_t threads = d->config.run.threads;
-    if (threads == 0) {
-        threads = rlt_scheduler_cores() / d->parallel;
-    }
-    rlt_status status = rlt_config_set_json(run, "seed", json_integer(t->seed), err);
-    if (status == RLT_OK) {
-        status = rlt_config_set_json(run, "threads", json_integer(threads > 0 ? threads : 1), err);
-    }
-    if (status == RLT_OK && t->final) {
-        status = rlt_config_set_json(run, "eval.episodes",
-                                     json_integer(d->config.tune.final.episodes), err);
-    }
+    rlt_status status = fill_config(d, t, run, err);
     if (status != RLT_OK) {
         json_decref(run);
         return status;
@@ -219,6 +241,23 @@ static rlt_driver_entry *next_open(rlt_driver *d) {
     return NULL;
 }
 
+/* Its stopper had decided to end it, and the checkpoint of that moment is there: only the
+ * learner's last word was lost. From an older checkpoint it comes to the same decision again. */
+static rlt_status end_if_decided(rlt_driver *d, rlt_driver_entry *t, bool *ended, rlt_err *err) {
+    rlt_checkpoint_row row = {0};
+    *ended = false;
+    if (t->stopped_at == 0) {
+        return RLT_OK;
+    }
+    rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
+    if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < t->stopped_at)) {
+        return RLT_OK;
+    }
+    RLT_TRY(status);
+    *ended = true;
+    return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+}
+
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
     while (d->ending == NULL && d->active < d->parallel) {
         rlt_driver_entry *t = next_open(d);
@@ -233,9 +272,14 @@ rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
         if (t == NULL) {
             break;
         }
+        bool decided;
+        RLT_TRY(end_if_decided(d, t, &decided, err));
+        if (decided) {
+            continue;
+        }
         RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, "started", err));
         t->spawn = true;
-        t->ended = false;
+        t->ended = t->silent = false;
         t->stop_reason = NULL;
         t->started = t->heard = rlt_clock_s();
         d->active++;

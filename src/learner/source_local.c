@@ -89,8 +89,10 @@ static void *state(rlt_source *source, int part, size_t *size) {
 }
 
 static rlt_status restore(rlt_source *source, uint64_t index, rlt_err *err) {
-    (void)index;
     local_source *local = (local_source *)source;
+    if (index == 0) {
+        return RLT_OK; /* nothing was collected yet: the environments are as they were reset */
+    }
     float *obs = rlt_alloc(obs_bytes(&local->batch));
     rlt_status status = RLT_OK;
     for (int i = 0; i < source->parts && status == RLT_OK; i++) {

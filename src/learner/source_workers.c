@@ -11,8 +11,8 @@
 
 enum {
     POLL_MS = 200,
-    RESTARTS_MAX = 5,         /* of one worker without a segment in between */
-    SEGMENT_DEADLINE_S = 300, /* without any sign of a worker that is due */
+    RESTARTS_MAX = 5,    /* of one worker without a segment in between */
+    LAST_WORDS_MS = 500, /* what a process sent before it ended may take so long to come */
     SLOTS_MAX = 16
 };
 
@@ -124,24 +124,6 @@ static rlt_status spawn(workers_source *s, int i, rlt_err *err) {
     return rlt_job_start(&w->job, argv, fds, uses_shm(s) ? 2 : 0, RLT_KEYS_ENV, keys, err);
 }
 
-/* Takes the place of a dead worker: its undelivered and unconsumed segments are collected again,
- * by the same policy from the same state. */
-static rlt_status restart(workers_source *s, int i, rlt_err *err) {
-    remote_worker *w = &s->workers[i];
-    char how[64];
-    rlt_job_reap(&w->job, how, sizeof(how));
-    if (++w->restarts > RESTARTS_MAX) {
-        return rlt_fail(err, RLT_EPEER, "worker %d died %d times in a row, last by %s", i,
-                        w->restarts, how);
-    }
-    rlt_log(RLT_LOG_WARN, "learner.worker_restarted", "worker %d died by %s; restart %d of %d", i,
-            how, w->restarts, RESTARTS_MAX);
-    if (uses_shm(s)) {
-        rlt_ring_reclaim(&w->ring);
-    }
-    return spawn(s, i, err);
-}
-
 static rlt_status start(workers_source *s, rlt_err *err) {
     s->started = true;
     for (int i = 0; i < s->base.parts; i++) {
@@ -236,6 +218,41 @@ static rlt_status drain(workers_source *s, rlt_err *err) {
     }
 }
 
+/* The end of a process may be seen before its last message: a cause must not be lost to that. */
+static rlt_status hear_last_words(workers_source *s, rlt_err *err) {
+    rlt_poll_item item = {.channel = s->channel};
+    double deadline = rlt_clock_s() + LAST_WORDS_MS * 1e-3;
+    for (double left = deadline - rlt_clock_s(); left > 0; left = deadline - rlt_clock_s()) {
+        int ready;
+        rlt_status status = rlt_channel_poll(&item, 1, 1 + (int)(left * 1e3), &ready, err);
+        if (status != RLT_EINTERRUPTED) {
+            RLT_TRY(status);
+        }
+        RLT_TRY(drain(s, err));
+    }
+    return RLT_OK;
+}
+
+/* Takes the place of a dead worker: its undelivered and unconsumed segments are collected again,
+ * by the same policy from the same state. */
+static rlt_status restart(workers_source *s, int i, rlt_err *err) {
+    remote_worker *w = &s->workers[i];
+    char how[64];
+    if (rlt_job_reap(&w->job, how, sizeof(how))) {
+        RLT_TRY(hear_last_words(s, err));
+    }
+    if (++w->restarts > RESTARTS_MAX) {
+        return rlt_fail(err, RLT_EPEER, "worker %d died %d times in a row, last by %s", i,
+                        w->restarts, how);
+    }
+    rlt_log(RLT_LOG_WARN, "learner.worker_restarted", "worker %d died by %s; restart %d of %d", i,
+            how, w->restarts, RESTARTS_MAX);
+    if (uses_shm(s)) {
+        rlt_ring_reclaim(&w->ring);
+    }
+    return spawn(s, i, err);
+}
+
 /* One look at the channel and the processes; the deaths come after the last words. */
 static rlt_status attend(workers_source *s, int timeout_ms, rlt_err *err) {
     rlt_poll_item items[RLT_POLL_ITEMS_MAX] = {{.channel = s->channel}};
@@ -300,15 +317,15 @@ static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment 
     if (!s->started) {
         RLT_TRY(start(s, err));
     }
-    double deadline = rlt_clock_s() + SEGMENT_DEADLINE_S;
+    double deadline = rlt_clock_s() + s->o->config->silence_s;
     while (!all_delivered(s)) {
         RLT_TRY(attend(s, POLL_MS, err));
         RLT_TRY(s->o->idle(s->o->idle_user, err));
         if (rlt_clock_s() > deadline) {
             return rlt_fail(err, RLT_ETIMEOUT,
-                            "no segment %llu within %d s: an environment hangs, or ppo.horizon "
-                            "is too long for it",
-                            (unsigned long long)index, SEGMENT_DEADLINE_S);
+                            "no segment %llu within silence_s = %g s: a worker or its environment "
+                            "hangs, or ppo.horizon is too long for it",
+                            (unsigned long long)index, s->o->config->silence_s);
         }
     }
     for (int i = 0; i < source->parts; i++) {

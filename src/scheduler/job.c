@@ -49,7 +49,7 @@ void rlt_job_signal(const rlt_job *job, int number) {
     }
 }
 
-void rlt_job_reap(rlt_job *job, char *how, size_t size) {
+bool rlt_job_reap(rlt_job *job, char *how, size_t size) {
     int status = 0;
     while (waitpid(job->pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -62,6 +62,7 @@ void rlt_job_reap(rlt_job *job, char *how, size_t size) {
     } else if (how != NULL) {
         snprintf(how, size, "exit code %d", WEXITSTATUS(status));
     }
+    return WIFEXITED(status);
 }
 
 void rlt_job_end(rlt_job *job, int timeout_ms) {
