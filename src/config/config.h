@@ -65,7 +65,12 @@ typedef struct rlt_run_config {
     double silence_s;     /* without a sign of life: a learner or worker hangs */
 } rlt_run_config;
 
-typedef enum { RLT_SAMPLER_RANDOM, RLT_SAMPLER_GRID, RLT_SAMPLER_SOBOL } rlt_sampler_kind;
+typedef enum {
+    RLT_SAMPLER_RANDOM,
+    RLT_SAMPLER_GRID,
+    RLT_SAMPLER_SOBOL,
+    RLT_SAMPLER_TPE
+} rlt_sampler_kind;
 typedef enum { RLT_STOPPER_NONE, RLT_STOPPER_MEDIAN, RLT_STOPPER_ASHA } rlt_stopper_kind;
 
 typedef struct rlt_tune_fields { /* table "tune" */
@@ -78,6 +83,11 @@ typedef struct rlt_tune_fields { /* table "tune" */
         double wall_s;
     } budget; /* 0: none */
     int sampler, stopper;
+    struct {
+        int64_t n_startup_trials, n_ei_candidates, gamma_max;
+        double gamma, prior_weight;
+        bool multivariate, constant_liar, consider_magic_clip, consider_endpoints;
+    } tpe; /* of a sampler table */
     struct {
         int64_t grace, reduction, brackets, max_steps;
     } asha; /* of a stopper table; what 0 stands for is resolved */

@@ -15,6 +15,7 @@ static const method_name samplers[] = {
     [RLT_SAMPLER_RANDOM] = {"random", "RandomSampler"},
     [RLT_SAMPLER_GRID] = {"grid", "GridSampler"},
     [RLT_SAMPLER_SOBOL] = {"sobol", "QMCSampler"},
+    [RLT_SAMPLER_TPE] = {"tpe", "TPESampler"},
 };
 static const method_name stoppers[] = {
     [RLT_STOPPER_NONE] = {"none", "NopPruner"},

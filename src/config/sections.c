@@ -187,6 +187,31 @@ static const rlt_field final[] = {
      .help = "Fresh episodes that judge each retrained winner."},
     {0}};
 
+/* Names and defaults are Optuna 5.0.0's (TPESampler). */
+static const rlt_field tpe[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(tpe.n_startup_trials), .initial = "10", .min = 1,
+     .max = 1e7, .aliases = "n_initial_points",
+     .help = "Finished trials before the densities are used; until then draws are random."},
+    {"n_ei_candidates", RLT_FIELD_INT, TUNE(tpe.n_ei_candidates), .initial = "24", .min = 1,
+     .max = 10000, .aliases = "n_EI_candidates",
+     .help = "Draws from the density of good trials, of which the best is tried."},
+    {"multivariate", RLT_FIELD_BOOL, TUNE(tpe.multivariate), .initial = "true",
+     .help = "Parameters are drawn together, not one by one."},
+    {"constant_liar", RLT_FIELD_BOOL, TUNE(tpe.constant_liar), .initial = "true",
+     .help = "Running trials count as bad ones, so that parallel trials spread."},
+    {"gamma", RLT_FIELD_DOUBLE, TUNE(tpe.gamma), .initial = "0.1", .min = 0, .max = 1,
+     .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
+     .help = "The share of finished trials, rounded up, that count as good."},
+    {"gamma_max", RLT_FIELD_INT, TUNE(tpe.gamma_max), .initial = "25", .min = 1, .max = 1e6,
+     .help = "Trials that count as good at most."},
+    {"prior_weight", RLT_FIELD_DOUBLE, TUNE(tpe.prior_weight), .initial = "1", .min = 0, .max = 1e6,
+     .flags = RLT_FIELD_OPEN_MIN, .help = "Weight of the prior, in trials."},
+    {"consider_magic_clip", RLT_FIELD_BOOL, TUNE(tpe.consider_magic_clip), .initial = "true",
+     .help = "No kernel is narrower than the range divided by the number of trials, at most 100."},
+    {"consider_endpoints", RLT_FIELD_BOOL, TUNE(tpe.consider_endpoints), .initial = "false",
+     .help = "Kernels next to the ends of a range reach to them."},
+    {0}};
+
 static const rlt_field asha[] = {
     {"grace", RLT_FIELD_INT, TUNE(asha.grace), .initial = "0", .min = 0, .max = 1e15,
      .aliases = "grace_period min_resource",
@@ -221,6 +246,8 @@ const rlt_config_section rlt_config_sections[] = {
     {"tune", "The search; without this table one run is made.", tune, RLT_SECTION_TUNE},
     {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
+    {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", tpe,
+     RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,
      RLT_SECTION_TUNE},
     {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.", median,

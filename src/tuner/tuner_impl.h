@@ -19,6 +19,7 @@ int64_t rlt_param_count(const rlt_param *param);
 rlt_value rlt_param_nth(const rlt_param *param, int64_t n); /* 0 <= n < count, ascending */
 /* The value at the quantile u in [0, 1). Not for functions. */
 rlt_value rlt_param_at(const rlt_param *param, double u);
+double rlt_normal_quantile(double u); /* of the standard normal; u is clipped to (0, 1) */
 /* A value that somebody gave: its type and bounds are checked. */
 rlt_status rlt_value_parse(const rlt_param *param, const json_t *json, rlt_value *value,
                            rlt_err *err);

@@ -65,7 +65,7 @@ static double lower_quantile(double u) {
     return x;
 }
 
-static double normal_quantile(double u) {
+double rlt_normal_quantile(double u) {
     u = fmin(fmax(u, 0x1p-54), 1 - 0x1p-53);
     return u <= 0.5 ? lower_quantile(u) : -lower_quantile(1 - u);
 }
@@ -80,7 +80,7 @@ static double number_at(const rlt_param *param, double u) {
     case RLT_DIST_LOGRANDINT: /* n has the share of [n - 1/2, n + 1/2) on the log scale */
         return round(exp(log(low - 0.5) + (log(high + 0.5) - log(low - 0.5)) * u));
     case RLT_DIST_NORMAL:
-        return param->mean + param->std * normal_quantile(u);
+        return param->mean + param->std * rlt_normal_quantile(u);
     default:
         break;
     }

@@ -301,6 +301,30 @@ static void test_stopper_forms(void **state) {
     rlt_experiment_config_fini(&config);
 }
 
+static void test_sampler_forms(void **state) {
+    (void)state;
+    static const char *const forms[] = {
+        "{'tune': {'sampler': {'name': 'tpe', 'n_startup_trials': 7}}}",
+        "{'tune': {'sampler': {'name': 'TPESampler', 'n_initial_points': 7}}}"};
+    for (size_t i = 0; i < RLT_COUNT(forms); i++) {
+        rlt_experiment_config config;
+        load(forms[i], &config);
+        assert_int_equal(config.tune.sampler, RLT_SAMPLER_TPE);
+        assert_true(config.tune.tpe.n_startup_trials == 7 && config.tune.tpe.gamma == 0.1);
+        const json_t *sampler = json_object_get(json_object_get(config.json, "tune"), "sampler");
+        assert_int_equal(json_integer_value(json_object_get(sampler, "n_ei_candidates")), 24);
+        assert_string_equal(json_string_value(json_object_get(sampler, "name")), "tpe");
+        rlt_experiment_config_fini(&config);
+    }
+    refused("{'tune': {'sampler': 'tpa'}}", "tune.sampler: 'tpa' is not a sampler (did you mean");
+    refused("{'tune': {'sampler': {'name': 'tpe', 'gama': 0.2}}}",
+            "tune.sampler.gama: unknown key (did you mean 'gamma'?)");
+    refused("{'tune': {'sampler': {'name': 'random', 'gamma': 0.2}}}",
+            "tune.sampler.gamma: unknown key");
+    refused("{'tune': {'sampler': {'name': 'tpe', 'n_startup_trials': 0}}}",
+            "tune.sampler.n_startup_trials: 0 is not allowed");
+}
+
 static void test_set(void **state) {
     (void)state;
     json_t *json = parse("{'env': 'x'}");
@@ -336,6 +360,7 @@ int main(void) {
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_lua_env),
         cmocka_unit_test(test_stopper_forms),
+        cmocka_unit_test(test_sampler_forms),
         cmocka_unit_test(test_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -189,9 +189,12 @@ static void check_restore(const rlt_tune_fields *fields, uint32_t world) {
 
 static void test_restore(void **unused) {
     (void)unused;
+    static const int samplers[] = {RLT_SAMPLER_RANDOM, RLT_SAMPLER_SOBOL, RLT_SAMPLER_TPE};
     for (uint32_t world = 0; world < 36; world++) {
         rlt_tune_fields fields = tune_default();
-        fields.sampler = world % 2 == 0 ? RLT_SAMPLER_RANDOM : RLT_SAMPLER_SOBOL;
+        fields.sampler = samplers[world / 3 % RLT_COUNT(samplers)];
+        fields.tpe.multivariate = world % 2 == 0;
+        fields.tpe.constant_liar = world % 5 != 0;
         fields.stopper = (int)(world % 3);
         fields.maximise = world % 4 < 2;
         fields.goal = fields.maximise ? 49 : 0;

@@ -34,8 +34,19 @@ static inline rlt_param param_of(const char *space_text) {
     return param;
 }
 
+/* The options of every sampler as a script leaves them. */
 static inline rlt_tune_fields tune_default(void) {
-    return (rlt_tune_fields){.maximise = true, .trials = 1000000, .goal = NAN, .seed = 7};
+    rlt_tune_fields fields = {.maximise = true, .trials = 1000000, .goal = NAN, .seed = 7};
+    for (const rlt_config_section *s = rlt_config_sections; s->name != NULL; s++) {
+        if (strncmp(s->name, "sampler.", 8) == 0) {
+            rlt_schema_reader reader = {.path = s->name};
+            json_t *options = json_object();
+            assert_int_equal(rlt_schema_normalise(s->fields, &reader, NULL, options, NULL), RLT_OK);
+            rlt_schema_store(s->fields, options, &fields);
+            json_decref(options);
+        }
+    }
+    return fields;
 }
 
 static inline rlt_status try_tuner(const rlt_tune_fields *fields, const char *experiment,
