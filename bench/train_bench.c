@@ -1,16 +1,37 @@
-/* Steps per second: CartPole alone with random actions, and PPO end to end (2x64 tanh, 4 epochs),
- * with the FLOP rate by the formula 17.8k + epochs * 52.4k a step. One core. */
+/* How fast the CPU backend is, and by how much it misses the processor's own ceiling, which is
+ * measured in the same run: the dense kernels, the PPO update alone, and PPO end to end in one
+ * process on CartPole (2x64 tanh, 4 epochs). FLOP are counted by the formula of the design's
+ * performance notes: 2 M forward, 6 M - 2 m1 a sample and epoch, M the multiply-adds of both nets,
+ * m1 those of their first layers. Each figure is the best of several rounds. Work of one thread is
+ * timed by that thread's processor time, so that a busy machine disturbs it less; work of several
+ * by the wall clock. Usage: train_bench [threads [form]], 2 and the best unless told. */
+#include "algos/ppo/ppo.h"
+#include "bench/rollout.h"
 #include "envs/envs.h"
-#include "learner/learner.h"
+#include "nn/kernels.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-enum { N = 64, CHAINS = 12, LANES = 16 };
+enum { CHAINS = 12, LANES = 16, WIDTH = 64, ROWS_MAX = 256, ROUNDS = 5 };
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef void (*work)(void *user);
 
-/* Independent multiply-add chains in registers: the FMA ceiling of one core, in GFLOP/s. */
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static double
-fma_ceiling(void) {
+static double ceiling; /* GFLOP/s of one core */
+
+static double thread_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Independent multiply-add chains in registers. */
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static void
+fma_chains(void *user) {
+    int64_t rounds = *(int64_t *)user;
     lanes sums[CHAINS] = {0}, a, b;
     for (int i = 0; i < LANES; i++) {
         a[i] = 0.999f;
@@ -20,79 +41,195 @@ fma_ceiling(void) {
     for (int c = 0; c < CHAINS; c++) {
         sums[c] += seed * (float)c;
     }
-    const int64_t rounds = 50000000;
-    double start = rlt_clock_s();
     for (int64_t r = 0; r < rounds; r++) {
 #pragma GCC unroll 12
         for (int c = 0; c < CHAINS; c++) {
             sums[c] = sums[c] * a + b;
         }
     }
-    double seconds = rlt_clock_s() - start;
     volatile float sink = 0; /* keeps the chains alive */
     for (int c = 0; c < CHAINS; c++) {
         sink = sink + sums[c][c % LANES];
     }
-    return 2.0 * CHAINS * LANES * (double)rounds / seconds * 1e-9;
 }
 
-static double env_rate(const rlt_env_def *def) {
-    static float observation[N * 4], reward[N], final_observation[N * 4], episode_return[N];
-    static uint8_t terminated[N], truncated[N];
-    static int32_t action[N], length[N];
-    rlt_vec_env *vec = NULL;
-    rlt_err err = {0};
-    if (rlt_vec_env_create(def, N, 0, 1, &vec, &err) != RLT_OK) {
-        return 0;
-    }
-    rlt_step_out out = {observation,       reward,         terminated, truncated,
-                        final_observation, episode_return, length};
-    rlt_vec_env_reset(vec, observation);
-    const int steps = 100000;
-    uint32_t bits[4];
-    double start = rlt_clock_s();
-    for (int t = 0; t < steps; t++) {
-        rlt_rng_block(1, RLT_STREAM_TEST, 0, (uint64_t)t, bits);
-        for (int i = 0; i < N; i++) {
-            action[i] = (int32_t)(bits[i / 32] >> (i % 32) & 1);
+/* Seconds of one call, the best of ROUNDS groups of `calls`. */
+static double best_seconds(work run, void *user, int calls, double (*clock)(void)) {
+    double best = INFINITY;
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = clock();
+        for (int i = 0; i < calls; i++) {
+            run(user);
         }
-        rlt_vec_env_step(vec, action, &out);
+        best = fmin(best, (clock() - start) / calls);
     }
-    double rate = (double)steps * N / (rlt_clock_s() - start);
-    rlt_vec_env_destroy(&vec);
-    return rate;
+    return best;
 }
 
-static double train_rate(const rlt_env_def *def) {
-    rlt_ppo_config config = rlt_ppo_config_default();
-    config.envs = N;
-    config.horizon = 32;
-    config.minibatch = 512;
-    config.steps = 1000000000;
-    rlt_train *train = NULL;
-    rlt_train_stats stats = {0};
-    rlt_err err = {0};
-    if (rlt_train_create(def, &config, &train, &err) != RLT_OK) {
-        return 0;
-    }
-    double start = rlt_clock_s();
-    do {
-        if (rlt_train_iterate(train, &stats, &err) != RLT_OK) {
-            return 0;
+static void chains_task(void *user, int index) {
+    (void)index;
+    fma_chains(user);
+}
+
+typedef struct pool_chains {
+    rlt_pool *pool;
+    int64_t rounds;
+} pool_chains;
+
+static void run_pool_chains(void *user) {
+    pool_chains *p = user;
+    rlt_pool_run(p->pool, rlt_pool_threads(p->pool), chains_task, &p->rounds);
+}
+
+/* GFLOP/s of all threads of the pool together. */
+static double fma_ceiling(rlt_pool *pool) {
+    pool_chains p = {pool, 5000000};
+    double seconds = best_seconds(run_pool_chains, &p, 1,
+                                  rlt_pool_threads(pool) == 1 ? thread_seconds : rlt_clock_s);
+    return 2.0 * CHAINS * LANES * (double)p.rounds * rlt_pool_threads(pool) / seconds * 1e-9;
+}
+
+typedef struct kernel_case {
+    const rlt_nn_kernels *kernels;
+    int n, act;
+    float *x, *d, *w, *y, *dx;
+} kernel_case;
+
+static void run_dense(void *user) {
+    kernel_case *c = user;
+    c->kernels->dense(c->x, WIDTH, c->w, c->n, WIDTH, WIDTH, c->act, c->y, WIDTH, NULL);
+}
+
+static void run_weight_grad(void *user) {
+    kernel_case *c = user;
+    c->kernels->weight_grad(c->x, WIDTH, c->d, WIDTH, c->n, WIDTH, WIDTH, c->dx);
+}
+
+static void run_input_grad(void *user) {
+    kernel_case *c = user;
+    c->kernels->input_grad(c->d, WIDTH, c->w, WIDTH, c->n, WIDTH, WIDTH, c->act, c->y, NULL, c->dx,
+                           WIDTH);
+}
+
+static void print_rate(const char *name, double flop, double seconds) {
+    double gflops = flop / seconds * 1e-9;
+    printf("  %-34s %8.1f GFLOP/s  %5.1f %% of one core\n", name, gflops, 100 * gflops / ceiling);
+}
+
+static void bench_kernels(void) {
+    rlt_rng rng = rlt_rng_make(1, RLT_STREAM_TEST, 0);
+    float *m[5];
+    for (int i = 0; i < 5; i++) {
+        m[i] = rlt_alloc(sizeof(float) * (ROWS_MAX + 1) * WIDTH);
+        for (int j = 0; i < 3 && j < (ROWS_MAX + 1) * WIDTH; j++) {
+            m[i][j] = rlt_rng_uniform(&rng, -0.1f, 0.1f);
         }
-    } while (rlt_clock_s() - start < 5);
-    double rate = (double)stats.steps / (rlt_clock_s() - start);
-    rlt_train_destroy(&train);
-    return rate;
+    }
+    kernel_case c = {rlt_nn_kernels_get(), 0, RLT_ACT_TANH, m[0], m[1], m[2], m[3], m[4]};
+    for (c.n = 64; c.n <= ROWS_MAX; c.n *= 4) {
+        double flop = 2.0 * c.n * WIDTH * WIDTH;
+        int calls = 512000 / c.n;
+        printf("dense %dx%d, %d rows, form %s:\n", WIDTH, WIDTH, c.n, c.kernels->name);
+        c.act = RLT_NN_LINEAR;
+        print_rate("forward, bias", flop, best_seconds(run_dense, &c, calls, thread_seconds));
+        c.act = RLT_ACT_TANH;
+        print_rate("forward, bias and tanh", flop,
+                   best_seconds(run_dense, &c, calls, thread_seconds));
+        print_rate("weight gradient", flop,
+                   best_seconds(run_weight_grad, &c, calls, thread_seconds));
+        print_rate("input gradient times tanh'", flop,
+                   best_seconds(run_input_grad, &c, calls, thread_seconds));
+    }
+    for (int i = 0; i < 5; i++) {
+        rlt_free(m[i]);
+    }
 }
 
-int main(void) {
-    const rlt_env_def *def = rlt_envs[0];
-    double env = env_rate(def), train = train_rate(def);
-    printf("%s alone, scalar, random actions: %.2f million steps/s\n", def->name, env * 1e-6);
-    double gflops = train * (17.8e3 + 4 * 52.4e3) * 1e-9, ceiling = fma_ceiling();
-    printf("PPO end to end, 4 epochs:             %.0f steps/s, %.1f GFLOP/s\n", train, gflops);
-    printf("FMA ceiling of one core:              %.1f GFLOP/s, of which PPO reaches %.1f %%\n",
-           ceiling, 100 * gflops / ceiling);
-    return env > 0 && train > 0 ? 0 : 1;
+static double flop_per_step(const rlt_policy_spec *spec, bool rollout, int epochs) {
+    double first = 2.0 * spec->obs_dim * spec->hidden[0];
+    double all = first + 2.0 * spec->hidden[0] * spec->hidden[1] +
+                 (double)spec->hidden[1] * (spec->action_dim + 1);
+    return (rollout ? 2 * all : 0) + epochs * (6 * all - 2 * first);
+}
+
+static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizon, int minibatch) {
+    rlt_err err = {0};
+    bench_run *run = NULL;
+    bench_config config = {rlt_envs[0],
+                           envs,
+                           horizon,
+                           minibatch,
+                           4,
+                           pool,
+                           rlt_pool_threads(pool) == 1 ? thread_seconds : rlt_clock_s};
+    if (bench_run_create(&config, &run, &err) != RLT_OK) {
+        fprintf(stderr, "train_bench: %s\n", err.message);
+        return 1;
+    }
+    double rows = (double)envs * horizon, best = INFINITY, best_update = INFINITY;
+    double start = rlt_clock_s();
+    while (rlt_clock_s() - start < 2) { /* rounds of about 0.2 s */
+        double seconds = 0, update = 0;
+        int count = 0;
+        for (; seconds < 0.2; count++) {
+            double s[2];
+            if (bench_run_iterate(run, s, &err) != RLT_OK) {
+                fprintf(stderr, "train_bench: %s\n", err.message);
+                return 1;
+            }
+            seconds += s[0] + s[1];
+            update += s[1];
+        }
+        best = fmin(best, seconds / count);
+        best_update = fmin(best_update, update / count);
+    }
+    const rlt_policy_spec *spec = bench_run_spec(run);
+    double step = flop_per_step(spec, true, 4) * rows / best * 1e-9;
+    double update = flop_per_step(spec, false, 4) * rows / best_update * 1e-9;
+    printf(
+        "%4d envs x %3d, minibatch %4d | %8.0f steps/s %6.1f GFLOP/s %5.1f %% | %8.2f M gradient "
+        "samples/s | update alone %6.1f GFLOP/s %5.1f %% | return %.0f\n",
+        envs, horizon, minibatch, rows / best, step, 100 * step / all_cores, 4 * rows / best * 1e-6,
+        update, 100 * update / all_cores, bench_run_return(run));
+    bench_run_destroy(&run);
+    return 0;
+}
+
+static bool choose_form(const char *name) {
+    static const char *const names[] = {"best", "plain", "avx2", "avx512"};
+    for (int form = 0; form < (int)RLT_COUNT(names); form++) {
+        if (strcmp(names[form], name) == 0) {
+            return rlt_nn_force_form((rlt_nn_form)form);
+        }
+    }
+    return false;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 2 && !choose_form(argv[2])) {
+        fprintf(stderr, "train_bench: no form '%s' here; plain, avx2, avx512\n", argv[2]);
+        return 2;
+    }
+    int threads_max = argc > 1 ? atoi(argv[1]) : 2, failed = 0;
+    static const int cases[][3] = {{64, 32, 512},   {64, 128, 512},  {128, 32, 1024},
+                                   {128, 64, 1024}, {256, 32, 1024}, {256, 128, 2048}};
+    ceiling = fma_ceiling(NULL);
+    printf("FMA ceiling of one core: %.1f GFLOP/s\n", ceiling);
+    bench_kernels();
+    for (int threads = 1; threads <= threads_max && !failed; threads++) {
+        rlt_pool *pool = NULL;
+        rlt_err err = {0};
+        if (rlt_pool_create(threads, &pool, &err) != RLT_OK) {
+            fprintf(stderr, "train_bench: %s\n", err.message);
+            return 1;
+        }
+        double all_cores = fma_ceiling(pool);
+        printf("%s, PPO end to end, 4 epochs, %d thread(s); FMA ceiling %.1f GFLOP/s\n",
+               rlt_envs[0]->name, threads, all_cores);
+        for (size_t i = 0; i < RLT_COUNT(cases) && !failed; i++) {
+            failed = bench_training(pool, all_cores, cases[i][0], cases[i][1], cases[i][2]);
+        }
+        rlt_pool_destroy(&pool);
+    }
+    return failed;
 }
