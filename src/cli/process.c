@@ -31,9 +31,11 @@ static rlt_status required(const rlt_cli_args *args, const char *option, const c
                : rlt_fail(err, RLT_EINVAL, "rltune %s: %s is missing", args->command, option);
 }
 
-/* Ctrl-C reaches the whole process group; what to do about it is the driver's decision. */
+/* Ctrl-C reaches the whole process group, a batch system's SIGTERM all processes of a job; what to
+ * do about it is the driver's decision, whose end is theirs too. */
 static void leave_signals_to_driver(void) {
     signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
 }
 

@@ -245,17 +245,13 @@ static rlt_status stop_driver(rlt_store *store, const rlt_experiment_row *row, r
     return RLT_OK;
 }
 
-/* An experiment whose driver has died: only its row is left to be ended. */
+/* An experiment whose driver has died: a driver that is asked to stop before it starts anything
+ * puts its rows in order. */
 static rlt_status stop_orphan(const char *db, int64_t id, rlt_err *err) {
-    rlt_store *store = NULL;
-    int64_t epoch;
-    RLT_TRY(rlt_store_open(db, RLT_STORE_WRITE, &store, err));
-    rlt_status status = rlt_store_experiment_own(store, id, &epoch, err);
-    if (status == RLT_OK) {
-        status = rlt_store_experiment_end(store, id, "stopped", err);
-    }
-    rlt_store_close(&store);
-    return status;
+    static const volatile sig_atomic_t once = 1;
+    rlt_driver_options options = {.db_path = db, .envs = rlt_envs, .stop = &once};
+    rlt_driver_result result;
+    return rlt_driver_resume(&options, id, &result, err);
 }
 
 rlt_status rlt_cli_stop(int argc, char **argv, rlt_err *err) {

@@ -254,7 +254,7 @@ static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
 
 /* As much as can still be written: the cause, that nobody runs the trials, and that resume may go
  * on. Where not even that can be (a full disk), resume finds it out by itself. */
-static void note_error(rlt_driver *d, rlt_err *why) {
+static void note_error(rlt_driver *d, const rlt_err *why) {
     rlt_err ignored;
     if (d->store == NULL || d->experiment == 0) {
         return;
@@ -267,12 +267,6 @@ static void note_error(rlt_driver *d, rlt_err *why) {
     }
     if (!d->closed) {
         rlt_store_experiment_end(d->store, d->experiment, "stopped", &ignored);
-    }
-    if (why->code == RLT_EFULL && strstr(why->message, "rltune resume") == NULL) {
-        char cause[sizeof(why->message)];
-        memcpy(cause, why->message, sizeof(cause));
-        rlt_fail(why, RLT_EFULL, "%.380s; free some space, then: rltune resume %lld", cause,
-                 (long long)d->experiment);
     }
 }
 

@@ -383,7 +383,8 @@ static rlt_status train(learner_process *p, rlt_err *err) {
     return RLT_OK;
 }
 
-/* Stopped early by request: a checkpoint to go on from. Otherwise the final evaluation too. */
+/* Stopped early by request: a checkpoint to go on from, and no result that an uninterrupted run
+ * would not have. Otherwise the final evaluation too. */
 static rlt_status finish(learner_process *p, rlt_err *err) {
     bool paused = p->stop && !p->ended && steps_left(p);
     if (!paused) {
@@ -392,16 +393,14 @@ static rlt_status finish(learner_process *p, rlt_err *err) {
     }
     RLT_TRY(save(p, err));
     metric metrics[METRICS_MAX];
-    int count = metrics_now(p, metrics);
+    int count = paused ? 0 : metrics_now(p, metrics);
     begin(p, RLT_MSG_DONE);
     rlt_msg_put_str(&p->writer, "state", paused ? "paused" : p->ended ? "stopped" : "completed");
     rlt_msg_put_str(&p->writer, "reason", paused ? "stop requested" : p->reason);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
-    rlt_msg_put_f64(&p->writer, "eval_mean", p->eval_steps >= 0 ? p->eval.mean : NAN);
-    rlt_msg_put_f64(&p->writer, "eval_std", p->eval_steps >= 0 ? p->eval.std : NAN);
-    rlt_msg_put_i64(&p->writer, "eval_episodes", p->eval_steps >= 0 ? p->eval.episodes : 0);
-    rlt_msg_put_f64(&p->writer, "mean_return", p->stats.mean_return);
+    rlt_msg_put_f64(&p->writer, "eval_mean", paused ? NAN : p->eval.mean);
+    rlt_msg_put_f64(&p->writer, "eval_std", paused ? NAN : p->eval.std);
     return say(p, err);
 }
 
