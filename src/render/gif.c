@@ -39,7 +39,7 @@ rlt_status rlt_gif_create(const char *path, int delay_ms, rlt_gif **gif, rlt_err
     rlt_gif *made = rlt_alloc(sizeof(*made));
     int code = 0;
     made->path = rlt_alloc(strlen(path) + 1);
-    strcpy(made->path, path);
+    memcpy(made->path, path, strlen(path) + 1);
     made->delay_cs = delay_ms < 20 ? 2 : (delay_ms + 5) / 10;
     made->file = EGifOpen(made, sink, &code);
     if (made->file == NULL) {
