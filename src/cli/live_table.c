@@ -118,7 +118,7 @@ static void bar(const rlt_driver_trial *t, char text[BAR_WIDTH + 4]) {
     text[0] = '[';
     memset(text + 1, '#', (size_t)full);
     memset(text + 1 + full, '.', (size_t)(BAR_WIDTH - full));
-    strcpy(text + 1 + BAR_WIDTH, "]");
+    memcpy(text + 1 + BAR_WIDTH, "]", 2);
 }
 
 static void add_trial(const rlt_driver_trial *t, int columns, bool colour, const char *line_end,
