@@ -13,7 +13,7 @@ static const char script[] =
     "  name = 'stopped', env = 'CartPole-v1', device = 'cpu', seed = 5,\n"
     "  workers = 1, envs_per_worker = 4, threads = 1,\n"
     "  ppo = { lr = space.loguniform(1e-4, 1e-2), horizon = 32, minibatch = 64, epochs = 4 },\n"
-    "  model = { hidden = { 16 } }, stop = { steps = 32000 },\n"
+    "  model = { hidden = { 16 } }, stop = { steps = 64000 }, report_every = 640,\n"
     "  eval = { every = 6400, episodes = 2 }, checkpoint = { every = 12800, keep = 1 },\n"
     "  tune = { trials = 3, parallel = 2, max_retries = 0 },\n"
     "}\n";
@@ -29,11 +29,11 @@ static void lead_group(void) {
     setpgid(0, 0);
 }
 
-/* Started, with two trials at work. */
+/* Started, with a trial at work that has nearly all of its steps before it. */
 static pid_t start(run_place *place) {
     open_place(place);
     pid_t driver = run_start_with(place, lead_group, "run", place->script, "--quiet", NULL);
-    run_await_sql(place, "SELECT count(*) FROM trials WHERE state = 'running' AND steps > 0", 2,
+    run_await_sql(place, "SELECT count(*) FROM trials WHERE state = 'running' AND steps > 0", 1,
                   DEADLINE_S);
     return driver;
 }
@@ -51,7 +51,10 @@ static void check_stopped(const run_place *place) {
 /* Each trial that had begun is paused where it is. */
 static void check_paused(const run_place *place) {
     check_stopped(place);
-    assert_true(run_sql_int(place, "SELECT count(*) FROM trials WHERE state = 'paused'") > 0);
+    assert_int_equal(run_sql_int(place,
+                                 "SELECT count(*) FROM trials WHERE attempt > 0 AND state NOT "
+                                 "IN ('paused', 'completed')"),
+                     0);
     assert_int_equal(
         run_sql_int(place, "SELECT count(*) FROM trials t WHERE state = 'paused' AND NOT EXISTS "
                            "(SELECT 1 FROM checkpoints c WHERE c.trial = t.id AND "
@@ -92,6 +95,7 @@ static void sigint_pauses_and_resume_gives_the_same_results(void **state) {
     run_place place;
     pid_t driver = start(&place);
     kill(driver, SIGINT);
+    run_await_sql(&place, "SELECT count(*) FROM trials WHERE state = 'paused'", 1, DEADLINE_S);
     check_clean_stop(&place, driver);
 }
 
@@ -99,7 +103,7 @@ static void sigterm_to_all_processes_pauses_too(void **state) {
     (void)state;
     run_place place;
     pid_t driver = start(&place), pids[RUN_PROCESSES_MAX];
-    assert_int_equal(run_processes(&place, "learner", pids), 2);
+    assert_true(run_processes(&place, "learner", pids) > 0);
     kill(-driver, SIGTERM);
     check_clean_stop(&place, driver);
 }
