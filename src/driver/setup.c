@@ -57,6 +57,24 @@ static int parallel_of(const rlt_tune_fields *tune) {
     return parallel > 0 ? (int)parallel : 1;
 }
 
+/* A single run is a population of one, with the defaults of `tune`, its retries above all. */
+static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
+    const rlt_config_section *section = rlt_config_section_find("tune");
+    rlt_schema_reader reader = {.path = "tune"};
+    json_t *defaults = json_object();
+    rlt_status status = rlt_schema_normalise(section->fields, &reader, NULL, defaults, err);
+    if (status == RLT_OK) {
+        rlt_schema_store(section->fields, defaults, &config->tune);
+    }
+    json_decref(defaults);
+    rlt_tune_fields *tune = &config->tune;
+    tune->trials = tune->parallel = 1;
+    tune->maximise = true;
+    snprintf(tune->metric, sizeof(tune->metric), "%s",
+             config->run.eval.every > 0 ? "eval_return" : "mean_return");
+    return status;
+}
+
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     RLT_TRY(check_device(d->config.run.device, err));
     int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
@@ -64,12 +82,8 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
         return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);
     }
     RLT_TRY(rlt_mkdirs(d->folder, err));
-    if (!d->config.tuned) { /* a single run is a population of one */
-        d->config.tune.trials = d->config.tune.parallel = 1;
-        snprintf(d->config.tune.metric, sizeof(d->config.tune.metric), "%s",
-                 d->config.run.eval.every > 0 ? "eval_return" : "mean_return");
-        d->config.tune.maximise = true;
-        d->config.tune.goal = NAN;
+    if (!d->config.tuned) {
+        RLT_TRY(tune_single_run(&d->config, err));
     }
     d->parallel = parallel_of(&d->config.tune);
     RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
