@@ -48,19 +48,16 @@ rlt_value rlt_param_nth(const rlt_param *param, int64_t n) {
     return (rlt_value){.number = param->integer ? round(number) : number, .choice = -1};
 }
 
-/* The standard normal quantile for u in (0, 0.5], by Newton's method on log Phi: it is concave and
- * Phi(-x) <= exp(-x^2 / 2) / 2, so that the start lies left of the root and the steps rise to it.
- */
+/* The standard normal quantile for u in (0, 0.5]: formula 26.2.23 of Abramowitz and Stegun (error
+ * below 4.5e-4), then two of Halley's steps, each of which cubes the error. */
 static double lower_quantile(double u) {
-    double x = -sqrt(-2 * log(2 * u));
-    for (int i = 0; i < 20; i++) {
-        double phi = 0.5 * erfc(-x * M_SQRT1_2);
-        double density = exp(-0.5 * x * x) * 0.3989422804014327; /* 1 / sqrt(2 pi) */
-        double rise = (log(u) - log(phi)) * phi / density;
-        x += rise;
-        if (fabs(rise) < 1e-15 * fmax(1, fabs(x))) {
-            break;
-        }
+    double t = sqrt(-2 * log(u));
+    double x = (2.515517 + t * (0.802853 + t * 0.010328)) /
+                   (1 + t * (1.432788 + t * (0.189269 + t * 0.001308))) -
+               t;
+    for (int i = 0; i < 2; i++) {
+        double error = (0.5 * erfc(-x * M_SQRT1_2) - u) * 2.5066282746310002 * exp(0.5 * x * x);
+        x -= error / (1 + 0.5 * x * error);
     }
     return x;
 }

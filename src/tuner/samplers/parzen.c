@@ -8,25 +8,26 @@
 static const double log_sqrt_2pi = 0.9189385332046727;
 static const double sigma_least = 1e-12; /* without magic_clip, as Optuna's EPS */
 
-/* log erfc(z) for z >= 0; beyond 20 by the asymptotic series (DLMF 7.12.1), error below 1e-9. */
-static double log_erfc(double z) {
-    if (z < 20) {
-        return log(erfc(z));
-    }
+/* log erfc(z) for z >= 20, by the asymptotic series (DLMF 7.12.1); error below 1e-9. */
+static double log_erfc_far(double z) {
     double t = 1 / (2 * z * z);
     return -z * z - log(z * sqrt(M_PI)) + log1p(-t * (1 - 3 * t * (1 - 5 * t)));
 }
 
+/* What is wanted is a small absolute error of the logarithm. */
 double rlt_normal_log_mass(double a, double b) {
     if (b <= 0) {
         return rlt_normal_log_mass(-b, -a);
     }
+    a *= M_SQRT1_2;
+    b *= M_SQRT1_2;
     if (a <= 0) {
-        double outside = 0.5 * (erfc(-a * M_SQRT1_2) + erfc(b * M_SQRT1_2));
-        return outside < 0.5 ? log1p(-outside)
-                             : log(0.5 * (erf(b * M_SQRT1_2) - erf(a * M_SQRT1_2)));
+        return log(0.5 * (erf(b) - erf(a)));
     }
-    double from = log_erfc(a * M_SQRT1_2), to = log_erfc(b * M_SQRT1_2);
+    if (a < 20) { /* erfc(20) is 5e-176 */
+        return log(0.5 * (erfc(a) - erfc(b)));
+    }
+    double from = log_erfc_far(a), to = log_erfc_far(b);
     return from + log(-expm1(to - from)) - M_LN2;
 }
 
@@ -88,7 +89,8 @@ void rlt_parzen_fini(rlt_parzen *parzen) {
                            parzen->constant,  parzen->total,
                            parzen->classes,   parzen->rows,
                            parzen->row_start, parzen->prior_classes,
-                           parzen->order,     parzen->weights};
+                           parzen->kinds,     parzen->order,
+                           parzen->weights};
     for (size_t i = 0; i < RLT_COUNT(owned); i++) {
         rlt_free(owned[i]);
     }
@@ -179,10 +181,9 @@ static void update_width(rlt_parzen *parzen, int dim_index, int64_t at) {
 
 /* After a point has come to, or gone from, place `at` of the dimension. */
 static void update_around(rlt_parzen *parzen, int dim, int64_t at, int64_t count_before) {
-    bool all = least_sigma(parzen, &parzen->dims[dim], parzen->count) !=
-               least_sigma(parzen, &parzen->dims[dim], count_before);
-    int64_t from = all ? 0 : at - 1, to = all ? parzen->count : at + 2;
-    for (int64_t i = from; i < to; i++) {
+    parzen->stale |= least_sigma(parzen, &parzen->dims[dim], parzen->count) !=
+                     least_sigma(parzen, &parzen->dims[dim], count_before);
+    for (int64_t i = at - 1; i <= at + 1; i++) {
         update_width(parzen, dim, i);
     }
 }
@@ -268,6 +269,12 @@ void rlt_parzen_prepare(rlt_parzen *parzen) {
     if (!parzen->changed) {
         return;
     }
+    for (int i = 0; parzen->stale && i < parzen->dim_count; i++) {
+        for (int64_t at = 0; is_numeric(parzen, i) && at < parzen->count; at++) {
+            update_width(parzen, i, at);
+        }
+    }
+    parzen->stale = false;
     int64_t count = parzen->count;
     parzen->order = rlt_tuner_grow(parzen->order, &parzen->order_capacity, count, sizeof(int64_t));
     parzen->weights =

@@ -53,11 +53,14 @@ typedef struct rlt_parzen {
     uint32_t *prior_classes;                 /* [dim_count] zeros */
     double *rows; /* scratch: a table per dimension of cells or choices: [class, lane] log masses */
     int64_t rows_capacity, *row_start; /* [dim_count] */
-    int64_t *order;                    /* [count] present slots ascending, and */
+    double *kinds;                     /* scratch: mu and sigma of each class of a dimension */
+    int64_t kinds_capacity;
+    int64_t *order;  /* [count] present slots ascending, and */
     double *weights; /* [count + 1] theirs, the prior's last; not normalised, sum in weight_sum */
     int64_t order_capacity, weights_capacity;
     double weight_sum;
     bool changed; /* since order and weights were made */
+    bool stale;   /* the least width has changed: all widths are made again with them */
 } rlt_parzen;
 
 void rlt_parzen_init(rlt_parzen *parzen, const rlt_parzen_dim *dims, int dim_count,
@@ -68,17 +71,21 @@ void rlt_parzen_clear(rlt_parzen *parzen);
  * fall with age beyond the newest 25. O(dim_count * points) memory moves at worst. */
 void rlt_parzen_insert(rlt_parzen *parzen, int64_t slot, const double *x);
 void rlt_parzen_remove(rlt_parzen *parzen, int64_t slot);
-/* Makes order and weights. */
+/* Makes order and weights, and widths that depend on the number of points. */
 void rlt_parzen_prepare(rlt_parzen *parzen);
 
 /* Candidates stand in lanes: x[dimension][lane], lanes a multiple of RLT_PARZEN_LANES. */
-enum { RLT_PARZEN_LANES = 8 };
+enum { RLT_PARZEN_LANES = 8 }; /* RLT_LANES of lanes.h */
 /* Draws `lanes` points over the dimensions from `first` to `last` (excluded), one component for all
  * of them per point. */
 void rlt_parzen_sample(rlt_parzen *parzen, rlt_rng *rng, int first, int last, double *x, int lanes);
 /* log of the density over these dimensions. O(lanes * points * dimensions). */
 void rlt_parzen_log_pdf(rlt_parzen *parzen, int first, int last, const double *x, int lanes,
                         double *out);
+
+/* Inside: the tables that log_pdf adds: for every dimension of cells or choices in first .. last -
+ * 1 what a kernel of each class adds in each lane. */
+void rlt_parzen_fill_tables(rlt_parzen *parzen, int first, int last, const double *x, int lanes);
 
 /* log of the standard normal mass in [a, b], a < b, accurate in the tails. */
 double rlt_normal_log_mass(double a, double b);
