@@ -1,3 +1,4 @@
+rlt_test(driver_test SOURCES tests/unit/driver_test.c DEPS driver LIBS m)
 # Whole runs: the real binary, real processes.
 set(run_support tests/support/run.c tests/support/invariants.c)
 function(rlt_run_test name)
@@ -8,3 +9,4 @@ endfunction()
 rlt_run_test(run_kill_test tests/fault/run_kill_test.c)
 rlt_run_test(run_stop_test tests/fault/run_stop_test.c)
 rlt_run_test(resume_test tests/e2e/resume_test.c)
+rlt_run_test(run_failure_test tests/fault/run_failure_test.c)
