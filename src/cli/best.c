@@ -48,9 +48,9 @@ static rlt_status best(const rlt_report *report, rlt_err *err) {
     if (trial == NULL) {
         return rlt_fail(err, RLT_ENOTFOUND,
                         "%s: none of the %d trials of experiment %lld has a result yet; "
-                        "`rltune show %lld` says how far they are",
+                        "`rltune show %lld --db %s` says how far they are",
                         report->path, report->trial_count, (long long)report->experiment.id,
-                        (long long)report->experiment.id);
+                        (long long)report->experiment.id, report->path);
     }
     if (rlt_cli_flag(&report->args, "--config")) {
         return rlt_report_print_json(rlt_report_parse(trial->config_json), err);

@@ -6,9 +6,11 @@
 #include "envs/envs.h"
 #include "store/store.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct found {
     char path[512], sha256[RLT_SHA256_HEX];
@@ -77,7 +79,15 @@ static rlt_status find_row(rlt_store *store, const char *name, const rlt_cli_arg
                         db, name);
     }
     memcpy(from->sha256, f.sha256, sizeof(f.sha256));
-    return rlt_driver_checkpoint_path(db, f.path, model->path, sizeof(model->path), err);
+    RLT_TRY(rlt_driver_checkpoint_path(db, f.path, model->path, sizeof(model->path), err));
+    if (access(model->path, R_OK) != 0) {
+        return rlt_fail(
+            err, RLT_ENOTFOUND,
+            "%s: the checkpoint of '%s' cannot be read: %s; checkpoints lie in the folder "
+            "%s-checkpoints and move with the database",
+            model->path, name, strerror(errno), db);
+    }
+    return RLT_OK;
 }
 
 static bool is_file(const char *name) {

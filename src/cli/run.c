@@ -53,8 +53,39 @@ static rlt_status apply_set(rlt_script *script, const char *text, rlt_err *err) 
     return rlt_config_set(rlt_script_json(script), path, equals + 1, err);
 }
 
+/* A value that --set gave is not to be looked for in the script: "a.lua:3: ppo.lr: ..." becomes
+ * "--set ppo.lr=x: ...". */
+static void name_set(const rlt_cli_args *args, rlt_err *err) {
+    const char *file = args->words[0], *rest = err->message;
+    size_t size = strlen(file);
+    if (strncmp(rest, file, size) != 0 || rest[size] != ':') {
+        return;
+    }
+    rest += size + 1;
+    rest += strspn(rest, "0123456789: ");
+    for (int i = args->given_count - 1; i >= 0; i--) {
+        const char *value = args->given[i].value;
+        size_t key = strcspn(value, "=");
+        if (strcmp(args->given[i].name, "--set") == 0 && strncmp(rest, value, key) == 0 &&
+            rest[key] == ':') {
+            rlt_err inner = *err;
+            rlt_fail(err, inner.code, "--set %.100s%s", value,
+                     inner.message + (rest - err->message) + key);
+            return;
+        }
+    }
+}
+
 static rlt_status open_script(const rlt_cli_args *args, rlt_script **script, rlt_err *err) {
-    RLT_TRY(rlt_script_create_file(args->words[0], NULL, script, err));
+    const char *path = args->words[0];
+    rlt_status status = rlt_script_create_file(path, NULL, script, err);
+    if (status == RLT_ENOTFOUND) {
+        return rlt_fail(err, status,
+                        "%s: there is no such script; give the path of a Lua file that returns an "
+                        "experiment's table, such as configs/cartpole.lua",
+                        path);
+    }
+    RLT_TRY(status);
     for (int i = 0; i < args->given_count; i++) {
         if (strcmp(args->given[i].name, "--set") == 0) {
             RLT_TRY(apply_set(*script, args->given[i].value, err));
@@ -108,7 +139,9 @@ static rlt_status read_finals(rlt_store *store, int64_t id, seed_stats *stats, r
                            args, 1, add_seed, stats, err);
 }
 
-static rlt_status print_end(const char *db, const rlt_driver_result *result, rlt_err *err) {
+static rlt_status print_end(const rlt_cli_args *args, const rlt_driver_result *result,
+                            rlt_err *err) {
+    const char *db = rlt_report_db(args);
     rlt_store *store = NULL;
     seed_stats finals;
     char id[32];
@@ -122,7 +155,13 @@ static rlt_status print_end(const char *db, const rlt_driver_result *result, rlt
     if (finals.count == 1) { /* several are in what show printed */
         printf("final evaluation: mean return %.6g\n", finals.sum);
     }
-    printf("\nin %s; more: rltune plot %s, rltune best %s, rltune eval %s\n", db, id, id, id);
+    bool named = rlt_cli_flag(args, "--db"); /* what is shown must work when it is pasted */
+    const char *option = named ? " --db " : "", *value = named ? db : "";
+    printf("\nin %s; next:\n", db);
+    static const char *const next[] = {"plot", "best", "eval", "render"};
+    for (size_t i = 0; i < RLT_COUNT(next); i++) {
+        printf("  rltune %s %s%s%s\n", next[i], id, option, value);
+    }
     return RLT_OK;
 }
 
@@ -155,7 +194,7 @@ static rlt_status finish(const rlt_cli_args *args, rlt_status status,
     rlt_err why = *err;
     if (result->experiment > 0 && (status == RLT_OK || status == RLT_EFAILED)) {
         RLT_TRY(rlt_cli_flag(args, "--json") ? print_end_json(db, result, err)
-                                             : print_end(db, result, err));
+                                             : print_end(args, result, err));
     }
     *err = why;
     if (status == RLT_OK && result->stopped) {
@@ -188,11 +227,15 @@ rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err) {
     rlt_driver_options options = make_options(&args, &live, facts);
     if (status == RLT_OK && rlt_cli_flag(&args, "--dry-run")) {
         status = dry_run(&options, script, err);
+        name_set(&args, err);
     } else if (status == RLT_OK) {
         rlt_driver_result result;
         catch_signals();
         status = rlt_driver_run(&options, script, &result, err);
         rlt_live_fini(&live);
+        if (result.experiment == 0) {
+            name_set(&args, err);
+        }
         status = finish(&args, status, &result, err);
     }
     rlt_live_fini(&live);

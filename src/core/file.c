@@ -130,11 +130,11 @@ rlt_status rlt_file_write_atomic_parts(const char *path, const struct iovec *par
     }
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-        return fail_errno(err, "create", temporary);
+        return fail_errno(err, errno == ENOENT ? "create (its folder is missing)" : "create", path);
     }
-    rlt_status status = write_parts(fd, temporary, parts, count, err);
+    rlt_status status = write_parts(fd, path, parts, count, err);
     if (close(fd) != 0 && status == RLT_OK) {
-        status = fail_errno(err, "close", temporary);
+        status = fail_errno(err, "close", path);
     }
     if (status == RLT_OK && rename(temporary, path) != 0) {
         status = fail_errno(err, "rename the temporary file to", path);

@@ -17,24 +17,30 @@ static int min_int(int a, int b) {
     return a < b ? a : b;
 }
 
-/* Names are compared up to NAME_MAX_COMPARED characters; the rest counts as one edit each. */
-int rlt_str_distance(const char *a, const char *b) {
-    int row[NAME_MAX_COMPARED + 1];
-    int size_a = (int)strnlen(a, NAME_MAX_COMPARED), size_b = (int)strnlen(b, NAME_MAX_COMPARED);
-    for (int j = 0; j <= size_b; j++) {
-        row[j] = j;
-    }
-    for (int i = 1; i <= size_a; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= size_b; j++) {
-            int above = row[j];
-            int replaced = diagonal + (fold(a[i - 1]) != fold(b[j - 1]));
-            row[j] = min_int(replaced, min_int(above, row[j - 1]) + 1);
-            diagonal = above;
+/* Optimal string alignment: the row for i characters of a, from those for i - 1 and i - 2. */
+static void next_row(const char *a, int i, const char *b, int size_b, const int *before_last,
+                     const int *last, int *row) {
+    row[0] = i;
+    for (int j = 1; j <= size_b; j++) {
+        int x = fold(a[i - 1]), y = fold(b[j - 1]);
+        row[j] = min_int(last[j - 1] + (x != y), min_int(last[j], row[j - 1]) + 1);
+        if (i > 1 && j > 1 && x == fold(b[j - 2]) && y == fold(a[i - 2])) {
+            row[j] = min_int(row[j], before_last[j - 2] + 1);
         }
     }
-    return row[size_b] + abs((int)strlen(a + size_a) - (int)strlen(b + size_b));
+}
+
+/* Names are compared up to NAME_MAX_COMPARED characters; the rest counts as one edit each. */
+int rlt_str_distance(const char *a, const char *b) {
+    int rows[3][NAME_MAX_COMPARED + 1];
+    int size_a = (int)strnlen(a, NAME_MAX_COMPARED), size_b = (int)strnlen(b, NAME_MAX_COMPARED);
+    for (int j = 0; j <= size_b; j++) {
+        rows[0][j] = j;
+    }
+    for (int i = 1; i <= size_a; i++) {
+        next_row(a, i, b, size_b, rows[(i + 1) % 3], rows[(i + 2) % 3], rows[i % 3]);
+    }
+    return rows[size_a % 3][size_b] + abs((int)strlen(a + size_a) - (int)strlen(b + size_b));
 }
 
 /* A typo explains one edit in short names and up to a third of the letters in long ones. */

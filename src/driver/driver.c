@@ -233,8 +233,9 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
         return rlt_fail(err, d->fatal.code, "%s", d->fatal.message);
     }
     if (d->failed > 0 && d->failed == (int64_t)d->count) {
-        return rlt_fail(err, RLT_EFAILED, "every trial failed; the causes: rltune show %lld",
-                        (long long)d->experiment);
+        return rlt_fail(err, RLT_EFAILED,
+                        "every trial failed; the causes: rltune show %lld --db %.300s",
+                        (long long)d->experiment, d->o->db_path);
     }
     return RLT_OK;
 }

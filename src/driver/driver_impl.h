@@ -64,6 +64,11 @@ typedef struct rlt_driver {
     int64_t steps_before; /* of a resumed experiment */
 } rlt_driver;
 
+/* check.c */
+rlt_status rlt_driver_check_device(const char *device, rlt_err *err);
+rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
+                                 rlt_tuner **tuner, rlt_err *err);
+
 /* setup.c */
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err); /* channel, folder, tuner, limits */
 void rlt_driver_close(rlt_driver *d);

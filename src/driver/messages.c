@@ -185,8 +185,9 @@ static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *m
         return rlt_driver_again(d, t, message, err); /* not the trial's fault */
     }
     if (status == RLT_EFULL) { /* nothing is lost: it goes on once there is space again */
-        rlt_fail(&d->fatal, RLT_EFULL, "%s; free some space, then: rltune resume %lld", message,
-                 (long long)d->experiment);
+        rlt_fail(&d->fatal, RLT_EFULL,
+                 "%.250s; free some space, then: rltune resume %lld --db %.150s", message,
+                 (long long)d->experiment, d->o->db_path);
         return rlt_driver_finish(d, t, RLT_TRIAL_PAUSED, message, err);
     }
     return is_infrastructure(status) ? rlt_driver_broken(d, t, message, err)

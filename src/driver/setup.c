@@ -11,45 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static rlt_status check_device(const char *device, rlt_err *err) {
-    if (strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0) {
-        return RLT_OK;
-    }
-    return rlt_fail(err, RLT_ENOTSUP,
-                    "device = '%s': this build has no GPU learner; allowed: 'cpu', 'auto'", device);
-}
-
-/* The network fits the environment, and the first segment its memory. */
-static rlt_status check_env(const rlt_driver_options *o, const rlt_script *script,
-                            const rlt_run_config *config, rlt_err *err) {
-    rlt_env_source source = {0};
-    size_t size;
-    RLT_TRY(rlt_env_source_open(config, rlt_script_text(script, &size), rlt_script_name(script),
-                                o->envs, &source, err));
-    rlt_rollout *rollout = NULL;
-    rlt_status status =
-        rlt_rollout_create(config, source.def, (int)config->envs_per_worker, 0, &rollout, err);
-    rlt_rollout_destroy(&rollout);
-    rlt_env_source_close(&source);
-    return status;
-}
-
-static rlt_status make_tuner(const rlt_experiment_config *config, rlt_script *script,
-                             rlt_tuner **tuner, rlt_err *err) {
-    return rlt_tuner_create(&config->tune, config->json, rlt_script_resolve, script, tuner, err);
-}
-
-rlt_status rlt_driver_check(const rlt_driver_options *o, rlt_script *script,
-                            rlt_experiment_config *config, rlt_err *err) {
-    RLT_TRY(rlt_script_load(script, config, err));
-    RLT_TRY(check_device(config->run.device, err));
-    RLT_TRY(check_env(o, script, &config->run, err));
-    rlt_tuner *tuner = NULL;
-    rlt_status status = make_tuner(config, script, &tuner, err);
-    rlt_tuner_destroy(&tuner);
-    return status;
-}
-
 static int parallel_of(const rlt_tune_fields *tune) {
     int64_t parallel = tune->parallel > 0 ? tune->parallel : rlt_scheduler_cores();
     parallel = parallel < tune->trials || tune->trials == 0 ? parallel : tune->trials;
@@ -76,7 +37,7 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
 }
 
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
-    RLT_TRY(check_device(d->config.run.device, err));
+    RLT_TRY(rlt_driver_check_device(d->config.run.device, err));
     int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
     if (length < 0 || (size_t)length >= sizeof(d->folder)) {
         return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);
@@ -89,7 +50,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
                               &d->script, err));
     rlt_script_set_experiment(d->script, d->config.json);
-    RLT_TRY(make_tuner(&d->config, d->script, &d->tuner, err));
+    RLT_TRY(rlt_driver_make_tuner(&d->config, d->script, &d->tuner, err));
     rlt_channel_options options = {.queue_max = 1024};
     return rlt_channel_bind(&d->channel, &options, err);
 }

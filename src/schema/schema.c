@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAMES_MAX = 128 };
+enum { NAMES_MAX = 128, ALIASES_MAX = 2048 };
 
 static void join(char *path, const char *table, const char *key) {
     snprintf(path, RLT_FIELD_PATH_MAX, "%.80s%s%.70s", table, *table != 0 ? "." : "", key);
@@ -21,13 +21,32 @@ static bool is_other(const rlt_schema_reader *reader, const char *key) {
     return false;
 }
 
+/* Cuts a field's aliases, a copy in `words`, into names. */
+static size_t split_aliases(char *words, const char **names, size_t count) {
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ", &rest); word != NULL;
+         word = strtok_r(NULL, " ", &rest)) {
+        RLT_ASSERT(count < NAMES_MAX);
+        names[count++] = word;
+    }
+    return count;
+}
+
 static rlt_status refuse_key(const rlt_field *fields, const rlt_schema_reader *reader,
                              const char *key, rlt_err *err) {
     const char *names[NAMES_MAX];
-    size_t count = 0;
+    char words[ALIASES_MAX];
+    size_t count = 0, used = 0;
     for (const rlt_field *field = fields; field->name != NULL; field++) {
         RLT_ASSERT(count < NAMES_MAX);
         names[count++] = field->name;
+        size_t size = field->aliases != NULL ? strlen(field->aliases) + 1 : 0;
+        if (size > 0) {
+            RLT_ASSERT(size <= sizeof words - used);
+            memcpy(words + used, field->aliases, size);
+            count = split_aliases(words + used, names, count);
+            used += size;
+        }
     }
     for (size_t i = 0; reader->other_keys != NULL && reader->other_keys[i] != NULL; i++) {
         RLT_ASSERT(count < NAMES_MAX);

@@ -141,6 +141,9 @@ static void test_strings(void **state) {
     assert_int_equal(rlt_str_distance("kitten", "sitting"), 3);
     assert_int_equal(rlt_str_distance("LR", "lr"), 0);
     assert_int_equal(rlt_str_distance("", "abc"), 3);
+    assert_int_equal(rlt_str_distance("pop", "ppo"), 1);
+    assert_int_equal(rlt_str_distance("ca", "abc"), 3); /* 2 if a swapped pair could be edited */
+    assert_int_equal(rlt_str_distance("retrun_eval", "return_evla"), 2);
     static const char *const names[] = {"horizon", "epochs", "lr"};
     assert_string_equal(rlt_str_nearest("horzion", names, 3), "horizon");
     assert_string_equal(rlt_str_nearest("lt", names, 3), "lr");

@@ -1,0 +1,113 @@
+/* driver: everything that can be known to be wrong before a run starts. Why so much: a run that
+ * fails after an hour, or that leaves an experiment's row behind, costs more than any check.
+ * Thread: the caller's. Owner: the caller. */
+#include "driver/driver_impl.h"
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { TRIALS_TRIED = 8 };
+
+rlt_status rlt_driver_check_device(const char *device, rlt_err *err) {
+    if (strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0) {
+        return RLT_OK;
+    }
+    return rlt_fail(err, RLT_ECONFIG,
+                    "device: '%s' is not possible: this build has no GPU learner; allowed: 'cpu', "
+                    "'auto'",
+                    device);
+}
+
+/* The network fits the environment, and the first segment its memory. */
+static rlt_status check_run(const rlt_env_def *def, const rlt_run_config *config, rlt_err *err) {
+    rlt_rollout *rollout = NULL;
+    RLT_TRY(rlt_rollout_create(config, def, (int)config->envs_per_worker, 0, &rollout, err));
+    rlt_rollout_destroy(&rollout);
+    return RLT_OK;
+}
+
+rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
+                                 rlt_tuner **tuner, rlt_err *err) {
+    return rlt_tuner_create(&config->tune, config->json, rlt_script_resolve, script, tuner, err);
+}
+
+/* One trial's configuration: functions of the script answer, and the values go together. */
+static rlt_status check_trial(const rlt_env_def *def, const rlt_experiment_config *config,
+                              const json_t *params, rlt_err *err) {
+    json_t *run = NULL;
+    rlt_run_config concrete;
+    RLT_TRY(rlt_config_trial_json(config->json, params, &run, err));
+    rlt_status status = rlt_run_config_load(run, &concrete, err);
+    json_decref(run);
+    return status == RLT_OK ? check_run(def, &concrete, err) : status;
+}
+
+static rlt_status check_trials(const rlt_env_def *def, const rlt_experiment_config *config,
+                               rlt_script *script, rlt_err *err) {
+    rlt_tuner *tuner = NULL;
+    RLT_TRY(rlt_driver_make_tuner(config, script, &tuner, err));
+    rlt_status status = RLT_OK;
+    for (int i = 0; i < TRIALS_TRIED && config->tuned && status == RLT_OK; i++) {
+        int64_t number;
+        json_t *params = NULL;
+        status = rlt_tuner_ask(tuner, &number, &params, err);
+        if (status == RLT_OK) {
+            status = check_trial(def, config, params, err);
+        }
+        json_decref(params);
+    }
+    rlt_tuner_destroy(&tuner);
+    return status == RLT_ENOTFOUND ? RLT_OK : status; /* a small space is exhausted */
+}
+
+/* Puts file and line before a message that begins with a field's path, or else belongs to `path`.
+ */
+static void add_place(rlt_script *script, const char *path, rlt_err *err) {
+    const char *name = rlt_script_name(script), *message = err->message;
+    size_t size = strlen(name);
+    if (strncmp(message, name, size) == 0 && message[size] == ':') {
+        return;
+    }
+    char field[RLT_FIELD_PATH_MAX];
+    size_t length = strspn(message, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+    bool named = length > 0 && length < sizeof(field) && message[length] == ':';
+    snprintf(field, sizeof(field), "%.*s", named ? (int)length : (int)strlen(path),
+             named ? message : path);
+    const rlt_config_place place = {name, rlt_script_locate, script};
+    rlt_config_add_place(&place, field, err);
+}
+
+static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
+                            const rlt_experiment_config *config, const char **path, rlt_err *err) {
+    rlt_env_source source = {0};
+    size_t size;
+    *path = "device";
+    RLT_TRY(rlt_driver_check_device(config->run.device, err));
+    *path = "env";
+    rlt_status status = rlt_env_source_open(&config->run, rlt_script_text(script, &size),
+                                            rlt_script_name(script), o->envs, &source, err);
+    if (status == RLT_ENOTFOUND) { /* of a name in a script: the script is wrong */
+        err->code = RLT_ECONFIG;
+        return RLT_ECONFIG;
+    }
+    RLT_TRY(status);
+    status = check_run(source.def, &config->run, err);
+    if (status == RLT_OK) {
+        *path = "tune";
+        status = check_trials(source.def, config, script, err);
+    }
+    rlt_env_source_close(&source);
+    return status;
+}
+
+rlt_status rlt_driver_check(const rlt_driver_options *o, rlt_script *script,
+                            rlt_experiment_config *config, rlt_err *err) {
+    const char *path = "";
+    RLT_TRY(rlt_script_load(script, config, err));
+    rlt_status status = check_all(o, script, config, &path, err);
+    if (status != RLT_OK) {
+        add_place(script, path, err);
+    }
+    return status;
+}
