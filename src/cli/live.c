@@ -17,8 +17,8 @@ static pthread_mutex_t pending_lock = PTHREAD_MUTEX_INITIALIZER; /* any thread m
 
 static void log_line(void *user, rlt_log_level level, const char *id, const char *text) {
     char line[1200];
-    snprintf(line, sizeof(line), "%s: %s (%s)", level >= RLT_LOG_ERROR ? "error" : "warning", text,
-             id);
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    snprintf(line, sizeof(line), "%s: %s: %s", names[level], id, text);
     rlt_live_event(user, line);
 }
 
@@ -29,7 +29,7 @@ void rlt_live_init(rlt_live *live, bool quiet) {
     live->colour = live->terminal && (no_colour == NULL || no_colour[0] == '\0');
     live->next_line = rlt_clock_s() + line_every_s;
     if (live->terminal) {
-        rlt_log_set(RLT_LOG_WARN, log_line, live);
+        rlt_log_set_sink(log_line, live);
     }
 }
 
@@ -118,7 +118,7 @@ void rlt_live_event(void *user, const char *line) {
 void rlt_live_fini(rlt_live *live) {
     if (live->terminal) {
         draw(live, NULL);
-        rlt_log_set(RLT_LOG_WARN, NULL, NULL);
+        rlt_log_set_sink(NULL, NULL);
     }
     if (live->lines > 0 && isatty(STDOUT_FILENO)) {
         fputs("\n", stderr); /* what follows on the same screen stands apart */

@@ -141,6 +141,23 @@ static int fail_with(const rlt_err *err) {
     return rlt_status_exit_code(err->code);
 }
 
+/* RLTUNE_LOG=debug|info|warn|error, for this process and those that it starts. */
+static rlt_status set_log_level(rlt_err *err) {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    const char *wanted = getenv("RLTUNE_LOG");
+    for (size_t i = 0; wanted != NULL && wanted[0] != 0; i++) {
+        if (i == RLT_COUNT(names)) {
+            return rlt_fail(err, RLT_EINVAL,
+                            "RLTUNE_LOG is '%.40s'; allowed: debug, info, warn, error", wanted);
+        }
+        if (strcmp(wanted, names[i]) == 0) {
+            rlt_log_set((rlt_log_level)i, NULL, NULL);
+            break;
+        }
+    }
+    return RLT_OK;
+}
+
 int main(int argc, char **argv) {
     rlt_err err = {0};
     signal(SIGPIPE, SIG_DFL); /* `| head` ends the command quietly, whatever was inherited */
@@ -151,6 +168,9 @@ int main(int argc, char **argv) {
     if (is_help(argv[1])) {
         print_help(stdout);
         return 0;
+    }
+    if (set_log_level(&err) != RLT_OK) {
+        return fail_with(&err);
     }
     const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
     const rlt_cli_command *command = find_command(name, &err);

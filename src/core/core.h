@@ -67,6 +67,7 @@ uint64_t rlt_alloc_count(void);
 typedef enum { RLT_LOG_DEBUG, RLT_LOG_INFO, RLT_LOG_WARN, RLT_LOG_ERROR } rlt_log_level;
 typedef void (*rlt_log_sink)(void *user, rlt_log_level level, const char *id, const char *text);
 void rlt_log_set(rlt_log_level min_level, rlt_log_sink sink, void *user);
+void rlt_log_set_sink(rlt_log_sink sink, void *user); /* the level stays; NULL: stderr */
 void rlt_log(rlt_log_level level, const char *id, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -25,14 +25,21 @@ void rlt_log_set(rlt_log_level min_level, rlt_log_sink sink, void *user) {
     pthread_mutex_unlock(&lock);
 }
 
+void rlt_log_set_sink(rlt_log_sink sink, void *user) {
+    pthread_mutex_lock(&lock);
+    sink_current = sink;
+    sink_user = user;
+    pthread_mutex_unlock(&lock);
+}
+
 void rlt_log(rlt_log_level level, const char *id, const char *fmt, ...) {
     char text[1024];
     va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     pthread_mutex_lock(&lock);
     if (level >= level_min) {
+        va_start(args, fmt);
+        vsnprintf(text, sizeof text, fmt, args);
+        va_end(args);
         if (sink_current != NULL) {
             sink_current(sink_user, level, id, text);
         } else {

@@ -58,7 +58,7 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
             items[count++] = (rlt_poll_item){.fd = d->trials[i].job.pidfd};
         }
     }
-    rlt_status status = rlt_channel_poll(items, count, POLL_MS, &ready, err);
+    rlt_status status = rlt_channel_poll(items, count, d->active > 0 ? POLL_MS : 0, &ready, err);
     if (status != RLT_OK && status != RLT_EINTERRUPTED) {
         return status;
     }
@@ -212,6 +212,7 @@ static rlt_status close_rows(rlt_driver *d, rlt_err *err) {
 
 static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *err) {
     d->started = rlt_clock_s();
+    rlt_log(RLT_LOG_DEBUG, "driver.ready", "clock %.6f", d->started);
     while (!is_finished(d)) {
         rlt_status status = pass(d, err);
         if (status != RLT_OK) {
@@ -276,11 +277,14 @@ rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
     rlt_driver d = {.o = options};
     rlt_status status;
     *result = (rlt_driver_result){.best_number = -1};
+    rlt_log(RLT_LOG_DEBUG, "driver.script_read", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(rlt_driver_check(options, script, &d.config, err), done);
+    rlt_log(RLT_LOG_DEBUG, "driver.checked", "clock %.6f", rlt_clock_s());
     size_t size;
     d.script_text = strdup(rlt_script_text(script, &size));
     d.script_path = strdup(rlt_script_name(script));
     RLT_TRY_GOTO(rlt_store_open(options->db_path, RLT_STORE_WRITE, &d.store, err), done);
+    rlt_log(RLT_LOG_DEBUG, "driver.database_open", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(rlt_driver_open(&d, err), done);
     RLT_TRY_GOTO(create_experiment(&d, err), done);
     result->experiment = d.experiment;

@@ -310,6 +310,7 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
         if (t->spawn) {
             t->spawn = false;
             rlt_err why;
+            rlt_log(RLT_LOG_DEBUG, "driver.spawns", "clock %.6f", rlt_clock_s());
             if (spawn_one(d, t, &why) != RLT_OK) {
                 d->active--;
                 RLT_TRY(rlt_driver_broken(d, t, why.message, err));

@@ -425,8 +425,11 @@ rlt_status rlt_learner_run(const rlt_learner_args *args, rlt_err *err) {
     learner_process *p = rlt_alloc(sizeof(*p));
     p->args = args;
     rlt_status status;
+    rlt_log(RLT_LOG_DEBUG, "learner.started", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(join(p, err), done);
+    rlt_log(RLT_LOG_DEBUG, "learner.has_task", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(set_up(p, err), done);
+    rlt_log(RLT_LOG_DEBUG, "learner.ready", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(train(p, err), done);
     RLT_TRY_GOTO(finish(p, err), done);
     status = await_leave(p, err);

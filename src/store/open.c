@@ -138,6 +138,28 @@ static rlt_status set_limits(rlt_store *store, rlt_err *err) {
                   "set it up", err);
 }
 
+/* Flushes the database's file itself, by the descriptor that SQLite has. */
+static rlt_status flush_file(rlt_store *store, rlt_err *err) {
+    sqlite3_file *file = NULL;
+    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (file == NULL || file->pMethods == NULL ||
+        file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
+        return rlt_fail(err, RLT_EIO, "%s: could not flush the new database to its disk",
+                        store->shown);
+    }
+    return RLT_OK;
+}
+
+/* A new file enters WAL mode while it holds nothing that could be lost: one flush and no journal
+ * file, for the four and one of a usual transaction. It writes one page, so that a kill leaves an
+ * empty file or a whole one; the tables come after, through the log. */
+static rlt_status enter_wal_empty(rlt_store *store, rlt_err *err) {
+    RLT_TRY(
+        pragma(store, "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY", "set it up", err));
+    RLT_TRY(enter_wal(store, err));
+    return flush_file(store, err);
+}
+
 static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
     int newest;
     int64_t version = 0;
@@ -149,10 +171,10 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
                         "name another file with --db or make it writable",
                         store->shown);
     }
+    RLT_TRY(version == 0 ? enter_wal_empty(store, err) : enter_wal(store, err));
     if (version < newest) {
         RLT_TRY(migrate(store, err));
     }
-    RLT_TRY(enter_wal(store, err));
     return pragma(store,
                   "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; "
                   "PRAGMA journal_size_limit = 67108864",

@@ -150,6 +150,9 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
     memcpy(s->norm + width, w->inv_std, sizeof(float) * width);
     for (size_t t = 0; t < horizon; t++) {
         step(r, w, (int64_t)(index * horizon + t), (int)t, s);
+        if (index == 0 && t == 0) {
+            rlt_log(RLT_LOG_DEBUG, "rollout.first_step", "clock %.6f", rlt_clock_s());
+        }
     }
     const float *last = s->obs + horizon * n * width;
     memcpy(r->obs, last, bytes);
