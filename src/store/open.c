@@ -150,12 +150,12 @@ static rlt_status flush_file(rlt_store *store, rlt_err *err) {
     return RLT_OK;
 }
 
-/* A new file enters WAL mode while it holds nothing that could be lost: one flush and no journal
- * file, for the four and one of a usual transaction. It writes one page, so that a kill leaves an
- * empty file or a whole one; the tables come after, through the log. */
+/* A new file enters WAL mode while it holds nothing that could be lost: one flush for the four of
+ * SQLite's rollback journal. The tables come after, through the log. (A journal in memory would
+ * save its file too, but that pragma takes a file out of WAL mode that another process has put in.)
+ */
 static rlt_status enter_wal_empty(rlt_store *store, rlt_err *err) {
-    RLT_TRY(
-        pragma(store, "PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY", "set it up", err));
+    RLT_TRY(pragma(store, "PRAGMA synchronous = OFF", "set it up", err));
     RLT_TRY(enter_wal(store, err));
     return flush_file(store, err);
 }
