@@ -69,7 +69,10 @@ typedef enum {
     RLT_SAMPLER_RANDOM,
     RLT_SAMPLER_GRID,
     RLT_SAMPLER_SOBOL,
-    RLT_SAMPLER_TPE
+    RLT_SAMPLER_TPE,
+    RLT_SAMPLER_HALTON,
+    RLT_SAMPLER_LHS,
+    RLT_SAMPLER_BRUTE
 } rlt_sampler_kind;
 typedef enum { RLT_STOPPER_NONE, RLT_STOPPER_MEDIAN, RLT_STOPPER_ASHA } rlt_stopper_kind;
 
@@ -88,6 +91,9 @@ typedef struct rlt_tune_fields { /* table "tune" */
         double gamma, prior_weight;
         bool multivariate, constant_liar, consider_magic_clip, consider_endpoints;
     } tpe; /* of a sampler table */
+    struct {
+        int64_t size;
+    } lhs;
     struct {
         int64_t grace, reduction, brackets, max_steps;
     } asha; /* of a stopper table; what 0 stands for is resolved */

@@ -212,6 +212,11 @@ static const rlt_field tpe[] = {
      .help = "Kernels next to the ends of a range reach to them."},
     {0}};
 
+static const rlt_field lhs[] = {
+    {"size", RLT_FIELD_INT, TUNE(lhs.size), .initial = "0", .min = 0, .max = 1e7,
+     .help = "Trials of one hypercube, after which the next begins; 0: tune.trials."},
+    {0}};
+
 static const rlt_field asha[] = {
     {"grace", RLT_FIELD_INT, TUNE(asha.grace), .initial = "0", .min = 0, .max = 1e15,
      .aliases = "grace_period min_resource",
@@ -248,6 +253,7 @@ const rlt_config_section rlt_config_sections[] = {
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
     {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", tpe,
      RLT_SECTION_TUNE},
+    {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", lhs, RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,
      RLT_SECTION_TUNE},
     {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.", median,

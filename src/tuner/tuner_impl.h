@@ -16,6 +16,7 @@ bool rlt_param_is_space(const json_t *json); /* an object with $space or $functi
 const char *rlt_dist_name(rlt_dist_kind kind);
 /* The number of different values, saturated at INT64_MAX; 0: continuous. */
 int64_t rlt_param_count(const rlt_param *param);
+bool rlt_param_varies(const rlt_param *param);              /* no function, more than one value */
 rlt_value rlt_param_nth(const rlt_param *param, int64_t n); /* 0 <= n < count, ascending */
 /* The value at the quantile u in [0, 1). Not for functions. */
 rlt_value rlt_param_at(const rlt_param *param, double u);
@@ -70,6 +71,13 @@ void rlt_history_fini(rlt_history *history);
 enum { RLT_SOBOL_DIMENSIONS = 100, RLT_SOBOL_BITS = 32 };
 uint32_t rlt_sobol_point(int dimension, uint32_t index);
 uint32_t rlt_sobol_scramble(uint32_t point, int dimension, uint64_t seed);
+
+/* The coordinate of point `index` in the Halton sequence, not scrambled. */
+enum { RLT_HALTON_DIMENSIONS = 100 };
+double rlt_halton_point(int dimension, uint64_t index);
+/* A random permutation of 0 .. n - 1 (1 <= n <= 2^62), and its inverse. */
+int64_t rlt_shuffle(int64_t n, int64_t index, uint64_t key);
+int64_t rlt_unshuffle(int64_t n, int64_t place, uint64_t key);
 
 /* ---- stoppers ---- */
 /* What was decided for a trial at one of its milestones. */

@@ -28,6 +28,10 @@ int64_t rlt_param_count(const rlt_param *param) {
     return 0;
 }
 
+bool rlt_param_varies(const rlt_param *param) {
+    return param->kind != RLT_DIST_FUNCTION && rlt_param_count(param) != 1;
+}
+
 static double clip(const rlt_param *param, double number) {
     return fmin(fmax(number, param->low), param->high);
 }

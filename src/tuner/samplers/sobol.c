@@ -76,14 +76,10 @@ typedef struct sobol_state {
     uint32_t directions[RLT_SOBOL_DIMENSIONS][RLT_SOBOL_BITS];
 } sobol_state;
 
-static bool takes_dimension(const rlt_param *param) {
-    return param->kind != RLT_DIST_FUNCTION && rlt_param_count(param) != 1;
-}
-
 static rlt_status sobol_check(const rlt_search_space *space, rlt_err *err) {
     int dimensions = 0;
     for (int i = 0; i < space->count; i++) {
-        dimensions += takes_dimension(&space->params[i]);
+        dimensions += rlt_param_varies(&space->params[i]);
         if (dimensions > RLT_SOBOL_DIMENSIONS) {
             return rlt_fail(
                 err, RLT_ECONFIG,
@@ -115,7 +111,7 @@ static rlt_status sobol_ask(void *state, int64_t index, rlt_value *values, rlt_e
     int dimension = 0;
     for (int i = 0; i < at->space->count; i++) {
         const rlt_param *param = &at->space->params[i];
-        if (takes_dimension(param)) {
+        if (rlt_param_varies(param)) {
             uint32_t point = combine(at->directions[dimension], (uint32_t)index);
             point = rlt_sobol_scramble(point, dimension, at->seed);
             values[i] = rlt_param_at(param, ((double)point + 0.5) * 0x1p-32);

@@ -39,7 +39,7 @@ static void make_dims(tpe_state *at) {
     for (int real = 1; real >= 0; real--) { /* the real ones first */
         for (int i = 0; i < space->count; i++) {
             const rlt_param *param = &space->params[i];
-            if (param->kind == RLT_DIST_FUNCTION || rlt_param_count(param) == 1) {
+            if (!rlt_param_varies(param)) {
                 continue;
             }
             rlt_parzen_dim dim = rlt_parzen_dim_of(param);
