@@ -155,7 +155,346 @@ static void test_estimators(void **unused) {
     json_decref(json);
 }
 
+/* ---- which trials are good ---- */
+
+enum { TRIALS_MAX = 500, GOOD_MAX = 25 };
+typedef struct known_trial {
+    double key; /* the larger the better; NAN: none */
+    int64_t steps;
+    rlt_trial_state state;
+    double x[DIMS_MAX];
+} known_trial;
+typedef struct known_trials {
+    known_trial rows[TRIALS_MAX];
+    int count;
+} known_trials;
+
+/* Optuna's order, as documented: completed before stopped, and so on. */
+static bool better(const known_trial *a, const known_trial *b) {
+    if (a->state != b->state) {
+        return a->state == RLT_TRIAL_COMPLETED;
+    }
+    if (a->state == RLT_TRIAL_STOPPED && a->steps != b->steps) {
+        return a->steps > b->steps;
+    }
+    return isnan(b->key) ? !isnan(a->key) : a->key > b->key;
+}
+
+static bool counts(const known_trial *row) {
+    return row->state == RLT_TRIAL_COMPLETED || row->state == RLT_TRIAL_STOPPED;
+}
+
+/* Marks the good trials, by picking the best of the rest again and again. */
+static int mark_good(const known_trials *trials, bool good[TRIALS_MAX]) {
+    int finished = 0;
+    for (int i = 0; i < trials->count; i++) {
+        finished += counts(&trials->rows[i]);
+        good[i] = false;
+    }
+    int wanted = (int)fmin(ceil(0.1 * finished), GOOD_MAX);
+    for (int k = 0; k < wanted; k++) {
+        int best = -1;
+        for (int i = 0; i < trials->count; i++) {
+            const known_trial *row = &trials->rows[i];
+            if (counts(row) && !good[i] && (best < 0 || better(row, &trials->rows[best]))) {
+                best = i;
+            }
+        }
+        good[best] = true;
+    }
+    return finished;
+}
+
+static void test_splits(void **unused) {
+    (void)unused;
+    json_t *json = golden(), *test;
+    size_t i;
+    json_array_foreach(json_object_get(json, "splits"), i, test) {
+        static known_trials trials;
+        const json_t *rows = json_object_get(test, "trials");
+        trials.count = (int)json_array_size(rows);
+        for (size_t k = 0; k < json_array_size(rows); k++) {
+            const json_t *row = json_array_get(rows, k), *value = json_array_get(row, 0);
+            known_trial *made = &trials.rows[k];
+            made->key = json_is_null(value) ? NAN : json_number_value(value);
+            made->steps = json_integer_value(json_array_get(row, 2));
+            assert_int_equal(rlt_trial_state_parse(json_string_value(json_array_get(row, 1)),
+                                                   &made->state, NULL),
+                             RLT_OK);
+        }
+        bool good[TRIALS_MAX];
+        mark_good(&trials, good);
+        const json_t *below = json_object_get(test, "below");
+        size_t found = 0;
+        for (int k = 0; k < trials.count; k++) {
+            if (good[k]) {
+                assert_int_equal(json_integer_value(json_array_get(below, found++)), k);
+            }
+        }
+        assert_int_equal(found, json_array_size(below));
+    }
+    assert_int_equal(i, 6);
+    json_decref(json);
+}
+
+/* ---- the sampler ---- */
+
+static const char *const kinds =
+    "{\"a\":{\"$space\":\"uniform\",\"low\":-5,\"high\":10},"
+    "\"b\":{\"$space\":\"loguniform\",\"low\":1e-5,\"high\":1},"
+    "\"c\":{\"$space\":\"randint\",\"low\":-3,\"high\":6},"
+    "\"d\":{\"$space\":\"lograndint\",\"low\":1,\"high\":512},"
+    "\"e\":{\"$space\":\"quniform\",\"low\":0.25,\"high\":2,\"step\":0.125},"
+    "\"f\":{\"$space\":\"choice\",\"values\":[\"a\",\"b\",[1,2]]},"
+    "\"g\":{\"$space\":\"randint\",\"low\":0,\"high\":100000},"
+    "\"h\":{\"$space\":\"normal\",\"mean\":1,\"std\":2,\"low\":0}}";
+
+typedef struct twin {
+    rlt_search_space space;
+    rlt_parzen_dim dims[DIMS_MAX];
+    int source[DIMS_MAX];
+    known_trials trials;
+} twin;
+
+static void twin_init(twin *made) {
+    json_t *json = from_text(kinds);
+    assert_int_equal(rlt_search_space_collect(json, &made->space, NULL), RLT_OK);
+    json_decref(json);
+    int count = 0;
+    for (int real = 1; real >= 0; real--) {
+        for (int i = 0; i < made->space.count; i++) {
+            rlt_parzen_dim dim = rlt_parzen_dim_of(&made->space.params[i]);
+            if ((dim.kind == RLT_PARZEN_REAL) == (real == 1)) {
+                made->source[count] = i;
+                made->dims[count++] = dim;
+            }
+        }
+    }
+    made->trials.count = 0;
+}
+
+static void twin_add(twin *to, const json_t *params) {
+    known_trial *row = &to->trials.rows[to->trials.count++];
+    *row = (known_trial){.key = NAN, .state = RLT_TRIAL_RUNNING};
+    for (int d = 0; d < to->space.count; d++) {
+        const rlt_param *param = &to->space.params[to->source[d]];
+        rlt_value value;
+        assert_int_equal(rlt_value_parse(param, json_object_get(params, param->path), &value, NULL),
+                         RLT_OK);
+        row->x[d] = rlt_parzen_coordinate(param, &to->dims[d], value);
+    }
+}
+
+/* The suggestion by the book: both estimators made anew. */
+static json_t *twin_ask(const twin *at, const rlt_tune_fields *fields) {
+    enum { CANDIDATES = 24 };
+    const int width = at->space.count;
+    bool good[TRIALS_MAX];
+    json_t *params = json_object();
+    int finished = mark_good(&at->trials, good);
+    if (finished < fields->tpe.n_startup_trials) {
+        for (int i = 0; i < width; i++) {
+            const rlt_param *param = &at->space.params[i];
+            double u = rlt_tuner_draw((uint64_t)fields->seed, at->trials.count, param->path);
+            json_object_set_new(params, param->path, rlt_value_json(param, rlt_param_at(param, u)));
+        }
+        return params;
+    }
+    rlt_parzen sides[2];
+    for (int side = 0; side < 2; side++) {
+        rlt_parzen_init(&sides[side], at->dims, width, (rlt_parzen_options){1, true, false});
+        for (int i = at->trials.count - 1; i >= 0; i--) {
+            const known_trial *row = &at->trials.rows[i];
+            bool liar = row->state == RLT_TRIAL_RUNNING && fields->tpe.constant_liar;
+            if ((counts(row) || liar) && good[i] == (side == 0)) {
+                rlt_parzen_insert(&sides[side], i, row->x);
+            }
+        }
+    }
+    rlt_rng rng =
+        rlt_rng_make((uint64_t)fields->seed, RLT_STREAM_SAMPLER, (uint32_t)at->trials.count);
+    double x[DIMS_MAX * CANDIDATES], l[CANDIDATES], g[CANDIDATES];
+    int step = fields->tpe.multivariate ? width : 1;
+    for (int first = 0; first < width; first += step) {
+        rlt_parzen_sample(&sides[0], &rng, first, first + step, x, CANDIDATES);
+        rlt_parzen_log_pdf(&sides[0], first, first + step, x, CANDIDATES, l);
+        rlt_parzen_log_pdf(&sides[1], first, first + step, x, CANDIDATES, g);
+        int best = 0;
+        for (int c = 1; c < CANDIDATES; c++) {
+            best = l[c] - g[c] > l[best] - g[best] ? c : best;
+        }
+        for (int d = first; d < first + step; d++) {
+            const rlt_param *param = &at->space.params[at->source[d]];
+            rlt_value value = rlt_parzen_value(param, &at->dims[d], x[d * CANDIDATES + best]);
+            json_object_set_new(params, param->path, rlt_value_json(param, value));
+        }
+    }
+    rlt_parzen_fini(&sides[0]);
+    rlt_parzen_fini(&sides[1]);
+    return params;
+}
+
+/* Trials run side by side and end in any order and manner: always what the book says. */
+static void check_by_the_book(const rlt_tune_fields *fields, uint32_t world) {
+    enum { TRIALS = 320, PARALLEL = 5 };
+    static twin at;
+    twin_init(&at);
+    rlt_tuner *tuner = tuner_of(fields, kinds);
+    rlt_rng rng = rlt_rng_make(3, RLT_STREAM_TEST, world);
+    int running = 0;
+    while (at.trials.count < TRIALS) {
+        if (running < PARALLEL) {
+            json_t *expected = twin_ask(&at, fields), *params = ask(tuner, at.trials.count);
+            assert_true(json_equal(expected, params));
+            twin_add(&at, params);
+            json_decref(expected);
+            json_decref(params);
+            running++;
+            continue;
+        }
+        int i = (int)rlt_rng_below(&rng, (uint32_t)at.trials.count);
+        while (at.trials.rows[i].state != RLT_TRIAL_RUNNING) {
+            i = (i + 1) % at.trials.count;
+        }
+        known_trial *row = &at.trials.rows[i];
+        uint32_t end = rlt_rng_below(&rng, 8);
+        row->state = end == 0  ? RLT_TRIAL_FAILED
+                     : end < 3 ? RLT_TRIAL_STOPPED
+                               : RLT_TRIAL_COMPLETED;
+        row->key = rlt_rng_below(&rng, 10) == 0 ? NAN : rlt_rng_below(&rng, 40);
+        row->steps = rlt_rng_below(&rng, 4);
+        double value = fields->maximise ? row->key : -row->key;
+        assert_int_equal(rlt_tuner_finish(tuner, i, row->state, value, row->steps, NULL), RLT_OK);
+        running--;
+    }
+    rlt_tuner_destroy(&tuner);
+    rlt_search_space_fini(&at.space);
+}
+
+static void test_by_the_book(void **unused) {
+    (void)unused;
+    for (uint32_t world = 0; world < 4; world++) {
+        rlt_tune_fields fields = tune_default();
+        fields.sampler = RLT_SAMPLER_TPE;
+        fields.maximise = world % 2 == 0;
+        fields.tpe.multivariate = world != 1;
+        fields.tpe.constant_liar = world != 2;
+        check_by_the_book(&fields, world);
+    }
+}
+
+/* The mean distance of a suggestion to the nearest one before it, none of them finished. */
+static double mean_distance(bool liar, int64_t seed) {
+    enum { FINISHED = 40, ASKED = 12 };
+    rlt_tune_fields fields = tune_default();
+    fields.sampler = RLT_SAMPLER_TPE;
+    fields.tpe.constant_liar = liar;
+    fields.seed = seed;
+    rlt_tuner *tuner = tuner_of(&fields, "{\"x\":{\"$space\":\"uniform\",\"low\":0,\"high\":1},"
+                                         "\"y\":{\"$space\":\"uniform\",\"low\":0,\"high\":1}}");
+    double points[ASKED][2], sum = 0;
+    for (int i = 0; i < FINISHED + ASKED; i++) {
+        json_t *params = ask(tuner, i);
+        double x = json_number_value(json_object_get(params, "x"));
+        double y = json_number_value(json_object_get(params, "y"));
+        json_decref(params);
+        if (i < FINISHED) {
+            double value = -pow(x - 0.3, 2) - pow(y - 0.6, 2);
+            assert_int_equal(rlt_tuner_finish(tuner, i, RLT_TRIAL_COMPLETED, value, 1, NULL),
+                             RLT_OK);
+            continue;
+        }
+        double least = INFINITY;
+        for (int k = 0; k < i - FINISHED; k++) {
+            least = fmin(least, hypot(points[k][0] - x, points[k][1] - y));
+        }
+        sum += i > FINISHED ? least : 0;
+        points[i - FINISHED][0] = x;
+        points[i - FINISHED][1] = y;
+    }
+    rlt_tuner_destroy(&tuner);
+    return sum / (ASKED - 1);
+}
+
+/* With parallel trials and nothing finished since, suggestions still spread. */
+static void test_constant_liar(void **unused) {
+    (void)unused;
+    double with = 0, without = 0;
+    for (int64_t seed = 0; seed < 20; seed++) {
+        with += mean_distance(true, seed);
+        without += mean_distance(false, seed);
+    }
+    assert_true(with > 1.25 * without);
+}
+
+/* Nothing to choose, nothing to compare by, no result at all: suggestions still come, in bounds. */
+static void test_degenerate(void **unused) {
+    (void)unused;
+    static const char *const spaces[] = {
+        "{}", "{\"a\":{\"$space\":\"fixed\",\"value\":5}}",
+        "{\"a\":{\"$space\":\"choice\",\"values\":[7]},"
+        "\"b\":{\"$space\":\"randint\",\"low\":0,\"high\":1}}",
+        "{\"a\":{\"$space\":\"uniform\",\"low\":0,\"high\":1e-300},"
+        "\"b\":{\"$space\":\"normal\",\"mean\":0,\"std\":1e-9},"
+        "\"c\":{\"$space\":\"normal\",\"mean\":100,\"std\":1,\"low\":0,\"high\":2}}"};
+    for (size_t s = 0; s < RLT_COUNT(spaces); s++) {
+        for (int variant = 0; variant < 3; variant++) { /* equal, none, failed */
+            rlt_tune_fields fields = tune_default();
+            fields.sampler = RLT_SAMPLER_TPE;
+            rlt_tuner *tuner = tuner_of(&fields, spaces[s]);
+            for (int i = 0; i < 60; i++) {
+                json_t *params = ask(tuner, i);
+                const rlt_search_space *space = rlt_tuner_space(tuner);
+                for (int p = 0; p < space->count; p++) {
+                    rlt_value value;
+                    const rlt_param *param = &space->params[p];
+                    const json_t *json = json_object_get(params, param->path);
+                    assert_int_equal(rlt_value_parse(param, json, &value, NULL), RLT_OK);
+                }
+                json_decref(params);
+                rlt_trial_state end = variant == 2 ? RLT_TRIAL_FAILED : RLT_TRIAL_COMPLETED;
+                assert_int_equal(rlt_tuner_finish(tuner, i, end, variant == 1 ? NAN : 3, 1, NULL),
+                                 RLT_OK);
+            }
+            rlt_tuner_destroy(&tuner);
+        }
+    }
+}
+
+/* It finds what random search does not: the same trials, minimised and maximised alike. */
+static void test_finds(void **unused) {
+    (void)unused;
+    double reached[2][2];
+    for (int sampler = 0; sampler < 2; sampler++) {
+        for (int sign = -1; sign <= 1; sign += 2) {
+            rlt_tune_fields fields = tune_default();
+            fields.sampler = sampler == 0 ? RLT_SAMPLER_RANDOM : RLT_SAMPLER_TPE;
+            fields.maximise = sign > 0;
+            rlt_tuner *tuner = tuner_of(&fields, kinds);
+            for (int i = 0; i < 150; i++) {
+                json_t *params = ask(tuner, i);
+                double a = json_number_value(json_object_get(params, "a"));
+                double b = log10(json_number_value(json_object_get(params, "b")));
+                double c = json_number_value(json_object_get(params, "c"));
+                double miss = fabs(a - 7) + fabs(b + 2) + fabs(c - 4) / 3;
+                miss += json_is_array(json_object_get(params, "f")) ? 0 : 1;
+                json_decref(params);
+                assert_int_equal(
+                    rlt_tuner_finish(tuner, i, RLT_TRIAL_COMPLETED, -sign * miss, 1, NULL), RLT_OK);
+            }
+            rlt_tuner_best(tuner, &reached[sampler][sign > 0]);
+            rlt_tuner_destroy(&tuner);
+        }
+    }
+    assert_true(reached[1][0] == -reached[1][1]);
+    assert_true(reached[1][0] < 0.5 * reached[0][0]);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_estimators)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_estimators),  cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_by_the_book), cmocka_unit_test(test_constant_liar),
+        cmocka_unit_test(test_degenerate),  cmocka_unit_test(test_finds),
+    };
     return cmocka_run_group_tests_name("tuner_tpe", tests, NULL, NULL);
 }
