@@ -70,10 +70,12 @@ typedef enum {
     RLT_SAMPLER_GRID,
     RLT_SAMPLER_SOBOL,
     RLT_SAMPLER_TPE,
+    RLT_SAMPLER_CMAES,
     RLT_SAMPLER_HALTON,
     RLT_SAMPLER_LHS,
     RLT_SAMPLER_BRUTE
 } rlt_sampler_kind;
+typedef enum { RLT_RESTART_NONE, RLT_RESTART_IPOP, RLT_RESTART_BIPOP } rlt_restart_kind;
 typedef enum { RLT_STOPPER_NONE, RLT_STOPPER_MEDIAN, RLT_STOPPER_ASHA } rlt_stopper_kind;
 
 typedef struct rlt_tune_fields { /* table "tune" */
@@ -100,6 +102,12 @@ typedef struct rlt_tune_fields { /* table "tune" */
     struct {
         int64_t grace, interval, min_trials;
     } median;
+    struct {
+        int64_t n_startup_trials, popsize;
+        double sigma0, inc_popsize;
+        int restart; /* rlt_restart_kind */
+        bool consider_stopped;
+    } cmaes;
     struct {
         int64_t seeds, episodes;
     } final; /* retraining of the winner; seeds 0: none */

@@ -240,6 +240,28 @@ static const rlt_field median[] = {
      .help = "Trials with results at a step before anything is stopped there."},
     {0}};
 
+static const char *const restarts[] = {"none", "ipop", "bipop", NULL};
+
+static const rlt_field cmaes[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(cmaes.n_startup_trials), .initial = "1", .min = 0,
+     .max = 1e9, .help = "Random trials at first; the distribution learns nothing from them."},
+    {"popsize", RLT_FIELD_INT, TUNE(cmaes.popsize), .initial = "0", .min = 0, .max = 1e6,
+     .help = "Trials of a generation; 0: 4 + floor(3 ln n) for n parameters. Less than 4 is taken "
+             "as 4."},
+    {"sigma0", RLT_FIELD_DOUBLE, TUNE(cmaes.sigma0), .initial = "0.16666666666666666", .min = 1e-6,
+     .max = 1, .aliases = "sigma",
+     .help = "Standard deviation at first, as a part of each parameter's range."},
+    {"restart", RLT_FIELD_ENUM, TUNE(cmaes.restart), .initial = "none", .choices = restarts,
+     .aliases = "restart_strategy",
+     .help = "Once a run has converged: go on, or start another one with a larger population "
+             "(ipop), or with larger and smaller ones in turn (bipop)."},
+    {"inc_popsize", RLT_FIELD_DOUBLE, TUNE(cmaes.inc_popsize), .initial = "2", .min = 1, .max = 10,
+     .help = "Factor of the population at each restart."},
+    {"consider_stopped", RLT_FIELD_BOOL, TUNE(cmaes.consider_stopped), .initial = "true",
+     .aliases = "consider_pruned_trials",
+     .help = "Trials that the stopper ended count in their generation, after the completed ones."},
+    {0}};
+
 const rlt_config_section rlt_config_sections[] = {
     {"", "The experiment.", top, RLT_SECTION_RUN},
     {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
@@ -252,6 +274,8 @@ const rlt_config_section rlt_config_sections[] = {
     {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
     {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", tpe,
+     RLT_SECTION_TUNE},
+    {"sampler.cmaes", "sampler = { \"cmaes\", ... }: adaptation of a normal distribution.", cmaes,
      RLT_SECTION_TUNE},
     {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", lhs, RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,

@@ -21,12 +21,19 @@ rlt_value rlt_param_nth(const rlt_param *param, int64_t n); /* 0 <= n < count, a
 /* The value at the quantile u in [0, 1). Not for functions. */
 rlt_value rlt_param_at(const rlt_param *param, double u);
 double rlt_normal_quantile(double u); /* of the standard normal; u is clipped to (0, 1) */
+/* The way back: a u in [0, 1] that gives this value, the middle of those that do. */
+double rlt_param_unit(const rlt_param *param, rlt_value value);
+/* The limits of the u that give the same value as this one, for a parameter with a count; -INFINITY
+ * for the first value's low, INFINITY for the last one's high. */
+void rlt_param_cell(const rlt_param *param, double u, double *low, double *high);
 /* A value that somebody gave: its type and bounds are checked. */
 rlt_status rlt_value_parse(const rlt_param *param, const json_t *json, rlt_value *value,
                            rlt_err *err);
 /* In [0, 1): a pure function of (seed, trial number, name), so that a parameter's draws do not
  * depend on which others there are, nor on what was asked before. */
 double rlt_tuner_draw(uint64_t seed, int64_t number, const char *name);
+/* The standard normal quantile; u is clipped to what a double in (0, 1) can be. */
+double rlt_normal_quantile(double u);
 
 /* ---- samplers ---- */
 /* Every trial so far, by number: started by ask, a point to try first or restored, all the same.
