@@ -95,6 +95,21 @@ static int put_named(const char *word, json_t *list) {
     return count;
 }
 
+/* The sections "word.x": "sampler" and "stopper" of the table tune. Returns how many. */
+static int put_family(const char *word, json_t *list) {
+    int count = 0;
+    word += strncmp(word, "tune.", 5) == 0 ? 5 : 0;
+    size_t size = strlen(word);
+    for (const rlt_config_section *s = rlt_config_sections; s->name != NULL; s++) {
+        if (s->holder == RLT_SECTION_TUNE && strncmp(s->name, word, size) == 0 &&
+            s->name[size] == '.' && strncmp(s->name, "tune.", 5) != 0) {
+            put_section(s, list);
+            count++;
+        }
+    }
+    return count;
+}
+
 static rlt_status fail_unknown(const char *word, rlt_err *err) {
     static char paths[PATHS_MAX][RLT_FIELD_PATH_MAX];
     const char *names[2 * PATHS_MAX];
@@ -127,7 +142,7 @@ rlt_status rlt_cli_explain(int argc, char **argv, rlt_err *err) {
         }
     } else if (section != NULL) {
         put_section(section, list);
-    } else if (put_named(word, list) == 0) {
+    } else if (put_family(word, list) == 0 && put_named(word, list) == 0) {
         json_decref(list);
         return fail_unknown(word, err);
     }

@@ -117,41 +117,69 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     d->failed += state == RLT_TRIAL_FAILED;
     d->finals_planned |= t->final;
     d->steps_before += row->steps;
-    return t->final ? RLT_OK : rlt_tuner_restore(d->tuner, row->number, params, err);
+    return RLT_OK;
 }
 
-/* Columns number, step, value, action, reason; of each trial in the order of step. What was decided
- * stands: the trials that a rung compares may have come in another order. */
-static rlt_status restore_decision(void *user, int columns, const char *const *names,
-                                   const char *const *values, rlt_err *err) {
-    (void)columns;
-    (void)names;
-    rlt_driver *d = user;
-    int64_t number = strtoll(values[0], NULL, 10), step = strtoll(values[1], NULL, 10);
-    double value = values[2] != NULL ? strtod(values[2], NULL) : NAN;
-    rlt_action action = strcmp(values[3], "stop") == 0 ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
+/* Columns step, value, action, reason. What was decided stands: the trials that a rung compares may
+ * have come in another order. */
+static rlt_status restore_decision(rlt_driver *d, int64_t number, const char *const *values,
+                                   rlt_err *err) {
+    int64_t step = strtoll(values[0], NULL, 10);
+    double value = values[1] != NULL ? strtod(values[1], NULL) : NAN;
+    rlt_action action = strcmp(values[2], "stop") == 0 ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
     if (action == RLT_ACTION_STOP) {
-        rlt_driver_entry *t = &d->trials[number]; /* search trials come first, in that order */
+        rlt_driver_entry *t = &d->trials[number];
         t->stopped_at = step;
         free(t->verdict);
-        t->verdict = strdup(values[4]);
+        t->verdict = strdup(values[3]);
     }
     RLT_TRY(rlt_tuner_report(d->tuner, number, step, value, NULL, err));
     return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
 }
 
-static rlt_status restore_ends(rlt_driver *d, rlt_err *err) {
+/* Search trials as the tuner had them: asked for and ended in the order of time, which is what
+ * samplers learn from; the decisions of a trial before its end, those of live trials last. */
+static const char tuner_calls[] =
+    "WITH search AS (SELECT id, number FROM trials WHERE experiment = ?1 AND role = 'search'), "
+    "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
+    "'failed')) "
+    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, r.id AS at, 0 AS part "
+    "FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS NULL "
+    "UNION ALL SELECT t.number, 'decision', d.step, json_extract(d.numbers_json, '$.value'), "
+    "d.action, d.reason, coalesce(e.id, 9223372036854775807), 1 "
+    "FROM search t JOIN decisions d ON d.trial = t.id LEFT JOIN ends e ON e.trial = t.id "
+    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, e.id, 2 "
+    "FROM search t JOIN ends e ON e.trial = t.id "
+    "ORDER BY at, part, step, number";
+
+static rlt_status restore_call(void *user, int columns, const char *const *names,
+                               const char *const *values, rlt_err *err) {
+    (void)columns;
+    (void)names;
+    rlt_driver *d = user;
+    int64_t number = strtoll(values[0], NULL, 10);
+    if (number < 0 || (size_t)number >= d->count || d->trials[number].number != number ||
+        d->trials[number].final) { /* search trials come first, in the order of number */
+        return rlt_fail(err, RLT_ECORRUPT, "%s: rows of search trials before number %lld are gone",
+                        d->o->db_path, (long long)number);
+    }
+    rlt_driver_entry *t = &d->trials[number];
+    if (strcmp(values[1], "ask") == 0) {
+        return rlt_tuner_restore(d->tuner, number, t->params, err);
+    }
+    return strcmp(values[1], "decision") == 0
+               ? restore_decision(d, number, values + 2, err)
+               : rlt_tuner_finish(d->tuner, number, t->state, t->last, t->steps, err);
+}
+
+static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
     for (size_t i = 0; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        bool terminal = t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||
-                        t->state == RLT_TRIAL_FAILED;
         if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
             RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
         }
-        if (terminal && !t->final) {
-            RLT_TRY(rlt_tuner_finish(d->tuner, t->number, t->state, t->last, t->steps, err));
-        }
-        if (terminal) {
+        if (t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||
+            t->state == RLT_TRIAL_FAILED) {
             json_decref(t->params);
             t->params = NULL;
         }
@@ -162,14 +190,9 @@ static rlt_status restore_ends(rlt_driver *d, rlt_err *err) {
 static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
     const int64_t args[] = {d->experiment};
-    RLT_TRY(rlt_store_query(d->store,
-                            "SELECT t.number, d.step, json_extract(d.numbers_json, '$.value'), "
-                            "d.action, d.reason FROM decisions d JOIN trials t ON t.id = d.trial "
-                            "WHERE t.experiment = ?1 AND t.role = 'search' "
-                            "ORDER BY d.step, t.number",
-                            args, 1, restore_decision, d, err));
+    RLT_TRY(rlt_store_query(d->store, tuner_calls, args, 1, restore_call, d, err));
     RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));
-    return restore_ends(d, err);
+    return restore_states(d, err);
 }
 
 rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err) {
