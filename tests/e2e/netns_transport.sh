@@ -18,6 +18,7 @@ cleanup() {
 trap cleanup EXIT
 ip netns add "$a" 2> "$work/why" || skip "no network namespace: $(cat "$work/why")"
 ip netns add "$b" 2> "$work/why" || skip "no network namespace: $(cat "$work/why")"
+ip netns exec "$a" true 2> "$work/why" || skip "no process in a namespace: $(cat "$work/why")"
 ip link add "$va" netns "$a" type veth peer name "$vb" netns "$b" 2> "$work/why" ||
     skip "no veth pair: $(cat "$work/why")"
 ip -n "$a" addr add 10.213.77.1/30 dev "$va"
