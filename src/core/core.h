@@ -114,8 +114,8 @@ uint32_t rlt_rng_below(rlt_rng *rng, uint32_t bound);              /* [0, bound)
 uint64_t rlt_hash64(const void *data, size_t size, uint64_t seed); /* FNV-1a then mixed */
 
 /* Strings. */
-/* Edits from a to b: insert, delete, replace, swap neighbours (optimal string alignment); ASCII case
- * folded. */
+/* Edits from a to b: insert, delete, replace, swap neighbours (optimal string alignment); ASCII
+ * case folded. */
 int rlt_str_distance(const char *a, const char *b);
 /* The nearest of `count` names within a distance that a typo explains, or NULL. */
 const char *rlt_str_nearest(const char *name, const char *const *names, size_t count);
