@@ -58,7 +58,7 @@ bool rlt_job_reap(rlt_job *job, char *how, size_t size) {
     }
     *job = (rlt_job){.pidfd = -1};
     if (how != NULL && WIFSIGNALED(status)) {
-        snprintf(how, size, "signal %d", WTERMSIG(status));
+        snprintf(how, size, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     } else if (how != NULL) {
         snprintf(how, size, "exit code %d", WEXITSTATUS(status));
     }

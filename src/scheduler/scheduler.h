@@ -18,8 +18,8 @@ rlt_status rlt_job_start(rlt_job *job, char *const argv[], const int *fds, int f
                          const char *env_name, const char *env_value, rlt_err *err);
 bool rlt_job_is_running(const rlt_job *job);
 void rlt_job_signal(const rlt_job *job, int number);
-/* Waits for the end of a job (at once when pidfd is readable); `how`: "exit code 3", "signal 9".
- * True when it ended by itself, not by a signal. */
+/* Waits for the end of a job (at once when pidfd is readable); `how`: "exit code 3", "signal 9
+ * (Killed)". True when it ended by itself, not by a signal. */
 bool rlt_job_reap(rlt_job *job, char *how, size_t size);
 /* Gives it until `timeout_ms` to end, then kills it; reaps. */
 void rlt_job_end(rlt_job *job, int timeout_ms);

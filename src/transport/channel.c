@@ -7,6 +7,7 @@
 #include "transport/transport_impl.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -22,9 +23,10 @@ enum {
     RECONNECT_MS = 50,
     RECONNECT_MS_MAX = 1000,
     DESCRIPTORS_NEEDED = 16, /* of a channel with its first peer */
+    THREADS_NEEDED = 3,      /* two of libzmq, one that checks keys */
 };
 
-/* ---- before libzmq, which aborts when it finds no descriptor ---- */
+/* ---- before libzmq, which aborts when it gets no descriptor or thread ---- */
 
 static rlt_status check_descriptors(rlt_err *err) {
     int fds[DESCRIPTORS_NEEDED], count = 0;
@@ -40,6 +42,35 @@ static rlt_status check_descriptors(rlt_err *err) {
                         "a channel needs %d file descriptors and only %d are to be had (%s); raise "
                         "the limit (ulimit -n) or use fewer workers",
                         DESCRIPTORS_NEEDED, count, strerror(code));
+    }
+    return RLT_OK;
+}
+
+static void *wait_in_turn(void *mutex) {
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+    return NULL;
+}
+
+static rlt_status check_threads(rlt_err *err) {
+    pthread_t threads[THREADS_NEEDED];
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    int count = 0, code = 0;
+    pthread_mutex_lock(&mutex);
+    while (count < THREADS_NEEDED &&
+           (code = pthread_create(&threads[count], NULL, wait_in_turn, &mutex)) == 0) {
+        count++;
+    }
+    pthread_mutex_unlock(&mutex);
+    for (int i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    if (count < THREADS_NEEDED) {
+        return rlt_fail(err, RLT_ELIMIT,
+                        "a channel needs %d threads and only %d are to be had (%s); raise the "
+                        "limits of processes and memory (ulimit -u, ulimit -v) or use fewer "
+                        "workers",
+                        THREADS_NEEDED, count, strerror(code));
     }
     return RLT_OK;
 }
@@ -193,6 +224,7 @@ static rlt_status bind_into(rlt_channel *channel, const rlt_channel_options *opt
     RLT_TRY(rlt_curve_check(err));
     RLT_TRY(take_server_keys(channel, options->keys, err));
     RLT_TRY(check_descriptors(err));
+    RLT_TRY(check_threads(err));
     RLT_TRY(open_socket(channel, options, err));
     RLT_TRY(rlt_zap_start(&channel->zap, channel->context, channel->keys.client_public, err));
     if (zmq_bind(channel->socket, channel->endpoint) != 0) {
@@ -236,6 +268,7 @@ static rlt_status connect_into(rlt_channel *channel, const rlt_channel_options *
     }
     channel->keys = *keys;
     RLT_TRY(check_descriptors(err));
+    RLT_TRY(check_threads(err));
     RLT_TRY(open_socket(channel, options, err));
     if (zmq_connect(channel->socket, channel->endpoint) != 0) {
         return rlt_fail(err, RLT_EINVAL, "%s: could not connect: %s", channel->endpoint,

@@ -207,7 +207,7 @@ static void learner_that_always_dies_is_tried_again_max_retries_times(void **sta
     }
     run_expect_code(&place, code, 7);
     expect_sql(&place, "SELECT state, attempt FROM trials", "failed|3\n");
-    expect_reason(&place, "1", "signal 9; tune.max_retries = 2 used up");
+    expect_reason(&place, "1", "signal 9 (Killed); tune.max_retries = 2 used up");
     close_checked(&place);
 }
 

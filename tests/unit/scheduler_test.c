@@ -63,7 +63,7 @@ static void test_tells_how_a_job_ended(void **unused) {
     rlt_job_signal(&job, SIGTERM);
     assert_true(ends_within(&job, 10000));
     rlt_job_reap(&job, how, sizeof(how));
-    assert_string_equal(how, "signal 15");
+    assert_string_equal(how, "signal 15 (Terminated)");
 }
 
 static void test_end_kills_and_leaves_no_zombie(void **unused) {
@@ -104,7 +104,7 @@ static void test_children_die_with_their_parent(void **unused) {
     close(pipe_fds[1]);
     assert_true(ends_within(&job, 10000));
     rlt_job_reap(&job, how, sizeof(how));
-    assert_string_equal(how, "signal 9");
+    assert_string_equal(how, "signal 9 (Killed)");
     struct pollfd item = {.fd = pipe_fds[0], .events = POLLIN};
     assert_int_equal(poll(&item, 1, 10000), 1);
     assert_int_equal(read(pipe_fds[0], &byte, 1), 0);
