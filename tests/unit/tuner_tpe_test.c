@@ -2,7 +2,7 @@
  * the sampler tpe against a plain rereading of its rules. */
 #include "tuner_testing.h"
 
-#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/parzen_forms.h"
 
 #include <stdio.h>
 
@@ -126,6 +126,14 @@ static void check_log_pdf(const json_t *test, const space_dims *made, rlt_parzen
         }
     }
     rlt_parzen_log_pdf(parzen, 0, made->count, x, LANES, got);
+    for (int i = 0; i < 3; i++) { /* the same bits in every form */
+        double again[LANES];
+        if (rlt_parzen_form_at(i) != NULL) {
+            parzen->form = rlt_parzen_form_at(i);
+            rlt_parzen_log_pdf(parzen, 0, made->count, x, LANES, again);
+            assert_memory_equal(again, got, sizeof got);
+        }
+    }
     bool sheppard = made->dims[0].kind == RLT_PARZEN_REAL && made->dims[0].step > 0;
     for (size_t l = 0; l < LANES; l++) {
         double want = json_number_value(json_array_get(json_object_get(test, "log_pdf"), l));

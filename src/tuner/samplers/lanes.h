@@ -1,45 +1,16 @@
-/* tuner: vectors of eight doubles, their functions, and a function in three forms (plain, AVX2,
- * AVX-512). Every form computes the same IEEE operations in the same order: files that include
- * this are compiled with -ffp-contract=off. Sanitizer builds run the plain form.
+/* tuner: vectors of RLT_LANES doubles, which the including file sets to what its vector unit holds,
+ * and their functions. Every width computes the same IEEE operations in the same order in each
+ * lane: files that include this are compiled with -ffp-contract=off.
  * Thread: pure functions. */
 #ifndef RLT_TUNER_LANES_H
 #define RLT_TUNER_LANES_H
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-enum { RLT_LANES = 8 };
 typedef double rlt_lanes __attribute__((vector_size(sizeof(double) * RLT_LANES)));
 typedef uint64_t rlt_lanes_bits __attribute__((vector_size(sizeof(uint64_t) * RLT_LANES)));
 #define RLT_LANES_FN static inline __attribute__((always_inline))
-
-/* Defines `name`(const argument *) from name##_body, an RLT_LANES_FN. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define RLT_LANES_FORMS(name, argument)                                                            \
-    static void name##_plain(const argument *a) {                                                  \
-        name##_body(a);                                                                            \
-    }                                                                                              \
-    __attribute__((target("avx2"))) static void name##_avx2(const argument *a) {                   \
-        name##_body(a);                                                                            \
-    }                                                                                              \
-    __attribute__((target("avx512f,avx512dq,prefer-vector-width=512"))) static void name##_avx512( \
-        const argument *a) {                                                                       \
-        name##_body(a);                                                                            \
-    }                                                                                              \
-    static void name(const argument *a) {                                                          \
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {             \
-            name##_avx512(a);                                                                      \
-        } else if (__builtin_cpu_supports("avx2")) {                                               \
-            name##_avx2(a);                                                                        \
-        } else {                                                                                   \
-            name##_plain(a);                                                                       \
-        }                                                                                          \
-    }
-#else
-#define RLT_LANES_FORMS(name, argument)                                                            \
-    static void name(const argument *a) {                                                          \
-        name##_body(a);                                                                            \
-    }
-#endif
 
 /* In place, as vectors passed by value would depend on the form. */
 RLT_LANES_FN void rlt_lanes_load(rlt_lanes *to, const double *from) {

@@ -1,6 +1,6 @@
 /* tuner: the kernels of a Parzen estimator: what comes, what goes, how wide each is.
  * Thread: one. Owner: see parzen.h. */
-#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/parzen_forms.h"
 
 #include <math.h>
 #include <string.h>
@@ -66,6 +66,9 @@ void rlt_parzen_init(rlt_parzen *parzen, const rlt_parzen_dim *dims, int dim_cou
     parzen->prior_classes = rlt_alloc(width * sizeof(uint32_t));
     parzen->prior = rlt_alloc(4 * width * sizeof(double));
     parzen->changed = true;
+    for (int i = 0; i < 3; i++) {
+        parzen->form = rlt_parzen_form_at(i) != NULL ? rlt_parzen_form_at(i) : parzen->form;
+    }
     for (int i = 0; i < dim_count; i++) {
         RLT_ASSERT(dims[i].kind != RLT_PARZEN_REAL || parzen->real_count == i);
         parzen->real_count += dims[i].kind == RLT_PARZEN_REAL;
@@ -89,7 +92,8 @@ void rlt_parzen_fini(rlt_parzen *parzen) {
                            parzen->constant,  parzen->total,
                            parzen->classes,   parzen->rows,
                            parzen->row_start, parzen->prior_classes,
-                           parzen->kinds,     parzen->order,
+                           parzen->kinds,     parzen->sums,
+                           parzen->edges,     parzen->order,
                            parzen->weights};
     for (size_t i = 0; i < RLT_COUNT(owned); i++) {
         rlt_free(owned[i]);

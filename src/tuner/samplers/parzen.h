@@ -26,6 +26,7 @@ rlt_parzen_dim rlt_parzen_dim_of(const rlt_param *param);
 double rlt_parzen_coordinate(const rlt_param *param, const rlt_parzen_dim *dim, rlt_value value);
 rlt_value rlt_parzen_value(const rlt_param *param, const rlt_parzen_dim *dim, double x);
 
+typedef struct rlt_parzen_form rlt_parzen_form; /* the vector unit's inner loops */
 typedef struct rlt_parzen_options {
     double prior_weight;
     bool magic_clip; /* no kernel narrower than range / min(100, 2 + points) */
@@ -41,9 +42,10 @@ typedef struct rlt_parzen {
     const rlt_parzen_dim *dims; /* [dim_count]; the real ones first */
     int dim_count, real_count;
     rlt_parzen_options options;
-    int64_t capacity, count; /* slots; points in the set */
-    bool *present;           /* [capacity] */
-    double *x;               /* [capacity, dim_count] coordinates: real, or index of cell, choice */
+    const rlt_parzen_form *form; /* the widest there is; all give the same bits */
+    int64_t capacity, count;     /* slots; points in the set */
+    bool *present;               /* [capacity] */
+    double *x; /* [capacity, dim_count] coordinates: real, or index of cell, choice */
     double *mu, *sigma, *inverse, *constant; /* [capacity, dim_count] */
     double *total;                           /* [capacity] sum of constant over dimensions */
     uint32_t *classes;                       /* [capacity, dim_count] rows of tables; 0: prior */
@@ -55,6 +57,8 @@ typedef struct rlt_parzen {
     int64_t rows_capacity, *row_start; /* [dim_count] */
     double *kinds;                     /* scratch: mu and sigma of each class of a dimension */
     int64_t kinds_capacity;
+    double *sums, *edges; /* scratch: [lanes], [2, lanes] */
+    int64_t sums_capacity, edges_capacity;
     int64_t *order;  /* [count] present slots ascending, and */
     double *weights; /* [count + 1] theirs, the prior's last; not normalised, sum in weight_sum */
     int64_t order_capacity, weights_capacity;
@@ -75,7 +79,7 @@ void rlt_parzen_remove(rlt_parzen *parzen, int64_t slot);
 void rlt_parzen_prepare(rlt_parzen *parzen);
 
 /* Candidates stand in lanes: x[dimension][lane], lanes a multiple of RLT_PARZEN_LANES. */
-enum { RLT_PARZEN_LANES = 8 }; /* RLT_LANES of lanes.h */
+enum { RLT_PARZEN_LANES = 8 };
 /* Draws `lanes` points over the dimensions from `first` to `last` (excluded), one component for all
  * of them per point. */
 void rlt_parzen_sample(rlt_parzen *parzen, rlt_rng *rng, int first, int last, double *x, int lanes);

@@ -1,66 +1,24 @@
 /* tuner: draws from a Parzen estimator and its log density at many candidates.
  * Why lanes: candidates stand side by side and kernels are summed one after the other, so every
- * vector unit computes the same IEEE operations in the same order and gives the same bits (this
- * file is compiled without contraction). log sum exp goes on by chunks of kernels with a running
- * maximum, so that a chunk stays in the first-level cache.
+ * vector unit computes the same IEEE operations in the same order and gives the same bits. log sum
+ * exp goes on by chunks of kernels with a running maximum, so that a chunk stays in the cache.
  * Thread: one. Owner: see parzen.h. */
-#include "tuner/samplers/lanes.h"
-#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/parzen_forms.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { CHUNK = 64 };
-typedef struct kernel_ref {
-    const double *mu, *inverse;
-    const uint32_t *classes;
-    double constant, weight;
-} kernel_ref;
-typedef struct chunk {
-    const kernel_ref *kernels;
-    int count;
-    int first, real_end, last; /* dimensions: real ones, then those with a table */
-    const double *x;           /* [dim_count, lanes] */
-    const double *rows;
-    const int64_t *row_start;
-    int lanes, lane;       /* of the block's first */
-    rlt_lanes *peak, *sum; /* of exp(e - peak) */
-} chunk;
-
-RLT_LANES_FN void add_chunk_body(const chunk *c) {
-    rlt_lanes e[CHUNK], peak = *c->peak;
-    for (int k = 0; k < c->count; k++) {
-        const kernel_ref *kernel = &c->kernels[k];
-        rlt_lanes squares = {0};
-        for (int d = c->first; d < c->real_end; d++) {
-            rlt_lanes x;
-            rlt_lanes_load(&x, c->x + d * c->lanes + c->lane);
-            rlt_lanes z = (x - kernel->mu[d]) * kernel->inverse[d];
-            squares += z * z;
-        }
-        e[k] = kernel->constant - 0.5 * squares;
-        for (int d = c->real_end; d < c->last; d++) {
-            rlt_lanes row;
-            int64_t at = c->row_start[d] + (int64_t)kernel->classes[d] * c->lanes + c->lane;
-            rlt_lanes_load(&row, c->rows + at);
-            e[k] += row;
-        }
-        rlt_lanes_bits lower = (rlt_lanes_bits)(e[k] <= peak);
-        rlt_lanes_select(&peak, &lower, &e[k]);
+const rlt_parzen_form *rlt_parzen_form_at(int i) {
+#ifdef RLT_PARZEN_VECTOR_FORMS
+    if (i == 1) {
+        return __builtin_cpu_supports("avx2") ? &rlt_parzen_avx2 : NULL;
     }
-    rlt_lanes fall = *c->peak - peak;
-    rlt_lanes_exp(&fall);
-    rlt_lanes sum = *c->sum * fall;
-    for (int k = 0; k < c->count; k++) {
-        e[k] -= peak;
-        rlt_lanes_exp(&e[k]);
-        sum += e[k] * c->kernels[k].weight;
+    if (i == 2) {
+        bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+        return has ? &rlt_parzen_avx512 : NULL;
     }
-    *c->peak = peak;
-    *c->sum = sum;
+#endif
+    return i == 0 ? &rlt_parzen_plain : NULL;
 }
-
-RLT_LANES_FORMS(add_chunk, chunk)
 
 /* ---- the density ---- */
 
@@ -72,55 +30,53 @@ static double prior_constant(const rlt_parzen *parzen, int first, int last) {
     return constant;
 }
 
-static kernel_ref kernel_at(const rlt_parzen *parzen, int first, int last, int64_t at) {
+static rlt_parzen_kernel kernel_at(const rlt_parzen *parzen, int first, int last, int64_t at) {
     const int width = parzen->dim_count;
     if (at == parzen->count) {
-        return (kernel_ref){parzen->prior, parzen->prior + 2 * width, parzen->prior_classes,
-                            prior_constant(parzen, first, last), parzen->weights[at]};
+        return (rlt_parzen_kernel){parzen->prior, parzen->prior + 2 * width, parzen->prior_classes,
+                                   prior_constant(parzen, first, last), parzen->weights[at]};
     }
     int64_t slot = parzen->order[at];
     double constant =
         last - first == 1 ? parzen->constant[slot * width + first] : parzen->total[slot];
-    return (kernel_ref){parzen->mu + slot * width, parzen->inverse + slot * width,
-                        parzen->classes + slot * width, constant, parzen->weights[at]};
+    return (rlt_parzen_kernel){parzen->mu + slot * width, parzen->inverse + slot * width,
+                               parzen->classes + slot * width, constant, parzen->weights[at]};
 }
 
 void rlt_parzen_log_pdf(rlt_parzen *parzen, int first, int last, const double *x, int lanes,
                         double *out) {
-    RLT_ASSERT(lanes % RLT_LANES == 0 && (last - first == 1 || last - first == parzen->dim_count));
-    enum { BLOCKS_MAX = 16 };
+    RLT_ASSERT(lanes % RLT_PARZEN_LANES == 0 && first < last);
+    RLT_ASSERT(last - first == 1 || last - first == parzen->dim_count);
     rlt_parzen_prepare(parzen);
     rlt_parzen_fill_tables(parzen, first, last, x, lanes);
-    kernel_ref kernels[CHUNK];
+    parzen->sums =
+        rlt_tuner_grow(parzen->sums, &parzen->sums_capacity, lanes, sizeof(*parzen->sums));
+    rlt_parzen_kernel kernels[RLT_PARZEN_CHUNK];
     int real_end = last < parzen->real_count ? last : parzen->real_count;
-    chunk c = {kernels, 0, first,        first > real_end ? first : real_end,
-               last,    x, parzen->rows, parzen->row_start,
-               lanes,   0, NULL,         NULL};
-    for (int from = 0; from < lanes; from += BLOCKS_MAX * RLT_LANES) {
-        int blocks =
-            lanes - from < BLOCKS_MAX * RLT_LANES ? (lanes - from) / RLT_LANES : BLOCKS_MAX;
-        rlt_lanes peaks[BLOCKS_MAX], sums[BLOCKS_MAX];
-        for (int b = 0; b < blocks; b++) {
-            peaks[b] = (rlt_lanes){0} - INFINITY;
-            sums[b] = (rlt_lanes){0};
+    rlt_parzen_chunk c = {.kernels = kernels,
+                          .first = first,
+                          .real_end = first > real_end ? first : real_end,
+                          .last = last,
+                          .x = x,
+                          .rows = parzen->rows,
+                          .row_start = parzen->row_start,
+                          .lanes = lanes,
+                          .peak = out,
+                          .sum = parzen->sums};
+    for (int l = 0; l < lanes; l++) {
+        out[l] = -INFINITY;
+        parzen->sums[l] = 0;
+    }
+    for (int64_t at = 0; at <= parzen->count; at += c.count) {
+        int64_t left = parzen->count + 1 - at;
+        c.count = left < RLT_PARZEN_CHUNK ? (int)left : RLT_PARZEN_CHUNK;
+        for (int k = 0; k < c.count; k++) {
+            kernels[k] = kernel_at(parzen, first, last, at + k);
         }
-        for (int64_t at = 0; at <= parzen->count; at += c.count) {
-            int64_t left = parzen->count + 1 - at;
-            c.count = left < CHUNK ? (int)left : CHUNK;
-            for (int k = 0; k < c.count; k++) {
-                kernels[k] = kernel_at(parzen, first, last, at + k);
-            }
-            for (int b = 0; b < blocks; b++) {
-                c.lane = from + b * RLT_LANES;
-                c.peak = &peaks[b];
-                c.sum = &sums[b];
-                add_chunk(&c);
-            }
-        }
-        for (int l = 0; l < blocks * RLT_LANES; l++) {
-            out[from + l] = peaks[l / RLT_LANES][l % RLT_LANES] +
-                            log(sums[l / RLT_LANES][l % RLT_LANES]) - log(parzen->weight_sum);
-        }
+        parzen->form->add_chunk(&c);
+    }
+    for (int l = 0; l < lanes; l++) {
+        out[l] += log(parzen->sums[l]) - log(parzen->weight_sum);
     }
 }
 

@@ -1,8 +1,7 @@
 /* tuner: what kernels add to the log density in dimensions of cells and choices. Kernels of equal
  * place and width are one class and share a row of a table, [class, lane].
  * Thread: one. Owner: see parzen.h. */
-#include "tuner/samplers/lanes.h"
-#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/parzen_forms.h"
 
 #include <math.h>
 
@@ -13,35 +12,10 @@ static void reserve_rows(rlt_parzen *parzen, int64_t rows, int lanes) {
 
 /* ---- cells ---- */
 
-typedef struct cell_rows {
-    const rlt_parzen_dim *dim;
-    const double *kinds, *x; /* [classes, 2]: mu, sigma; [lanes]: cells */
-    int64_t classes;
-    int lanes;
-    double *rows;
-} cell_rows;
-
 static double edge(const rlt_parzen_dim *dim, double cell) {
     double at = dim->first + cell * dim->step;
     return dim->log ? log(at) : at;
 }
-
-RLT_LANES_FN void fill_rows_body(const cell_rows *c) {
-    for (int lane = 0; lane < c->lanes; lane += RLT_LANES) {
-        rlt_lanes left = {0}, right = {0};
-        for (int l = 0; l < RLT_LANES; l++) {
-            left[l] = edge(c->dim, c->x[lane + l] - 0.5);
-            right[l] = edge(c->dim, c->x[lane + l] + 0.5);
-        }
-        for (int64_t k = 0; k < c->classes; k++) {
-            double mu = c->kinds[2 * k], inverse = 1 / c->kinds[2 * k + 1];
-            rlt_lanes a = (left - mu) * inverse, b = (right - mu) * inverse;
-            rlt_lanes_log_mass(&a, &b);
-            memcpy(c->rows + k * c->lanes + lane, &a, sizeof a);
-        }
-    }
-}
-RLT_LANES_FORMS(fill_rows, cell_rows)
 
 static void add_kind(rlt_parzen *parzen, int64_t class, double mu, double sigma) {
     parzen->kinds =
@@ -75,10 +49,21 @@ static int64_t classify(rlt_parzen *parzen, int d) {
 
 static int64_t fill_cells(rlt_parzen *parzen, int d, int64_t start, const double *x, int lanes) {
     int64_t classes = classify(parzen, d);
+    const rlt_parzen_dim *dim = &parzen->dims[d];
     reserve_rows(parzen, start + classes, lanes);
-    cell_rows job = {&parzen->dims[d], parzen->kinds, x,
-                     classes,          lanes,         parzen->rows + start * lanes};
-    fill_rows(&job);
+    parzen->edges =
+        rlt_tuner_grow(parzen->edges, &parzen->edges_capacity, 2 * lanes, sizeof(double));
+    double *left = parzen->edges, *right = left + lanes;
+    for (int l = 0; l < lanes; l++) {
+        left[l] = edge(dim, x[l] - 0.5);
+        right[l] = edge(dim, x[l] + 0.5);
+    }
+    parzen->form->fill_rows(&(rlt_parzen_cells){.left = left,
+                                                .right = right,
+                                                .kinds = parzen->kinds,
+                                                .classes = classes,
+                                                .lanes = lanes,
+                                                .rows = parzen->rows + start * lanes});
     return classes;
 }
 

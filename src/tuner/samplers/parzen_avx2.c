@@ -1,0 +1,7 @@
+/* tuner: inner loops of Parzen estimators for AVX2. Thread: pure functions. */
+#include "tuner/samplers/parzen_forms.h"
+#ifdef RLT_PARZEN_VECTOR_FORMS
+#define RLT_LANES 4
+#define RLT_PARZEN_FORM rlt_parzen_avx2
+#include "tuner/samplers/parzen_vec.h"
+#endif
