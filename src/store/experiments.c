@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LOCK_PATIENCE_MS = 500 };
+
 static rlt_status check_row(const rlt_experiment_row *row, rlt_err *err) {
     RLT_TRY(store_check_text("the experiment's name", row->name, STORE_NAME_MAX, err));
     RLT_TRY(store_check_size("the experiment's config", row->config_json, STORE_JSON_MAX, err));
@@ -103,6 +105,17 @@ static rlt_status own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err
     return RLT_OK;
 }
 
+/* A driver that was killed while it started a process leaves its lock to that child for the moment
+ * between fork and exec; so a lock that is held is looked at again for a while. */
+static rlt_status lock_patiently(rlt_store *store, int64_t id, rlt_err *err) {
+    uint64_t end = rlt_clock_ns() + (uint64_t)LOCK_PATIENCE_MS * 1000000;
+    rlt_status status;
+    while ((status = store_lock(store, id, err)) == RLT_EBUSY && rlt_clock_ns() < end) {
+        usleep(5000);
+    }
+    return status;
+}
+
 rlt_status rlt_store_experiment_own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err) {
     *epoch = 0;
     rlt_experiment_row row = {0};
@@ -110,7 +123,7 @@ rlt_status rlt_store_experiment_own(rlt_store *store, int64_t id, int64_t *epoch
     rlt_experiment_row_fini(&row);
     RLT_TRY(store_enter(store, true, err));
     bool ours = store_check_owner(store, id, NULL) == RLT_OK;
-    rlt_status status = store_lock(store, id, err);
+    rlt_status status = lock_patiently(store, id, err);
     if (status == RLT_EBUSY) {
         status = fail_owned(store, id, err);
     } else if (status == RLT_OK) {
