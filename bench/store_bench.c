@@ -2,9 +2,9 @@
  * million) of 200 trials, eight of them reporting at once, then times what a person asks for, then
  * durable decisions. Limits measured in the same folder: sequential writes with one flush, and a
  * 4 KiB write with a flush each. FOLDER must be on the disk that is asked about. */
+#include "measure/measure.h"
 #include "store/store.h"
 
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,57 +26,6 @@ static void must(rlt_status status, const rlt_err *err) {
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
-}
-
-static int open_scratch(const char *folder) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/store_bench.tmp", folder);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    unlink(path);
-    if (fd < 0) {
-        perror(path);
-        exit(5);
-    }
-    return fd;
-}
-
-/* Bytes/s of 256 MiB in 1 MiB writes with one flush at the end. */
-static double disk_bandwidth(const char *folder) {
-    enum { PIECE = 1 << 20, PIECES = 256 };
-    int fd = open_scratch(folder);
-    char *piece = rlt_alloc(PIECE);
-    memset(piece, 0x5a, PIECE);
-    double start = rlt_clock_s();
-    for (int i = 0; i < PIECES; i++) {
-        if (write(fd, piece, PIECE) != PIECE) {
-            perror("write");
-            exit(5);
-        }
-    }
-    fdatasync(fd);
-    double seconds = rlt_clock_s() - start;
-    rlt_free(piece);
-    close(fd);
-    return (double)PIECE * PIECES / seconds;
-}
-
-/* Median seconds of a flushed 4 KiB write into a file that has its size already, as the log has. */
-static double disk_flush(const char *folder) {
-    double samples[SINGLE];
-    char page[4096] = {1};
-    int fd = open_scratch(folder);
-    for (int i = 0; i < 2 * SINGLE; i++) { /* the first round gives the file its size */
-        double start = rlt_clock_s();
-        off_t at = (off_t)sizeof page * (i % SINGLE);
-        if (pwrite(fd, page, sizeof page, at) != sizeof page || fdatasync(fd) != 0) {
-            perror("write");
-            exit(5);
-        }
-        samples[i % SINGLE] = rlt_clock_s() - start;
-    }
-    close(fd);
-    qsort(samples, SINGLE, sizeof *samples, compare);
-    return samples[SINGLE / 2];
 }
 
 static int64_t add_trials(rlt_store *store, int64_t *experiment) {
@@ -188,7 +137,8 @@ static double file_size(const char *path) {
 static void run(const char *folder, const char *path, long points) {
     rlt_err err = {0};
     rlt_store *store = NULL;
-    double bandwidth = disk_bandwidth(folder), flush = disk_flush(folder);
+    double bandwidth, flush;
+    must(rlt_ceiling_disk(folder, &bandwidth, &flush, &err), &err);
     must(rlt_store_open(path, RLT_STORE_WRITE, &store, &err), &err);
     int64_t experiment, first = add_trials(store, &experiment);
     double seconds = insert_points(store, first, points);

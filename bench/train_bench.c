@@ -8,50 +8,18 @@
 #include "algos/ppo/ppo.h"
 #include "bench/rollout.h"
 #include "envs/envs.h"
+#include "measure/measure.h"
 #include "nn/kernels.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-enum { CHAINS = 12, LANES = 16, WIDTH = 64, ROWS_MAX = 256, ROUNDS = 5 };
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+enum { WIDTH = 64, ROWS_MAX = 256, ROUNDS = 5 };
 typedef void (*work)(void *user);
 
 static double ceiling; /* GFLOP/s of one core */
-
-static double thread_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* Independent multiply-add chains in registers. */
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static void
-fma_chains(void *user) {
-    int64_t rounds = *(int64_t *)user;
-    lanes sums[CHAINS] = {0}, a, b;
-    for (int i = 0; i < LANES; i++) {
-        a[i] = 0.999f;
-        b[i] = 0.001f * (float)i;
-    }
-    volatile float seed = 1; /* chains that differ, in a way the compiler can't see through */
-    for (int c = 0; c < CHAINS; c++) {
-        sums[c] += seed * (float)c;
-    }
-    for (int64_t r = 0; r < rounds; r++) {
-#pragma GCC unroll 12
-        for (int c = 0; c < CHAINS; c++) {
-            sums[c] = sums[c] * a + b;
-        }
-    }
-    volatile float sink = 0; /* keeps the chains alive */
-    for (int c = 0; c < CHAINS; c++) {
-        sink = sink + sums[c][c % LANES];
-    }
-}
 
 /* Seconds of one call, the best of ROUNDS groups of `calls`. */
 static double best_seconds(work run, void *user, int calls, double (*clock)(void)) {
@@ -64,29 +32,6 @@ static double best_seconds(work run, void *user, int calls, double (*clock)(void
         best = fmin(best, (clock() - start) / calls);
     }
     return best;
-}
-
-static void chains_task(void *user, int index) {
-    (void)index;
-    fma_chains(user);
-}
-
-typedef struct pool_chains {
-    rlt_pool *pool;
-    int64_t rounds;
-} pool_chains;
-
-static void run_pool_chains(void *user) {
-    pool_chains *p = user;
-    rlt_pool_run(p->pool, rlt_pool_threads(p->pool), chains_task, &p->rounds);
-}
-
-/* GFLOP/s of all threads of the pool together. */
-static double fma_ceiling(rlt_pool *pool) {
-    pool_chains p = {pool, 5000000};
-    double seconds = best_seconds(run_pool_chains, &p, 1,
-                                  rlt_pool_threads(pool) == 1 ? thread_seconds : rlt_clock_s);
-    return 2.0 * CHAINS * LANES * (double)p.rounds * rlt_pool_threads(pool) / seconds * 1e-9;
 }
 
 typedef struct kernel_case {
@@ -131,25 +76,18 @@ static void bench_kernels(void) {
         int calls = 512000 / c.n;
         printf("dense %dx%d, %d rows, form %s:\n", WIDTH, WIDTH, c.n, c.kernels->name);
         c.act = RLT_NN_LINEAR;
-        print_rate("forward, bias", flop, best_seconds(run_dense, &c, calls, thread_seconds));
+        print_rate("forward, bias", flop, best_seconds(run_dense, &c, calls, rlt_thread_seconds));
         c.act = RLT_ACT_TANH;
         print_rate("forward, bias and tanh", flop,
-                   best_seconds(run_dense, &c, calls, thread_seconds));
+                   best_seconds(run_dense, &c, calls, rlt_thread_seconds));
         print_rate("weight gradient", flop,
-                   best_seconds(run_weight_grad, &c, calls, thread_seconds));
+                   best_seconds(run_weight_grad, &c, calls, rlt_thread_seconds));
         print_rate("input gradient times tanh'", flop,
-                   best_seconds(run_input_grad, &c, calls, thread_seconds));
+                   best_seconds(run_input_grad, &c, calls, rlt_thread_seconds));
     }
     for (int i = 0; i < 5; i++) {
         rlt_free(m[i]);
     }
-}
-
-static double flop_per_step(const rlt_policy_spec *spec, bool rollout, int epochs) {
-    double first = 2.0 * spec->obs_dim * spec->hidden[0];
-    double all = first + 2.0 * spec->hidden[0] * spec->hidden[1] +
-                 (double)spec->hidden[1] * (spec->action_dim + 1);
-    return (rollout ? 2 * all : 0) + epochs * (6 * all - 2 * first);
 }
 
 static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizon, int minibatch) {
@@ -161,7 +99,7 @@ static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizo
                            minibatch,
                            4,
                            pool,
-                           rlt_pool_threads(pool) == 1 ? thread_seconds : rlt_clock_s};
+                           rlt_pool_threads(pool) == 1 ? rlt_thread_seconds : rlt_clock_s};
     if (bench_run_create(&config, &run, &err) != RLT_OK) {
         fprintf(stderr, "train_bench: %s\n", err.message);
         return 1;
@@ -184,8 +122,8 @@ static int bench_training(rlt_pool *pool, double all_cores, int envs, int horizo
         best_update = fmin(best_update, update / count);
     }
     const rlt_policy_spec *spec = bench_run_spec(run);
-    double step = flop_per_step(spec, true, 4) * rows / best * 1e-9;
-    double update = flop_per_step(spec, false, 4) * rows / best_update * 1e-9;
+    double step = rlt_flop_per_step(spec, true, 4) * rows / best * 1e-9;
+    double update = rlt_flop_per_step(spec, false, 4) * rows / best_update * 1e-9;
     printf(
         "%4d envs x %3d, minibatch %4d | %8.0f steps/s %6.1f GFLOP/s %5.1f %% | %8.2f M gradient "
         "samples/s | update alone %6.1f GFLOP/s %5.1f %% | return %.0f\n",
@@ -213,7 +151,7 @@ int main(int argc, char **argv) {
     int threads_max = argc > 1 ? atoi(argv[1]) : 2, failed = 0;
     static const int cases[][3] = {{64, 32, 512},   {64, 128, 512},  {128, 32, 1024},
                                    {128, 64, 1024}, {256, 32, 1024}, {256, 128, 2048}};
-    ceiling = fma_ceiling(NULL);
+    ceiling = rlt_ceiling_f32(NULL);
     printf("FMA ceiling of one core: %.1f GFLOP/s\n", ceiling);
     bench_kernels();
     for (int threads = 1; threads <= threads_max && !failed; threads++) {
@@ -223,7 +161,7 @@ int main(int argc, char **argv) {
             fprintf(stderr, "train_bench: %s\n", err.message);
             return 1;
         }
-        double all_cores = fma_ceiling(pool);
+        double all_cores = rlt_ceiling_f32(pool);
         printf("%s, PPO end to end, 4 epochs, %d thread(s); FMA ceiling %.1f GFLOP/s\n",
                rlt_envs[0]->name, threads, all_cores);
         for (size_t i = 0; i < RLT_COUNT(cases) && !failed; i++) {

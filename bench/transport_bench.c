@@ -1,6 +1,7 @@
 /* Transport between two processes on this machine. Each figure stands beside a limit that is
  * measured in the same run: memcpy for shared memory, bare ZeroMQ sockets for frames and messages.
  * Usage: transport_bench. It starts itself as the other process ("child" as first argument). */
+#include "measure/measure.h"
 #include "transport/transport.h"
 
 #include <errno.h>
@@ -50,24 +51,6 @@ static uint64_t sum_of(const void *data, size_t size) {
         sum += words[i];
     }
     return sum;
-}
-
-/* Into as many places in turn as the ring has slots, by one core. */
-static double memcpy_rate(size_t size) {
-    char *from = filled(size), *to = filled(size * SLOTS);
-    int rounds = rounds_of(size);
-    volatile char sink = 0;
-    double start = rlt_clock_s();
-    for (int i = 0; i < rounds; i++) {
-        char *slot = to + (size_t)(i % SLOTS) * size;
-        from[(size_t)i % size] = (char)i;
-        memcpy(slot, from, size);
-        sink = (char)(sink + slot[(size_t)i % size]);
-    }
-    double seconds = rlt_clock_s() - start;
-    rlt_free(from);
-    rlt_free(to);
-    return (double)size * rounds / seconds * 1e-9;
 }
 
 /* ---- both processes ---- */
@@ -157,7 +140,7 @@ static void bench_shm(size_t size) {
     }
     double seconds = rlt_clock_s() - start;
     must(sum == (uint64_t)rounds * (size / 8) * 0x0101010101010101, "what came is not what went");
-    double rate = (double)size * (rounds - 1) / seconds * 1e-9, limit = memcpy_rate(size);
+    double rate = (double)size * (rounds - 1) / seconds * 1e-9, limit = rlt_ceiling_memcpy(size);
     printf("shm + descriptor, %4zu KiB: %8.2f GB/s, %7.1f us a hand-over; memcpy %6.2f GB/s, "
            "%5.1f %% of it\n",
            size >> 10, rate, seconds / (rounds - 1) * 1e6, limit, 100 * rate / limit);
@@ -351,7 +334,7 @@ static void bench_weights(size_t size) {
         check(rlt_weights_read(&weights, data, &version));
     }
     double read = (double)size * rounds / (rlt_clock_s() - start) * 1e-9;
-    double limit = memcpy_rate(size);
+    double limit = rlt_ceiling_memcpy(size);
     printf("weights, %4zu KiB: publish %.1f GB/s (%.0f %% of memcpy), read %.1f GB/s (%.0f %%)\n",
            size >> 10, written, 100 * written / limit, read, 100 * read / limit);
     rlt_free(data);

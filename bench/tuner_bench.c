@@ -2,6 +2,7 @@
  * do nothing, in memory and with every row committed to a database in FOLDER (default: here), and
  * ASHA decisions with 1,000 and 100,000 trials. Each figure with its target and how much of it is
  * reached. */
+#include "measure/measure.h"
 #include "store/store.h"
 #include "tuner/tuner.h"
 
@@ -11,15 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TRIALS = 10000, GROUP = 100, RUNGS = 6, DECISION_GROUP = 1000, PAIRS = 5 };
-static const char *const space =
-    "{\"stop\":{\"steps\":72900},\"ppo\":{"
-    "\"lr\":{\"$space\":\"loguniform\",\"low\":1e-5,\"high\":1e-2},"
-    "\"gamma\":{\"$space\":\"uniform\",\"low\":0.9,\"high\":1},"
-    "\"epochs\":{\"$space\":\"randint\",\"low\":1,\"high\":20},"
-    "\"optimiser\":{\"$space\":\"choice\",\"values\":[\"adam\",\"sgd\"]"
-    "}}}";
-
+enum { TRIALS = 10000, GROUP = 100, DECISION_GROUP = 1000, PAIRS = 5 };
 static void must(rlt_status status, const rlt_err *err) {
     if (status != RLT_OK) {
         fprintf(stderr, "tuner_bench: %s\n", err->message);
@@ -40,17 +33,9 @@ static double resident_mib(void) {
 }
 
 static rlt_tuner *make_tuner(int sampler) {
-    rlt_tune_fields fields = {.maximise = true,
-                              .goal = NAN,
-                              .seed = 1,
-                              .sampler = sampler,
-                              .stopper = RLT_STOPPER_ASHA,
-                              .asha = {100, 3, 1, 0}};
-    json_t *experiment = json_loads(space, 0, NULL);
     rlt_tuner *tuner = NULL;
     rlt_err err = {0};
-    must(rlt_tuner_create(&fields, experiment, NULL, NULL, &tuner, &err), &err);
-    json_decref(experiment);
+    must(rlt_bench_tuner(sampler, &tuner, &err), &err);
     return tuner;
 }
 
@@ -156,31 +141,10 @@ static double trial_cost(int sampler, const bench_store *to, double *growth) {
     return cost;
 }
 
-/* Seconds for RUNGS * trials decisions: the trials are judged at every rung, rung by rung. That is
- * the worst case, as none leaves and each rung fills up. Only reports are timed. */
 static double decision_time(int trials, uint64_t seed) {
-    rlt_tuner *tuner = make_tuner(RLT_SAMPLER_RANDOM);
-    rlt_rng rng = rlt_rng_make(seed, RLT_STREAM_TEST, 0);
-    double *values = rlt_alloc(sizeof(double) * (size_t)trials);
+    double seconds = 0;
     rlt_err err = {0};
-    for (int i = 0; i < trials; i++) {
-        int64_t number;
-        json_t *params = NULL;
-        must(rlt_tuner_ask(tuner, &number, &params, &err), &err);
-        json_decref(params);
-        values[i] = rlt_rng_normal(&rng);
-    }
-    double start = rlt_clock_s();
-    int64_t step = 100;
-    for (int rung = 0; rung < RUNGS; rung++, step *= 3) {
-        for (int i = 0; i < trials; i++) {
-            rlt_decision decision;
-            must(rlt_tuner_report(tuner, i, step, values[i] * (rung + 1), &decision, &err), &err);
-        }
-    }
-    double seconds = rlt_clock_s() - start;
-    rlt_free(values);
-    rlt_tuner_destroy(&tuner);
+    must(rlt_decision_seconds(trials, seed, &seconds, &err), &err);
     return seconds;
 }
 
@@ -197,10 +161,10 @@ static void decisions_in_memory(void) {
         few_best = fmin(few_best, few);
         many_best = fmin(many_best, decision_time(MANY, (uint64_t)pair));
     }
-    print_target("ASHA decisions in memory, 1,000 trials", RUNGS * MANY / few_best, "/s", 1e6,
-                 false);
-    print_target("ASHA decisions in memory, 100,000 trials", RUNGS * MANY / many_best, "/s", 1e6,
-                 false);
+    print_target("ASHA decisions in memory, 1,000 trials", RLT_BENCH_RUNGS * MANY / few_best, "/s",
+                 1e6, false);
+    print_target("ASHA decisions in memory, 100,000 trials", RLT_BENCH_RUNGS * MANY / many_best,
+                 "/s", 1e6, false);
     printf("  (the rate with 100,000 trials is %.0f %% of that with 1,000)\n",
            100 * few_best / many_best);
 }
@@ -230,7 +194,7 @@ static double durable_rate(const bench_store *to, int trials) {
     int done = 0;
     double start = rlt_clock_s();
     int64_t step = 100;
-    for (int rung = 0; rung < RUNGS; rung++, step *= 3) {
+    for (int rung = 0; rung < RLT_BENCH_RUNGS; rung++, step *= 3) {
         for (int i = 0; i < trials; i++) {
             if (done++ % DECISION_GROUP == 0) {
                 must(rlt_store_begin(to->store, &err), &err);
@@ -242,7 +206,7 @@ static double durable_rate(const bench_store *to, int trials) {
             must(rlt_store_decision(to->store, ids[i], step, "asha", stop ? "stop" : "continue",
                                     "{}", decision.reason, &err),
                  &err);
-            if (done % DECISION_GROUP == 0 || done == trials * (RUNGS)) {
+            if (done % DECISION_GROUP == 0 || done == trials * (RLT_BENCH_RUNGS)) {
                 must(rlt_store_commit(to->store, &err), &err);
             }
         }

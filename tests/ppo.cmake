@@ -1,2 +1,2 @@
 rlt_test(ppo_test SOURCES tests/unit/ppo_test.c DEPS ppo nn core LIBS m)
-rlt_bench(train_bench SOURCES bench/train_bench.c bench/rollout.c DEPS ppo nn envs env core LIBS m)
+rlt_bench(train_bench SOURCES bench/train_bench.c bench/rollout.c DEPS measure ppo nn envs env core LIBS m)

@@ -5,4 +5,4 @@ rlt_test(store_owner_test SOURCES tests/fault/store_owner_test.c DEPS store core
 rlt_test(store_kill_test SOURCES tests/fault/store_kill_test.c DEPS store core LIBS m)
 rlt_test(store_full_test SOURCES tests/fault/store_full_test.c DEPS store core LIBS m)
 rlt_test(store_disk_test SOURCES tests/fault/store_disk_test.c DEPS store core LIBS m)
-rlt_bench(store_bench SOURCES bench/store_bench.c DEPS store core LIBS m)
+rlt_bench(store_bench SOURCES bench/store_bench.c DEPS measure store core LIBS m)

@@ -9,4 +9,4 @@ add_test(NAME netns_transport_test COMMAND ${PROJECT_SOURCE_DIR}/tests/e2e/netns
 set_tests_properties(netns_transport_test PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77
                      ENVIRONMENT "${transport_tsan}")
 rlt_fuzz(msg_fuzz SOURCES tests/fuzz/msg_fuzz.c DEPS transport core)
-rlt_bench(transport_bench SOURCES bench/transport_bench.c DEPS transport core)
+rlt_bench(transport_bench SOURCES bench/transport_bench.c DEPS measure transport core)

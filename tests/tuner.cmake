@@ -6,6 +6,6 @@ foreach(part tuner_cma tuner_cmaes)
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()
-rlt_bench(tuner_bench SOURCES bench/tuner_bench.c DEPS tuner store config schema core LIBS jansson m)
+rlt_bench(tuner_bench SOURCES bench/tuner_bench.c DEPS measure tuner store config schema core LIBS jansson m)
 rlt_bench(sampler_bench SOURCES bench/sampler_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)

@@ -1,6 +1,6 @@
-/* version and doctor: facts about this binary and this machine.
- * Thread: main only. Library versions are the loaded ones, not those of the headers. */
-#include "cli/cli.h"
+/* version, and the facts about this binary and this machine that go into an experiment's row.
+ * Thread: main only. */
+#include "cli/machine.h"
 
 #include <dlfcn.h>
 #include <jansson.h>
@@ -29,7 +29,7 @@ rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err) {
     return RLT_OK;
 }
 
-static void cpu_name(char *name, size_t size) {
+void rlt_cpu_name(char *name, size_t size) {
     snprintf(name, size, "unknown");
     FILE *file = fopen("/proc/cpuinfo", "r");
     char line[256];
@@ -46,7 +46,7 @@ static void cpu_name(char *name, size_t size) {
     }
 }
 
-static const char *vector_unit(void) {
+const char *rlt_vector_unit(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
         return "avx512";
@@ -54,66 +54,58 @@ static const char *vector_unit(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? "avx2" : "none";
 }
 
-/* The number of CUDA devices by the driver's own library, which is loaded here only: 0 with the
- * reason in *why when there is no driver or no device. */
-static int cuda_devices(const char **why) {
-    int count = 0;
-    *why = "no CUDA driver (libcuda.so.1 not found)";
+rlt_cuda rlt_cuda_look(void) {
+    rlt_cuda cuda = {.problem = "no CUDA driver (libcuda.so.1 not found)"};
     void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (driver == NULL) {
-        return 0;
+        return cuda;
     }
     int (*init)(unsigned) = (int (*)(unsigned))dlsym(driver, "cuInit");
-    int (*get_count)(int *) = (int (*)(int *))dlsym(driver, "cuDeviceGetCount");
-    *why = "the CUDA driver is there but finds no device";
-    if (init == NULL || get_count == NULL || init(0) != 0 || get_count(&count) != 0) {
-        count = 0;
+    int (*version)(int *) = (int (*)(int *))dlsym(driver, "cuDriverGetVersion");
+    int (*count)(int *) = (int (*)(int *))dlsym(driver, "cuDeviceGetCount");
+    int (*name)(char *, int, int) = (int (*)(char *, int, int))dlsym(driver, "cuDeviceGetName");
+    cuda.problem = "the CUDA driver is there but finds no device";
+    if (version != NULL && version(&cuda.driver) != 0) {
+        cuda.driver = 0;
+    }
+    if (init == NULL || count == NULL || init(0) != 0 || count(&cuda.devices) != 0) {
+        cuda.devices = 0;
+    }
+    for (int i = 0; i < cuda.devices && i < RLT_CUDA_SHOWN_MAX; i++) {
+        if (name == NULL || name(cuda.names[i], sizeof(cuda.names[i]), i) != 0) {
+            snprintf(cuda.names[i], sizeof(cuda.names[i]), "unknown");
+        }
     }
     dlclose(driver);
+    return cuda;
+}
+
+/* GPUs without waking their driver up, which takes longer than a run may take to start. */
+static int device_files(void) {
+    char path[32];
+    int count = 0;
+    do {
+        snprintf(path, sizeof(path), "/dev/nvidia%d", count);
+    } while (access(path, F_OK) == 0 && ++count < 64);
     return count;
 }
 
 char *rlt_cli_facts(void) {
     char cpu[128];
-    cpu_name(cpu, sizeof(cpu));
+    rlt_cpu_name(cpu, sizeof(cpu));
     struct utsname os;
     struct sysinfo info = {0};
     if (uname(&os) != 0) {
         os = (struct utsname){.sysname = "unknown"};
     }
     double memory_gib = sysinfo(&info) == 0 ? (double)info.totalram * info.mem_unit / (1 << 30) : 0;
-    const char *why = NULL;
     json_t *facts =
         json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:f, s:s, s:s, s:s, s:i}", "version", RLT_VERSION,
                   "commit", RLT_COMMIT, "compiler", __VERSION__, "cpu", cpu, "cores",
-                  (int)sysconf(_SC_NPROCESSORS_ONLN), "vector", vector_unit(), "memory_gib",
+                  (int)sysconf(_SC_NPROCESSORS_ONLN), "vector", rlt_vector_unit(), "memory_gib",
                   memory_gib, "os", os.sysname, "os_release", os.release, "host", os.nodename,
-                  "cuda_devices", cuda_devices(&why));
+                  "cuda_devices", device_files());
     char *text = json_dumps(facts, JSON_COMPACT);
     json_decref(facts);
     return text;
-}
-
-rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err) {
-    bool json = false;
-    RLT_TRY(rlt_cli_only_json("doctor", argc, argv, &json, err));
-    char cpu[128];
-    cpu_name(cpu, sizeof(cpu));
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct sysinfo info = {0};
-    double memory_gib = sysinfo(&info) == 0 ? (double)info.totalram * info.mem_unit / (1 << 30) : 0;
-    const char *why = NULL;
-    int devices = cuda_devices(&why);
-    if (json) {
-        return print_json(json_pack("{s:s, s:i, s:s, s:f, s:s, s:i}", "cpu", cpu, "cores",
-                                    (int)cores, "vector", vector_unit(), "memory_gib", memory_gib,
-                                    "jansson", jansson_version_str(), "cuda_devices", devices),
-                          err);
-    }
-    printf("cpu      %s, %ld cores, vector unit %s\n", cpu, cores, vector_unit());
-    printf("memory   %.1f GiB\n", memory_gib);
-    printf("jansson  %s\n", jansson_version_str());
-    printf("cuda     %d device%s%s%s\n", devices, devices == 1 ? "" : "s", devices ? "" : ": ",
-           devices ? "" : why);
-    return RLT_OK;
 }

@@ -31,9 +31,14 @@ const rlt_cli_command rlt_cli_commands[] = {
      "  rltune render 3 --out moments.png --frames 8 --width 300\n"
      "  rltune render Acrobot-v1 --random\n",
      rlt_cli_render, rlt_cli_render_options},
+    {"bench", "[startup|env|nn|train|transport|tuner|store|all] [OPTIONS]",
+     "Measure the parts of rltune on this machine, each figure beside its limit.",
+     "  rltune bench\n  rltune bench train\n  rltune bench store --folder /data --json\n",
+     rlt_cli_bench, rlt_cli_bench_options},
     {"version", "[--json]", "Print the version, the commit and how it was built.",
      "  rltune version\n  rltune version --json\n", rlt_cli_version, rlt_cli_json_options},
-    {"doctor", "[--json]", "Say what this machine has: CPU, memory, libraries, GPUs.",
+    {"doctor", "[--json]",
+     "Say what this machine has and what is missing: CPU, memory, libraries, database, GPUs.",
      "  rltune doctor\n  rltune doctor --json\n", rlt_cli_doctor, rlt_cli_json_options},
     {"envs", "[--json]", "List the environments with their spaces and time limits.",
      "  rltune envs\n  rltune envs --json\n", rlt_cli_envs, rlt_cli_json_options},
@@ -82,9 +87,11 @@ static void print_help(FILE *out) {
             fprintf(out, "  %-10s %s\n", command->name, command->help);
         }
     }
-    fprintf(out, "\n`rltune COMMAND --help` shows options and examples.\n"
-                 "exit codes: 0 done, 2 usage, 3 configuration, 4 not found, 5 storage or memory,\n"
-                 "            6 processes or network, 7 failed trials, 130 interrupted\n");
+    fprintf(out,
+            "\n`rltune COMMAND --help` shows options and examples.\n"
+            "exit codes: 0 done, 2 usage, 3 configuration, 4 not found, 5 storage or memory,\n"
+            "            6 processes or network, 7 failed trials, 130 interrupted\n"
+            "environment: RLTUNE_DB the database, RLTUNE_LOG debug|info|warn|error, NO_COLOR\n");
 }
 
 static void print_command_help(const rlt_cli_command *command) {
