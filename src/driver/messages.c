@@ -173,14 +173,15 @@ static bool is_infrastructure(rlt_status status) {
 }
 
 static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
-    uint64_t code;
+    uint64_t code, loading;
     char message[512];
     RLT_TRY(rlt_msg_get_u64(msg, "status", &code, err));
+    RLT_TRY(rlt_msg_get_u64(msg, "loading", &loading, err));
     RLT_TRY(rlt_msg_get_str(msg, "message", message, sizeof(message), err));
     RLT_TRY(rlt_msg_get_i64(msg, "step", &t->steps, err));
     rlt_status status = code <= RLT_ESTALE ? (rlt_status)code : RLT_EPROTO;
     t->reply = RLT_REPLY_LEAVE;
-    if ((status == RLT_ECORRUPT || status == RLT_ENOTFOUND) && t->resumable) {
+    if ((status == RLT_ECORRUPT || status == RLT_ENOTFOUND) && loading != 0 && t->resumable) {
         RLT_TRY(rlt_driver_forget(d, t, message, err));
         return rlt_driver_again(d, t, message, err); /* not the trial's fault */
     }

@@ -42,6 +42,7 @@ typedef struct learner_process {
     int64_t report_steps;
     rlt_evaluation eval;
     int64_t eval_steps; /* at which `eval` was measured; -1: never */
+    bool loading;       /* its checkpoint */
     bool stop;          /* asked by the driver */
     bool ended;         /* told to by a decision */
     const char *reason;
@@ -185,7 +186,9 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
         RLT_TRY(rlt_source_workers(&p->workers, &p->source, err));
     }
     if (p->checkpoint[0] != '\0') {
+        p->loading = true;
         RLT_TRY(rlt_train_load(p->trainer, p->source, p->checkpoint, p->sha256, err));
+        p->loading = false;
     }
     p->stats = *rlt_trainer_stats(p->trainer);
     p->saved_steps = p->checkpoint[0] != '\0' ? p->stats.steps : -1;
@@ -415,6 +418,7 @@ static void say_failed(learner_process *p, const rlt_err *why) {
     begin(p, RLT_MSG_FAILED);
     rlt_msg_put_u64(&p->writer, "status", why->code);
     rlt_msg_put_str(&p->writer, "message", why->message);
+    rlt_msg_put_u64(&p->writer, "loading", p->loading);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     if (say(p, &ignored) == RLT_OK) {
         await_leave(p, &ignored);
