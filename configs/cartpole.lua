@@ -1,24 +1,22 @@
--- One PPO run on CartPole-v1: solved when the mean return reaches 475.
--- Settings of rl-zoo3 for this environment (8 x 32 steps, gamma 0.98, lambda 0.8, annealed).
+-- One PPO run on CartPole-v1. Solved (mean 475 of 500) from every seed tried, in a fraction of a
+-- second: docs/results.md. The settings were found by sweeps like cartpole_sweep.lua.
 return {
   name = "cartpole",
   env = "CartPole-v1",
   algo = "ppo",
   device = "cpu",
   seed = 1,
-  envs_per_worker = 8,
+  envs_per_worker = 32,
   ppo = {
-    lr = 1e-3,
+    lr = 3e-3, -- falls to 0 at stop.steps
     horizon = 32,
-    minibatch = 256,
-    epochs = 20,
-    gamma = 0.98,
-    lambda = 0.8,
+    minibatch = 128,
+    epochs = 5,
+    gamma = 0.99,
+    lambda = 0.9,
     clip = 0.2,
-    anneal_lr = true,
-    anneal_clip = true,
   },
   model = { hidden = { 64, 64 }, activation = "tanh" },
-  stop = { steps = 100000, mean_return = 475 },
+  stop = { steps = 50000 },
   eval = { episodes = 100 },
 }
