@@ -43,7 +43,7 @@ static const char *const over_shm[] = {"workers=2", "envs_per_worker=4", "transp
 static const char *const over_tcp[] = {"workers=2", "envs_per_worker=4", "transport=tcp"};
 
 static pid_t start(run_place *place, const char *script, const char *const form[3]) {
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, script);
     return run_start(place, "run", place->script, "--quiet", "--set", form[0], "--set", form[1],
                      "--set", form[2]);

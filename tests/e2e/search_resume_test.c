@@ -19,7 +19,7 @@ static const char trials[] = "SELECT number, state, steps, value, params_json FR
                              "WHERE role = 'search' ORDER BY number";
 
 static pid_t start(run_place *place) {
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, search);
     return run_start(place, "run", place->script, "--quiet");
 }

@@ -28,7 +28,7 @@ static char *expected;
 static void undisturbed_run_gives_the_expected_results(void **state) {
     (void)state;
     run_place place;
-    run_open(&place, NULL);
+    run_open(&place);
     run_write_script(&place, script);
     run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
     run_check_rows(&place, true);
@@ -48,7 +48,7 @@ static void end_as_expected(run_place *place) {
 
 /* A run whose driver was killed when trial 1 had three checkpoints. */
 static void open_interrupted(run_place *place) {
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, script);
     pid_t driver = run_start(place, "run", place->script, "--quiet");
     run_await_sql(place, newest_sql, 3 * 640, DEADLINE_S);
@@ -186,7 +186,7 @@ static void check_stopped_by_disk(run_place *place) {
 static void full_disk_of_checkpoints_stops_and_resume_goes_on(void **state) {
     (void)state;
     run_place place;
-    run_open(&place, NULL);
+    run_open(&place);
     run_write_script(&place, script);
     if (!mount_small(place.checkpoints, "size=48k")) {
         print_message("mounting is refused: %s\n", strerror(errno));
@@ -222,7 +222,7 @@ static void disk_that_fills_up_stops_and_resume_goes_on(void **state) {
     (void)state;
     run_place place;
     char disk[80], ballast[96];
-    run_open(&place, NULL);
+    run_open(&place);
     run_write_script(&place, script);
     snprintf(disk, sizeof disk, "%s/test-disk", place.folder);
     snprintf(ballast, sizeof ballast, "%s/ballast", disk);

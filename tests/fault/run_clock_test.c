@@ -23,7 +23,7 @@ static void jump(void) {
 
 static char *results_of(run_place *place, bool jumping) {
     void (*prepare)(void) = jumping ? jump : NULL;
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, script);
     pid_t driver = run_start_with(place, prepare, "run", place->script, "--quiet", NULL);
     if (jumping) {

@@ -27,7 +27,7 @@ static void open_lua(run_place *place, const char *step, const char *rest) {
     char text[2048];
     int length = snprintf(text, sizeof text, lua_script, step, rest);
     assert_in_range(length, 1, sizeof text - 1);
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, text);
 }
 
@@ -138,7 +138,7 @@ static const char cartpole[] =
 static void open_cartpole(run_place *place, const char *silence_s) {
     char text[sizeof cartpole + 16];
     snprintf(text, sizeof text, cartpole, silence_s);
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, text);
 }
 

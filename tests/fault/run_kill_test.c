@@ -28,7 +28,7 @@ static int kills_in_all;
 
 static void open_place(run_place *place, const char *transport, const char *stopper) {
     char text[sizeof script + 128];
-    run_open(place, NULL);
+    run_open(place);
     snprintf(text, sizeof text, script, transport, stopper);
     run_write_script(place, text);
 }

@@ -53,7 +53,7 @@ static void check_causes(const run_place *place) {
 /* True when the limit let it through. */
 static bool check_limited(rlim_t value) {
     run_place place;
-    run_open(&place, NULL);
+    run_open(&place);
     run_write_script(&place, script);
     assert_int_equal(chmod(place.folder, 0777), 0);
     limit = value;
@@ -142,7 +142,7 @@ static void trial_that_runs_out_of_memory_fails_alone(void **state) {
         skip();
     }
     run_place place;
-    run_open(&place, NULL);
+    run_open(&place);
     run_write_script(&place, script);
     pid_t driver = run_start_with(&place, limit_addresses, "run", place.script, "--quiet", "--set",
                                   "ppo.horizon={\"$space\": \"grid\", \"values\": [32, 1000000]}",

@@ -21,7 +21,7 @@ static const char script[] =
 static char *expected; /* results of the uninterrupted run */
 
 static void open_place(run_place *place) {
-    run_open(place, NULL);
+    run_open(place);
     run_write_script(place, script);
 }
 

@@ -15,9 +15,10 @@
 
 #define MARK_ENV "RLTUNE_TEST_PLACE"
 
-void run_open(run_place *place, const char *parent) {
-    snprintf(place->folder, sizeof place->folder, "%.40s/rltune-XXXXXX",
-             parent != NULL ? parent : "/tmp");
+void run_open(run_place *place) {
+    const char *parent = getenv("TMPDIR");
+    snprintf(place->folder, sizeof place->folder, "%.40s/rltune-run-XXXXXX",
+             parent != NULL && strlen(parent) <= 40 ? parent : "/tmp");
     assert_non_null(mkdtemp(place->folder));
     snprintf(place->db, sizeof place->db, "%s/a.db", place->folder);
     snprintf(place->script, sizeof place->script, "%s/a.lua", place->folder);

@@ -29,8 +29,8 @@ typedef struct run_place {
     char db[96], script[96], log[96], checkpoints[128];
 } run_place;
 
-/* An empty folder. `parent` NULL: /tmp. */
-void run_open(run_place *place, const char *parent);
+/* An empty folder, in TMPDIR if that is set. */
+void run_open(run_place *place);
 /* No process may be left; removes the folder. */
 void run_close(run_place *place);
 void run_write_script(run_place *place, const char *text);
