@@ -64,7 +64,7 @@ static void run_config(const char *script) {
     run_place place;
     const double *goal = RUN_SLOW ? NULL : goal_of(script);
     snprintf(path, sizeof path, "configs/%s", script);
-    run_open(&place, NULL);
+    run_open(&place);
     pid_t pid = goal != NULL ? run_start(&place, "run", path, "--json", "--quiet")
                              : start_short(&place, path);
     run_expect_code(&place, run_wait(&place, pid, DEADLINE_S), 0);
