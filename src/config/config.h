@@ -71,6 +71,7 @@ typedef enum {
     RLT_SAMPLER_SOBOL,
     RLT_SAMPLER_TPE,
     RLT_SAMPLER_CMAES,
+    RLT_SAMPLER_GP,
     RLT_SAMPLER_HALTON,
     RLT_SAMPLER_LHS,
     RLT_SAMPLER_BRUTE
@@ -108,6 +109,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int restart; /* rlt_restart_kind */
         bool consider_stopped;
     } cmaes;
+    struct {
+        int64_t n_startup_trials;
+        bool consider_stopped;
+    } gp;
     struct {
         int64_t seeds, episodes;
     } final; /* retraining of the winner; seeds 0: none */

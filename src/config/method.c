@@ -17,6 +17,7 @@ static const method_name samplers[] = {
     [RLT_SAMPLER_SOBOL] = {"sobol", "QMCSampler"},
     [RLT_SAMPLER_TPE] = {"tpe", "TPESampler"},
     [RLT_SAMPLER_CMAES] = {"cmaes", "CmaEsSampler"},
+    [RLT_SAMPLER_GP] = {"gp", "GPSampler"},
     [RLT_SAMPLER_HALTON] = {"halton", NULL},
     [RLT_SAMPLER_LHS] = {"lhs", NULL},
     [RLT_SAMPLER_BRUTE] = {"brute", "BruteForceSampler"},

@@ -262,6 +262,15 @@ static const rlt_field cmaes[] = {
      .help = "Trials that the stopper ended count in their generation, after the completed ones."},
     {0}};
 
+static const rlt_field gp[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(gp.n_startup_trials), .initial = "10", .min = 1,
+     .max = 1e9, .aliases = "n_initial_points",
+     .help = "Results before the first model; until then a Sobol sequence is tried."},
+    {"consider_stopped", RLT_FIELD_BOOL, TUNE(gp.consider_stopped), .initial = "true",
+     .aliases = "consider_pruned_trials",
+     .help = "Trials that the stopper ended count, with their last value."},
+    {0}};
+
 const rlt_config_section rlt_config_sections[] = {
     {"", "The experiment.", top, RLT_SECTION_RUN},
     {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
@@ -276,6 +285,8 @@ const rlt_config_section rlt_config_sections[] = {
     {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", tpe,
      RLT_SECTION_TUNE},
     {"sampler.cmaes", "sampler = { \"cmaes\", ... }: adaptation of a normal distribution.", cmaes,
+     RLT_SECTION_TUNE},
+    {"sampler.gp", "sampler = { \"gp\", ... }: Bayesian optimisation with a Gaussian process.", gp,
      RLT_SECTION_TUNE},
     {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", lhs, RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,

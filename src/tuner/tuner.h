@@ -106,7 +106,7 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
 /* Restoring from rows, before anything else is called: trials in the order of number, as if `ask`
  * had returned these params; the reports of a trial after it, in the order of steps, by
  * rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish after them.
- * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes take trial by trial
+ * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp take trial by trial
  * as well as the order of time; others need trials and their ends in the order of time. Then later
  * suggestions and decisions are the same. What was decided already depends on the order of time,
  * so unless rows are replayed in that order, each stored decision of a trial that goes on follows

@@ -21,8 +21,11 @@ rlt_value rlt_param_nth(const rlt_param *param, int64_t n); /* 0 <= n < count, a
 /* The value at the quantile u in [0, 1). Not for functions. */
 rlt_value rlt_param_at(const rlt_param *param, double u);
 double rlt_normal_quantile(double u); /* of the standard normal; u is clipped to (0, 1) */
-/* The way back: a u in [0, 1] that gives this value, the middle of those that do. */
+/* A value as a place in [0, 1]: the middle of the u that give it by rlt_param_at, but for normals,
+ * which are measured evenly over four standard deviations to each side. And the way back, from any
+ * u: what is outside is clipped. */
 double rlt_param_unit(const rlt_param *param, rlt_value value);
+rlt_value rlt_param_place(const rlt_param *param, double u);
 /* The limits of the u that give the same value as this one, for a parameter with a count; -INFINITY
  * for the first value's low, INFINITY for the last one's high. */
 void rlt_param_cell(const rlt_param *param, double u, double *low, double *high);

@@ -1,5 +1,7 @@
-/* tuner: values of parameters as places in [0, 1], the way back from rlt_param_at.
- * Thread: any, no state. */
+/* tuner: values of parameters as places in [0, 1] for samplers that measure distances: evenly on
+ * the scale of each distribution. Why not quantiles for normals: their ends are far outside, where
+ * a value is rarely of any use, and a straight line of values is a curve of quantiles. Thread: any,
+ * no state. */
 #include "tuner/tuner_impl.h"
 
 #include <math.h>
@@ -19,6 +21,19 @@ static double even_index(const rlt_param *param, rlt_value value) {
     return round((value.number - param->low) / step);
 }
 
+/* Four standard deviations to each side, within the clip; if that is elsewhere, what is next to it.
+ */
+static void normal_range(const rlt_param *param, double *low, double *high) {
+    double width = 8 * param->std;
+    *low = fmax(param->low, param->mean - width / 2);
+    *high = fmin(param->high, param->mean + width / 2);
+    if (!(*low < *high)) {
+        bool above = param->low > param->mean;
+        *low = above ? param->low : fmax(param->low, param->high - width);
+        *high = above ? fmin(param->high, param->low + width) : param->high;
+    }
+}
+
 double rlt_param_unit(const rlt_param *param, rlt_value value) {
     int64_t count = rlt_param_count(param);
     double v = value.number, low = param->low, high = param->high;
@@ -29,11 +44,23 @@ double rlt_param_unit(const rlt_param *param, rlt_value value) {
         return fmin((even_index(param, value) + 0.5) / (double)count, 1);
     }
     if (param->kind == RLT_DIST_NORMAL) {
-        return 0.5 * erfc((param->mean - v) / param->std * M_SQRT1_2);
+        normal_range(param, &low, &high);
     }
     double place = param->kind == RLT_DIST_LOGUNIFORM ? (log(v) - log(low)) / (log(high) - log(low))
                                                       : (v - low) / (high - low);
     return fmin(fmax(place, 0), 1);
+}
+
+rlt_value rlt_param_place(const rlt_param *param, double u) {
+    u = fmin(fmax(u, 0), 1 - 0x1p-53);
+    if (param->kind != RLT_DIST_NORMAL) {
+        return rlt_param_at(param, u);
+    }
+    double low, high;
+    normal_range(param, &low, &high);
+    double number = low + (high - low) * u;
+    number = fmin(fmax(param->integer ? round(number) : number, param->low), param->high);
+    return (rlt_value){.number = number, .choice = -1};
 }
 
 void rlt_param_cell(const rlt_param *param, double u, double *low, double *high) {

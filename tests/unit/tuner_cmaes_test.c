@@ -38,9 +38,9 @@ static void check_places(const char *text) {
     rlt_param param = param_of(text);
     for (int i = 0; i < 1000; i++) {
         double u = (i + 0.5) / 1000, low, high;
-        rlt_value value = rlt_param_at(&param, u);
+        rlt_value value = rlt_param_place(&param, u);
         double place = rlt_param_unit(&param, value);
-        rlt_value again = rlt_param_at(&param, fmin(place, 1 - 0x1p-53));
+        rlt_value again = rlt_param_place(&param, place);
         assert_int_equal(again.choice, value.choice);
         assert_near(again.number, value.number, 1e-9 * fabs(value.number));
         if (rlt_param_count(&param) == 0) {
@@ -71,6 +71,9 @@ static void test_places(void **unused) {
     check_places("{\"$space\":\"lograndint\",\"low\":1,\"high\":300}");
     check_places("{\"$space\":\"quniform\",\"low\":0.1,\"high\":0.95,\"step\":0.1}");
     check_places("{\"$space\":\"normal\",\"mean\":-1,\"std\":3}");
+    check_places("{\"$space\":\"normal\",\"mean\":-1,\"std\":3,\"low\":0}");
+    check_places("{\"$space\":\"normal\",\"mean\":-1,\"std\":3,\"low\":50}");
+    check_places("{\"$space\":\"normal\",\"mean\":-1,\"std\":3,\"low\":-99,\"high\":-80}");
     rlt_param choice = param_of("{\"$space\":\"choice\",\"values\":[5,6,7,8]}");
     for (int i = 0; i < 4; i++) {
         rlt_value value = {.choice = i};

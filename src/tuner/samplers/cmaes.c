@@ -354,7 +354,7 @@ static void draw(cmaes_state *at, int64_t index, rlt_value *values) {
     } while (!inside(at, at->x) && tries-- > 0);
     for (int j = 0; j < at->n; j++) {
         double u = cma->mean[j] + cma->widen[j] * (at->x[j] - cma->mean[j]);
-        values[at->params[j]] = rlt_param_at(param_of(at, j), fmin(fmax(u, 0), 1 - 0x1p-53));
+        values[at->params[j]] = rlt_param_place(param_of(at, j), u);
     }
 }
 

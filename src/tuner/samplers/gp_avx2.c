@@ -1,0 +1,7 @@
+/* tuner: loops of a Gaussian process for AVX2. Thread: pure functions. */
+#include "tuner/samplers/gp_lanes.h"
+#ifdef RLT_GP_VECTOR_FORMS
+#define RLT_LANES 4
+#define RLT_GP_FORM rlt_gp_avx2
+#include "tuner/samplers/gp_vec.h"
+#endif

@@ -1,0 +1,33 @@
+/* tuner: where the log expected improvement of a Gaussian process is largest.
+ * Thread: the tuner's. */
+#ifndef RLT_TUNER_GP_SEARCH_H
+#define RLT_TUNER_GP_SEARCH_H
+#include "tuner/samplers/gp.h"
+#include "tuner/tuner_impl.h"
+
+/* A dimension of [0, 1]^d. Categories are the numbers 0, 1, …; a value of a parameter with steps is
+ * the middle of its cell. */
+typedef struct rlt_gp_dim {
+    const rlt_param *param;
+    bool categorical;
+    int64_t count; /* values; 0: continuous */
+} rlt_gp_dim;
+double rlt_gp_place(const rlt_gp_dim *dim, rlt_value value);
+/* At u in [0, 1), the value of a place or the one nearest to it. */
+rlt_value rlt_gp_value(const rlt_gp_dim *dim, double place);
+
+typedef struct rlt_gp_search {
+    rlt_gp *gp;
+    const rlt_gp_dim *dims;   /* [gp->d] */
+    double best;              /* value to improve on */
+    const double *incumbents; /* [incumbent_count][d] good places, the best first */
+    int incumbent_count;
+    uint64_t seed;
+    int64_t index; /* seed and index: what candidates are drawn by */
+} rlt_gp_search;
+double rlt_gp_log_improvement(const rlt_gp_search *at, double mean, double variance);
+/* x [d]: the best place found. Returns its log expected improvement. Candidates are a Sobol
+ * sequence and places around the incumbents; the most promising ones are improved by gradient in
+ * the numbers and by trying out values in the rest. */
+double rlt_gp_search_run(const rlt_gp_search *at, double *x);
+#endif
