@@ -110,7 +110,7 @@ double rlt_ceiling_f64(void) {
 
 /* ---- memory ---- */
 
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), noinline)) static void
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) static void
 triad(float *restrict a, const float *restrict b, const float *restrict c, size_t count) {
     for (size_t i = 0; i < count; i++) {
         a[i] = b[i] + 0.5f * c[i];
