@@ -106,11 +106,11 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
 /* Restoring from rows, before anything else is called: trials in the order of number, as if `ask`
  * had returned these params; the reports of a trial after it, in the order of steps, by
  * rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish after them.
- * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp take trial by trial
- * as well as the order of time; others need trials and their ends in the order of time. Then later
- * suggestions and decisions are the same. What was decided already depends on the order of time,
- * so unless rows are replayed in that order, each stored decision of a trial that goes on follows
- * by rlt_tuner_restore_decision. */
+ * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp take trial by
+ * trial as well as the order of time; others need trials and their ends in the order of time. Then
+ * later suggestions and decisions are the same. What was decided already depends on the order of
+ * time, so unless rows are replayed in that order, each stored decision of a trial that goes on
+ * follows by rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
 /* The action decided for the report of a trial at `step` (rlt_decision.step). A trial that has
  * ended is of no interest: RLT_OK. RLT_ECORRUPT: there was no such report. */
