@@ -45,7 +45,7 @@ static double hold_bounds(search *at) {
 
 /* direction := -H gradient by the two loops; curvature of the free coordinates alone. */
 static void find_direction(search *at) {
-    double factors[MEMORY], *d = at->direction, scale = 1;
+    double factors[MEMORY] = {0}, *d = at->direction, scale = 1;
     int first = at->pairs > MEMORY ? at->pairs - MEMORY : 0;
     for (int j = 0; j < at->n; j++) {
         d[j] = at->held[j] ? 0 : -at->gradient[j];
