@@ -89,7 +89,7 @@ static void test_beats_random(void **unused) {
     assert_true(study_median(gp_fields(), mixed, 5, 40, mixed_loss) <
                 study_median(random, mixed, 15, 40, mixed_loss) / 5);
     double ours = study_median(gp_fields(), thirty, 3, 40, bowl);
-    assert_true(ours < study_median(random, thirty, 15, 40, bowl) / 3);
+    assert_true(ours < study_median(random, thirty, 15, 40, bowl) / 2);
     free(three);
     free(thirty);
 }
@@ -169,7 +169,7 @@ static void test_undefined_half(void **unused) {
     char *two = unit_cube(2);
     study *at = study_make(&fields, two);
     study_run(at, 40, half_undefined);
-    assert_true(at->best < 0.56);
+    assert_true(at->best < 0.58);
     int defined = 0;
     for (int i = 20; i < 40; i++) {
         defined += number_in(at->params[i], "p00") <= 0.45;

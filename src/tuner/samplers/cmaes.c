@@ -293,7 +293,6 @@ static void go_back(cmaes_state *at, int64_t number) {
     }
     copy_fold(&at->now, to);
     at->filled = 0;
-    at->late = INT64_MAX;
 }
 
 /* points: how many of the first trials were points to try first. */
@@ -303,6 +302,7 @@ static void catch_up(cmaes_state *at, int64_t points) {
     if (at->late < now->next) {
         go_back(at, at->late);
     }
+    at->late = INT64_MAX; /* whatever else has ended is still to come */
     while (now->next < history->count) {
         int64_t number = now->next++;
         uint8_t state = history->states[number];

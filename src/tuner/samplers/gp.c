@@ -3,12 +3,13 @@
  * Hamming distance between choices, most likely parameters under its priors, 10 trials at first.
  * Trials at first are points of a scrambled Sobol sequence. Parallel: a running trial counts as if
  * it had come out as predicted. Failed trials are left out; a result that is not a number counts as
- * the worst one; stopped trials count with their last value.
- * Limits, so that a suggestion stays cheap: of more than HISTORY results the best quarter and the
- * newest ones count; of more than FITTED of these the best third and an even choice of the rest
- * decide on the kernel's parameters; the FANTASIES oldest running trials count.
- * What is asked is a function of results and running trials: there is no state but caches.
- * Thread: the tuner's. Owner: the tuner. */
+ * the worst one; stopped trials count with their last value. Unlike it, outliers among bad results
+ * are clipped, and what is to be improved on is the best value expected at a trial, not the
+ * luckiest result: both better in sampler_bench. Limits, so that a suggestion stays cheap: of more
+ * than HISTORY results the best quarter and the newest ones count; of more than FITTED of these the
+ * best third and an even choice of the rest decide on the kernel's parameters; the FANTASIES oldest
+ * running trials count. What is asked is a function of results and running trials: there is no
+ * state but caches. Thread: the tuner's. Owner: the tuner. */
 #include "tuner/samplers/gp.h"
 #include "tuner/samplers/gp_search.h"
 #include "tuner/tuner_impl.h"
@@ -134,6 +135,15 @@ static void read_place(const gp_state *at, int64_t number, double *x) {
     }
 }
 
+/* What is far below the middle, three times as far as the best is above, is as bad as that: one run
+ * that diverges says where not to search, but must not flatten the rest. */
+static void clip_outliers(gp_state *at) {
+    double middle = at->results[at->count / 2].key, best = at->results[0].key;
+    for (int i = 0; i < at->count && best > middle; i++) {
+        at->results[i].key = fmax(at->results[i].key, middle - 3 * (best - middle));
+    }
+}
+
 /* Mean 0, variance 1. */
 static void standardise(gp_state *at) {
     double largest = 0, mean = 0, squares = 0;
@@ -177,6 +187,7 @@ static void make_model(gp_state *at) {
         rlt_gp_init(&at->fit, at->d, at->categorical, FITTED);
     }
     limit_history(at);
+    clip_outliers(at);
     standardise(at);
     fit_kernel(at);
     rlt_gp_clear(&at->gp);
