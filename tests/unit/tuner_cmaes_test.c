@@ -306,6 +306,27 @@ static void test_straggler(void **unused) {
     free(two);
 }
 
+/* Too many numbers: the error names the first that is too many; choices do not count. */
+static void test_limit(void **unused) {
+    (void)unused;
+    rlt_tune_fields fields = cmaes_fields();
+    json_t *json = from_text("{\"a\":{\"$space\":\"choice\",\"values\":[1,2]}}");
+    for (int i = 0; i <= 200; i++) {
+        char path[16];
+        snprintf(path, sizeof path, "p%03d", i);
+        json_object_set_new(json, path,
+                            json_pack("{s:s,s:i,s:i}", "$space", "uniform", "low", 0, "high", 1));
+    }
+    rlt_tuner *tuner = NULL;
+    rlt_err err = {0};
+    assert_int_equal(rlt_tuner_create(&fields, json, NULL, NULL, &tuner, &err), RLT_ECONFIG);
+    assert_contains(err.message, "p200: is number 201 to be searched");
+    json_object_del(json, "p050");
+    assert_int_equal(rlt_tuner_create(&fields, json, NULL, NULL, &tuner, &err), RLT_OK);
+    rlt_tuner_destroy(&tuner);
+    json_decref(json);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_places),     cmocka_unit_test(test_restore),
@@ -313,6 +334,7 @@ int main(void) {
         cmocka_unit_test(test_no_signal),  cmocka_unit_test(test_undefined_half),
         cmocka_unit_test(test_odd_spaces), cmocka_unit_test(test_margin),
         cmocka_unit_test(test_restarts),   cmocka_unit_test(test_straggler),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests_name("tuner_cmaes", tests, NULL, NULL);
 }
