@@ -325,6 +325,26 @@ static void test_sampler_forms(void **state) {
             "tune.sampler.n_startup_trials: 0 is not allowed");
 }
 
+static void test_cmaes_and_gp_options(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load("{'tune': {'sampler': {'name': 'CmaEsSampler', 'restart_strategy': 'bipop',"
+         " 'consider_pruned_trials': false}}}",
+         &config);
+    assert_int_equal(config.tune.sampler, RLT_SAMPLER_CMAES);
+    assert_int_equal(config.tune.cmaes.restart, RLT_RESTART_BIPOP);
+    assert_true(config.tune.cmaes.n_startup_trials == 1 && config.tune.cmaes.inc_popsize == 2);
+    assert_false(config.tune.cmaes.consider_stopped);
+    rlt_experiment_config_fini(&config);
+    load("{'tune': {'sampler': {'name': 'GPSampler', 'n_initial_points': 6}}}", &config);
+    assert_int_equal(config.tune.sampler, RLT_SAMPLER_GP);
+    assert_true(config.tune.gp.n_startup_trials == 6 && config.tune.gp.consider_stopped);
+    rlt_experiment_config_fini(&config);
+    refused("{'tune': {'sampler': {'name': 'cmaes', 'restart': 'bipo'}}}",
+            "tune.sampler.restart: \"bipo\" is not allowed");
+    refused("{'tune': {'sampler': {'name': 'cmaes', 'sigma0': 2}}}", "tune.sampler.sigma0: 2");
+}
+
 static void test_set(void **state) {
     (void)state;
     json_t *json = parse("{'env': 'x'}");
@@ -361,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_lua_env),
         cmocka_unit_test(test_stopper_forms),
         cmocka_unit_test(test_sampler_forms),
+        cmocka_unit_test(test_cmaes_and_gp_options),
         cmocka_unit_test(test_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
