@@ -232,7 +232,7 @@ int main(int argc, char **argv) {
     double growth;
     for (const rlt_listing *sampler = rlt_samplers; sampler->name != NULL; sampler++) {
         int kind = (int)(sampler - rlt_samplers);
-        if (kind != RLT_SAMPLER_GRID) { /* the space is continuous */
+        if (kind != RLT_SAMPLER_GRID && kind != RLT_SAMPLER_BRUTE) { /* the space is continuous */
             double cost = trial_cost(kind, NULL, &growth);
             char what[80];
             snprintf(what, sizeof what, "trial in memory, %s", sampler->name);

@@ -7,6 +7,7 @@ foreach(part tuner_cma tuner_cmaes tuner_gp_model tuner_gp)
            LIBS jansson m)
 endforeach()
 rlt_bench(tuner_bench SOURCES bench/tuner_bench.c DEPS measure tuner store config schema core LIBS jansson m)
+rlt_bench(replay_bench SOURCES bench/replay_bench.c DEPS measure tuner config schema core LIBS jansson m)
 rlt_bench(sampler_bench SOURCES bench/sampler_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)
 rlt_bench(gp_cma_bench SOURCES bench/gp_cma_bench.c bench/sampler_functions.c
