@@ -73,7 +73,7 @@ row() {
 }
 
 "$rltune" version
-"$rltune" doctor | head -n 3
+"$rltune" doctor | head -n 1
 echo "load average before: $(cut -d' ' -f1-3 /proc/loadavg)"
 echo
 echo "| configuration | environment | goal | steps | seconds | return of each seed | mean ± deviation | reached |"

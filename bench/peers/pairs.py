@@ -28,7 +28,11 @@ def interval(values, statistic):
 def ratio(pairs):
     """'R (low to high)' of second / first."""
     middle, low, high = interval([b / a for a, b in pairs], np.median)
-    return f"{middle:,.3g} ({low:,.3g} to {high:,.3g})"
+    return f"{times(middle)} ({times(low)} to {times(high)})"
+
+
+def times(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def returns_agree(ours, theirs):
