@@ -91,8 +91,7 @@ static rlt_status apply(rlt_store *store, const store_migration *migration, int 
 static rlt_status migrate(rlt_store *store, rlt_err *err) {
     int newest;
     const store_migration *migrations = store_migrations(&newest);
-    RLT_TRY(
-        pragma(store, "PRAGMA synchronous = FULL; BEGIN IMMEDIATE", "begin a transaction", err));
+    RLT_TRY(pragma(store, "BEGIN IMMEDIATE", "begin a transaction", err));
     int64_t version = 0;
     rlt_status status = check_ours(store, &version, err);
     for (int i = (int)version; status == RLT_OK && i < newest; i++) {
@@ -138,28 +137,6 @@ static rlt_status set_limits(rlt_store *store, rlt_err *err) {
                   "set it up", err);
 }
 
-/* Flushes the database's file itself, by the descriptor that SQLite has. */
-static rlt_status flush_file(rlt_store *store, rlt_err *err) {
-    sqlite3_file *file = NULL;
-    sqlite3_file_control(store->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    if (file == NULL || file->pMethods == NULL ||
-        file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
-        return rlt_fail(err, RLT_EIO, "%s: could not flush the new database to its disk",
-                        store->shown);
-    }
-    return RLT_OK;
-}
-
-/* A new file enters WAL mode while it holds nothing that could be lost: one flush for the four of
- * SQLite's rollback journal. The tables come after, through the log. (A journal in memory would
- * save its file too, but that pragma takes a file out of WAL mode that another process has put in.)
- */
-static rlt_status enter_wal_empty(rlt_store *store, rlt_err *err) {
-    RLT_TRY(pragma(store, "PRAGMA synchronous = OFF", "set it up", err));
-    RLT_TRY(enter_wal(store, err));
-    return flush_file(store, err);
-}
-
 static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
     int newest;
     int64_t version = 0;
@@ -171,7 +148,9 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
                         "name another file with --db or make it writable",
                         store->shown);
     }
-    RLT_TRY(version == 0 ? enter_wal_empty(store, err) : enter_wal(store, err));
+    /* a new file's first page goes through SQLite's rollback journal, flushed: power may go */
+    RLT_TRY(pragma(store, "PRAGMA synchronous = FULL", "set it up", err));
+    RLT_TRY(enter_wal(store, err));
     if (version < newest) {
         RLT_TRY(migrate(store, err));
     }
