@@ -28,7 +28,7 @@ static const rlt_field top[] = {
     {"device", RLT_FIELD_STRING, RUN(device), .initial = "auto", .choices = devices,
      .help = "Where the network is trained; auto takes a GPU when one is there and pays off."},
     {"seed", RLT_FIELD_INT, RUN(seed), .initial = "1", .min = 0, .max = 0x1p53,
-     .flags = RLT_FIELD_TUNABLE, .help = "Seed of everything random in a run."},
+     .help = "Seed of everything random in a run; trial n of a search has seed + n."},
     {"workers", RLT_FIELD_INT, RUN(workers), .initial = "0", .min = 0, .max = 1024,
      .aliases = "num_env_runners",
      .help = "Processes that step environments; 0: the learner steps them itself."},

@@ -240,7 +240,9 @@ static int metrics_now(const learner_process *p, metric out[METRICS_MAX]) {
         {"explained_variance", s->explained_variance},
         {"lr", s->lr},
         {"staleness", s->staleness},
-        {"steps_per_s", seconds > 0 ? (double)(s->steps - p->report_steps) / seconds : NAN},
+        {"steps_per_s", s->steps > p->report_steps && seconds > 0
+                            ? (double)(s->steps - p->report_steps) / seconds
+                            : NAN},
         {"eval_return", evaluated ? p->eval.mean : NAN},
         {"eval_std", evaluated ? p->eval.std : NAN},
     };
