@@ -43,6 +43,9 @@ void rlt_segment_bind(const rlt_batch_spec *spec, void *block, rlt_segment *segm
 /* Writes the header of a block that is about to be filled. */
 void rlt_segment_seal(const rlt_batch_spec *spec, rlt_segment *segment, uint32_t worker,
                       uint64_t index, uint64_t weights_version);
+/* What a rollout goes on from after a segment: [env_state][last observation row], as bytes. */
+size_t rlt_segment_state_size(const rlt_batch_spec *spec);
+void rlt_segment_keep_state(const rlt_batch_spec *spec, const rlt_segment *segment, void *state);
 /* RLT_EPROTO unless the block has the size, shape, worker and index that are due and its flags and
  * discrete actions (`action_count` > 0: int32 in [0, action_count)) are in range. */
 rlt_status rlt_segment_check(const rlt_batch_spec *spec, const rlt_segment *segment, size_t size,

@@ -102,6 +102,20 @@ void rlt_segment_seal(const rlt_batch_spec *spec, rlt_segment *segment, uint32_t
     };
 }
 
+static size_t row_bytes(const rlt_batch_spec *spec) {
+    return sizeof(float) * (size_t)spec->envs * (size_t)spec->obs_width;
+}
+
+size_t rlt_segment_state_size(const rlt_batch_spec *spec) {
+    return spec->env_state_bytes + row_bytes(spec);
+}
+
+void rlt_segment_keep_state(const rlt_batch_spec *spec, const rlt_segment *segment, void *state) {
+    size_t floats = (size_t)spec->horizon * (size_t)spec->envs * (size_t)spec->obs_width;
+    memcpy(state, segment->env_state, spec->env_state_bytes);
+    memcpy((unsigned char *)state + spec->env_state_bytes, segment->obs + floats, row_bytes(spec));
+}
+
 static bool flags_are_valid(const rlt_batch_spec *spec, const rlt_segment *segment) {
     size_t rows = (size_t)spec->envs * (size_t)spec->horizon;
     unsigned bad = 0;

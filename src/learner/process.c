@@ -2,10 +2,10 @@
  * to go on, writes checkpoints, and leaves when the driver has acknowledged its last word.
  * Thread: main. Owner: nothing outlives run. */
 #include "learner/learner_process.h"
+#include "scheduler/scheduler.h"
 #include "transport/transport.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,9 +149,7 @@ static rlt_status join(learner_process *p, rlt_err *err) {
 }
 
 static int thread_count(const rlt_run_config *config) {
-    cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-    int wanted = config->threads > 0 ? (int)config->threads : cores;
+    int wanted = config->threads > 0 ? (int)config->threads : rlt_scheduler_cores();
     return wanted < 64 ? wanted : 64;
 }
 

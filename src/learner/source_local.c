@@ -64,20 +64,11 @@ static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment 
     return RLT_OK;
 }
 
-static size_t obs_bytes(const rlt_batch_spec *batch) {
-    return sizeof(float) * (size_t)batch->envs * (size_t)batch->obs_width;
-}
-
 static rlt_status release(rlt_source *source, rlt_err *err) {
     (void)err;
     local_source *local = (local_source *)source;
-    size_t row = (size_t)local->batch.envs * (size_t)local->batch.obs_width;
     for (int i = 0; i < source->parts; i++) {
-        unsigned char *state = local->parts[i].state;
-        memcpy(state, local->segments[i].env_state, local->batch.env_state_bytes);
-        memcpy(state + local->batch.env_state_bytes,
-               local->segments[i].obs + row * (size_t)local->batch.horizon,
-               obs_bytes(&local->batch));
+        rlt_segment_keep_state(&local->batch, &local->segments[i], local->parts[i].state);
     }
     return RLT_OK;
 }
@@ -93,16 +84,10 @@ static rlt_status restore(rlt_source *source, uint64_t index, rlt_err *err) {
     if (index == 0) {
         return RLT_OK; /* nothing was collected yet: the environments are as they were reset */
     }
-    float *obs = rlt_alloc(obs_bytes(&local->batch));
-    rlt_status status = RLT_OK;
-    for (int i = 0; i < source->parts && status == RLT_OK; i++) {
-        const unsigned char *bytes = local->parts[i].state;
-        memcpy(obs, bytes + local->batch.env_state_bytes, obs_bytes(&local->batch));
-        status = rlt_rollout_restore(local->parts[i].rollout, bytes, local->batch.env_state_bytes,
-                                     obs, err);
+    for (int i = 0; i < source->parts; i++) {
+        RLT_TRY(rlt_rollout_restore(local->parts[i].rollout, local->parts[i].state, err));
     }
-    rlt_free(obs);
-    return status;
+    return RLT_OK;
 }
 
 static void destroy(rlt_source *source) {
@@ -139,7 +124,7 @@ rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def
             return status;
         }
         local->batch = *rlt_rollout_batch_spec(part->rollout);
-        local->state_size = local->batch.env_state_bytes + obs_bytes(&local->batch);
+        local->state_size = rlt_segment_state_size(&local->batch);
         part->block = rlt_alloc(rlt_segment_size(&local->batch));
         part->state = rlt_alloc(local->state_size);
         rlt_segment_bind(&local->batch, part->block, &local->segments[i]);

@@ -337,12 +337,9 @@ static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment 
 
 static rlt_status release(rlt_source *source, rlt_err *err) {
     workers_source *s = (workers_source *)source;
-    size_t row = (size_t)s->batch.envs * (size_t)s->batch.obs_width;
     for (int i = 0; i < source->parts; i++) {
         remote_worker *w = &s->workers[i];
-        memcpy(w->state, s->segments[i].env_state, s->batch.env_state_bytes);
-        memcpy(w->state + s->batch.env_state_bytes,
-               s->segments[i].obs + row * (size_t)s->batch.horizon, sizeof(float) * row);
+        rlt_segment_keep_state(&s->batch, &s->segments[i], w->state);
         if (uses_shm(s)) {
             RLT_TRY(rlt_ring_release(&w->ring, w->slots[s->index % SLOTS_MAX], err));
         }
@@ -422,8 +419,7 @@ static rlt_status measure(workers_source *s, rlt_err *err) {
     s->batch = *rlt_rollout_batch_spec(probe);
     rlt_rollout_destroy(&probe);
     s->segment_size = rlt_segment_size(&s->batch);
-    s->state_size = s->batch.env_state_bytes +
-                    sizeof(float) * (size_t)s->batch.envs * (size_t)s->batch.obs_width;
+    s->state_size = rlt_segment_state_size(&s->batch);
     s->block_size = sizeof(float) * rlt_weights_floats(&spec);
     s->action_count = spec.discrete ? spec.action_dim : 0;
     s->slot_count = (uint32_t)c->staleness_max + 2;

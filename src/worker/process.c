@@ -94,17 +94,11 @@ static rlt_status set_up(worker_process *p, const rlt_packet *packet, rlt_err *e
     if (p->index == 0) {
         return RLT_OK;
     }
-    size_t obs = sizeof(float) * (size_t)p->batch.envs * (size_t)p->batch.obs_width;
-    if (packet->blob_size != p->batch.env_state_bytes + obs) {
+    if (packet->blob_size != rlt_segment_state_size(&p->batch)) {
         return rlt_fail(err, RLT_EPROTO, "the state to go on from has %zu bytes, expected %zu",
-                        packet->blob_size, p->batch.env_state_bytes + obs);
+                        packet->blob_size, rlt_segment_state_size(&p->batch));
     }
-    float *last = rlt_alloc(obs);
-    memcpy(last, (const char *)packet->blob + p->batch.env_state_bytes, obs);
-    rlt_status status =
-        rlt_rollout_restore(p->rollout, packet->blob, p->batch.env_state_bytes, last, err);
-    rlt_free(last);
-    return status;
+    return rlt_rollout_restore(p->rollout, packet->blob, err);
 }
 
 static rlt_status take_weights(worker_process *p, const rlt_packet *packet, rlt_err *err) {

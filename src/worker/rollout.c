@@ -163,9 +163,10 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
     return rlt_vec_env_status(r->vec, err);
 }
 
-rlt_status rlt_rollout_restore(rlt_rollout *r, const void *env_state, size_t size, const float *obs,
-                               rlt_err *err) {
-    RLT_TRY(rlt_vec_env_load(r->vec, env_state, size, err));
-    memcpy(r->obs, obs, sizeof(float) * (size_t)r->batch.envs * (size_t)r->batch.obs_width);
+rlt_status rlt_rollout_restore(rlt_rollout *r, const void *state, rlt_err *err) {
+    size_t env_bytes = r->batch.env_state_bytes;
+    RLT_TRY(rlt_vec_env_load(r->vec, state, env_bytes, err));
+    memcpy(r->obs, (const unsigned char *)state + env_bytes,
+           rlt_segment_state_size(&r->batch) - env_bytes);
     return RLT_OK;
 }

@@ -35,9 +35,8 @@ const rlt_batch_spec *rlt_rollout_batch_spec(const rlt_rollout *rollout);
 rlt_status rlt_rollout_collect(rlt_rollout *rollout, const rlt_weights_view *weights,
                                uint32_t worker, uint64_t index, uint64_t weights_version,
                                rlt_segment *segment, rlt_err *err);
-/* Goes on after a segment: its env_state and last observation row. */
-rlt_status rlt_rollout_restore(rlt_rollout *rollout, const void *env_state, size_t size,
-                               const float *obs, rlt_err *err);
+/* Goes on after a segment: state[rlt_segment_state_size] as rlt_segment_keep_state left it. */
+rlt_status rlt_rollout_restore(rlt_rollout *rollout, const void *state, rlt_err *err);
 
 /* The environment that a configuration names: built in, or defined in its script. */
 typedef struct rlt_env_source {
