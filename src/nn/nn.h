@@ -5,10 +5,16 @@
  * Thread: the caller's; a workspace belongs to one thread. */
 #ifndef RLT_NN_H
 #define RLT_NN_H
-#include "core/core.h"
+#include "nn/layers.h"
 
-enum { RLT_HIDDEN_MAX = 4, RLT_WIDTH_MAX = 1024, RLT_ACTIONS_MAX = 256 };
-typedef enum { RLT_ACT_TANH, RLT_ACT_RELU, RLT_ACT_SILU } rlt_act;
+enum { RLT_HIDDEN_MAX = 4, RLT_WIDTH_MAX = 1024, RLT_ACTIONS_MAX = 256, RLT_COMPONENTS_MAX = 64 };
+/* MULTI: several categorical components, e.g. of MULTI_DISCRETE action spaces. */
+typedef enum {
+    RLT_HEAD_CATEGORICAL,
+    RLT_HEAD_MULTI,
+    RLT_HEAD_GAUSSIAN,
+    RLT_HEAD_SQUASHED
+} rlt_head_kind;
 
 typedef struct rlt_policy_spec {
     int obs_dim;
@@ -18,6 +24,14 @@ typedef struct rlt_policy_spec {
     rlt_act act;
     float log_std_init;
     bool squash; /* Gaussian only: actions are tanh(u) in (-1, 1); log_prob has the correction */
+    /* With layers: these instead of `hidden` and `act`, which are then not read. */
+    int layer_count;
+    rlt_layer layers[RLT_LAYERS_MAX];
+    bool separate;    /* actor and critic have the layers of their own; else they share them */
+    int obs_shape[3]; /* height, width, channels of an image; {0}: no image */
+    /* MULTI_DISCRETE actions: discrete is set, action_dim is the sum of these, an action is
+     * int32[component_count]; 0: one component. */
+    int component_count, components[RLT_COMPONENTS_MAX];
 } rlt_policy_spec;
 /* Squashed actions are stored as tanh(u), at most this large, and every log-probability (that of a
  * draw too) is a function of what is stored: u = atanh(action). The entropy is that of u. */

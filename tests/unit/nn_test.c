@@ -18,7 +18,12 @@ enum { ROWS = 70, OBS = 5 };
 static const rlt_ppo_coef coef = {0.2f, 0.3f, 0.5f, 0.01f};
 
 static rlt_policy_spec make_spec(bool discrete, rlt_act act) {
-    return (rlt_policy_spec){OBS, discrete, discrete ? 3 : 2, {17, 9}, 2, act, 0.0f, false};
+    return (rlt_policy_spec){.obs_dim = OBS,
+                             .discrete = discrete,
+                             .action_dim = discrete ? 3 : 2,
+                             .hidden = {17, 9},
+                             .hidden_count = 2,
+                             .act = act};
 }
 
 typedef struct golden {
@@ -225,7 +230,8 @@ static void test_sampling(void **unused) {
  * log-probability the change of variables at the stored action. */
 static void check_gaussian_draws(bool squash, uint64_t step) {
     enum { N = 37, DIM = 3 };
-    rlt_policy_spec spec = {OBS, false, DIM, {8}, 1, RLT_ACT_TANH, 0.0f, squash};
+    rlt_policy_spec spec = {
+        .obs_dim = OBS, .action_dim = DIM, .hidden = {8}, .hidden_count = 1, .squash = squash};
     size_t count = rlt_policy_param_count(&spec);
     float *params = rlt_alloc(sizeof(float) * count), head[N * DIM], action[N * DIM], log_prob[N];
     float *log_std = params + count - DIM;
@@ -269,7 +275,8 @@ static void test_gaussian_draws(void **unused) {
 /* At the bounds the squashed action stays inside and its log-probability is finite. */
 static void test_saturated_squash(void **unused) {
     (void)unused;
-    rlt_policy_spec spec = {1, false, 1, {1}, 1, RLT_ACT_TANH, 0.0f, true};
+    rlt_policy_spec spec = {
+        .obs_dim = 1, .action_dim = 1, .hidden = {1}, .hidden_count = 1, .squash = true};
     float params[16] = {0}, head[2] = {40.0f, -40.0f}, action[2], log_prob[2];
     rlt_policy_sample(&spec, params, head, 2, 1, 0, 0, action, log_prob);
     assert_true(action[0] <= RLT_SQUASH_MAX && action[1] >= -RLT_SQUASH_MAX);

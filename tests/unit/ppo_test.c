@@ -26,8 +26,11 @@ typedef struct fixture { /* tests/golden/nn_<head>_tanh.bin, see scripts/gen_gol
 } fixture;
 
 static void load(bool discrete, fixture *f) {
-    f->spec =
-        (rlt_policy_spec){OBS, discrete, discrete ? 3 : 2, {17, 9}, 2, RLT_ACT_TANH, 0.0f, false};
+    f->spec = (rlt_policy_spec){.obs_dim = OBS,
+                                .discrete = discrete,
+                                .action_dim = discrete ? 3 : 2,
+                                .hidden = {17, 9},
+                                .hidden_count = 2};
     char path[128], *bytes = NULL;
     snprintf(path, sizeof path, "tests/golden/nn_%s_tanh.bin", discrete ? "discrete" : "gaussian");
     size_t size = 0, actions = discrete ? 1 : 2;
