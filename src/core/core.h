@@ -47,7 +47,7 @@ rlt_status rlt_fail(rlt_err *err, rlt_status code, const char *fmt, ...)
     } while (0)
 
 /* Programmer errors: on in every build. RLT_DASSERT: per element, debug builds only. */
-_Noreturn void rlt_assert_fail(const char *expr, const char *file, int line);
+void rlt_assert_fail(const char *expr, const char *file, int line) __attribute__((noreturn));
 #define RLT_ASSERT(cond) ((cond) ? (void)0 : rlt_assert_fail(#cond, __FILE__, __LINE__))
 #ifdef NDEBUG
 #define RLT_DASSERT(cond) ((void)0)
