@@ -1,11 +1,11 @@
-/* core: counter-based random numbers, Philox4x32-10 (Salmon et al., SC'11), from Random123.
+/* core: counter-based random numbers, Philox4x32-10 (core/philox.h).
  * Why: a draw is a pure function of (seed, stream, substream, index), so results do not depend
  * on the number of workers and a checkpoint holds one integer.
  * Layout: key = seed (low, high); counter = block (low, high), stream, substream.
  * Threads: reentrant; one rlt_rng per thread. Owner: the caller. */
 #include "core/core.h"
+#include "core/philox.h"
 
-#include <Random123/philox.h>
 #include <math.h>
 
 rlt_rng rlt_rng_make(uint64_t seed, uint32_t stream, uint32_t substream) {
@@ -14,12 +14,7 @@ rlt_rng rlt_rng_make(uint64_t seed, uint32_t stream, uint32_t substream) {
 
 void rlt_rng_block(uint64_t seed, uint32_t stream, uint32_t substream, uint64_t block,
                    uint32_t out[4]) {
-    philox4x32_ctr_t counter = {.v = {(uint32_t)block, (uint32_t)(block >> 32), stream, substream}};
-    philox4x32_key_t key = {.v = {(uint32_t)seed, (uint32_t)(seed >> 32)}};
-    philox4x32_ctr_t words = philox4x32_R(10, counter, key);
-    for (int i = 0; i < 4; i++) {
-        out[i] = words.v[i];
-    }
+    rlt_philox(seed, stream, substream, block, out);
 }
 
 uint32_t rlt_rng_u32(rlt_rng *rng) {

@@ -1,8 +1,9 @@
-/* core: many blocks of Philox4x32-10 at once (Salmon et al., SC'11). Why: random actions for
+/* core: many blocks of Philox4x32-10 at once. Why: random actions for
  * thousands of environments, at a few cycles each. The loop over blocks is vectorised by the
  * compiler for each vector unit; the words are those of rlt_rng_block in every form.
  * Threads: reentrant. */
 #include "core/core.h"
+#include "core/philox.h"
 
 #include <string.h>
 
@@ -12,23 +13,7 @@ static inline __attribute__((always_inline)) void lanes_body(uint64_t seed, uint
                                                              uint32_t substream, uint64_t block,
                                                              uint32_t *restrict out) {
     for (int i = 0; i < LANES; i++) {
-        uint64_t at = block + (uint64_t)i;
-        uint32_t c0 = (uint32_t)at, c1 = (uint32_t)(at >> 32), c2 = stream, c3 = substream;
-        uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-#pragma GCC unroll 10
-        for (int round = 0; round < 10; round++) {
-            uint64_t p = (uint64_t)0xD2511F53u * c0, q = (uint64_t)0xCD9E8D57u * c2;
-            c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
-            c1 = (uint32_t)q;
-            c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
-            c3 = (uint32_t)p;
-            k0 += 0x9E3779B9u;
-            k1 += 0xBB67AE85u;
-        }
-        out[4 * i] = c0;
-        out[4 * i + 1] = c1;
-        out[4 * i + 2] = c2;
-        out[4 * i + 3] = c3;
+        rlt_philox(seed, stream, substream, block + (uint64_t)i, out + 4 * i);
     }
 }
 
