@@ -101,7 +101,7 @@ static int put_family(const char *word, json_t *list) {
     word += strncmp(word, "tune.", 5) == 0 ? 5 : 0;
     size_t size = strlen(word);
     for (const rlt_config_section *s = rlt_config_sections; s->name != NULL; s++) {
-        if (s->holder == RLT_SECTION_TUNE && strncmp(s->name, word, size) == 0 &&
+        if (s->holder != RLT_SECTION_RUN && strncmp(s->name, word, size) == 0 &&
             s->name[size] == '.' && strncmp(s->name, "tune.", 5) != 0) {
             put_section(s, list);
             count++;

@@ -37,7 +37,19 @@ typedef struct rlt_model_fields { /* table "model" */
     bool squash; /* tanh-squashed Gaussian */
 } rlt_model_fields;
 
-/* One concrete trial: everything a learner needs; no search-space values left. */
+/* What a trial is: training here, any program, or a function of the script. Of a program, the
+ * texts (argv, env, metrics) stay in the JSON. */
+typedef enum { RLT_OBJECTIVE_TRAIN, RLT_OBJECTIVE_COMMAND, RLT_OBJECTIVE_FUNCTION } rlt_objective;
+typedef struct rlt_objective_fields {   /* "objective" */
+    int kind;                           /* rlt_objective */
+    char folder[512], tensorboard[512]; /* tensorboard "": none */
+    bool json, socket, params_file, checkpoint;
+    double grace_s, silence_s;
+    int64_t log_max; /* bytes */
+} rlt_objective_fields;
+
+/* One concrete trial: everything a learner needs; no search-space values left. With an objective of
+ * another kind only name, seed, stop (steps 0: not known) and objective count. */
 typedef struct rlt_run_config {
     char name[RLT_NAME_MAX]; /* the experiment's */
     char env[RLT_NAME_MAX], algo[RLT_NAME_MAX], device[RLT_NAME_MAX];
@@ -63,6 +75,7 @@ typedef struct rlt_run_config {
     } checkpoint;         /* steps; 0: only at the end */
     int64_t report_every; /* steps between metric rows; 0: 1/50 of steps */
     double silence_s;     /* without a sign of life: a learner or worker hangs */
+    rlt_objective_fields objective;
 } rlt_run_config;
 
 typedef enum {
@@ -156,6 +169,8 @@ rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t 
                                   rlt_err *err);
 /* The arguments of a {"$space": ...} object alone: "low must be more than 0". */
 rlt_status rlt_space_check(const json_t *space, rlt_err *err);
+/* Whether `path` names one of the user's own parameters, "params.<name>", which no field bounds. */
+bool rlt_config_is_param(const char *path);
 /* Kinds of search value and their arguments, for `rltune explain space`; NULL-named end. */
 typedef struct rlt_space_kind_row {
     const char *name;    /* "loguniform" */
@@ -168,11 +183,11 @@ extern const rlt_space_kind_row rlt_space_kinds[];
 /* The field tables, for `rltune explain`; a NULL-named end. Each field's offset is within the
  * struct that `holder` names. "" is the outermost table; "stopper.asha" is what the table
  * tune.stopper = { "asha", ... } holds besides its name, "sampler.tpe" the same. */
-typedef enum { RLT_SECTION_RUN, RLT_SECTION_TUNE } rlt_section_holder;
+typedef enum { RLT_SECTION_RUN, RLT_SECTION_TUNE, RLT_SECTION_OBJECTIVE } rlt_section_holder;
 typedef struct rlt_config_section {
     const char *name, *help;
     const rlt_field *fields;
-    rlt_section_holder holder; /* rlt_run_config or rlt_tune_fields */
+    rlt_section_holder holder; /* rlt_run_config, rlt_tune_fields, rlt_objective_fields */
 } rlt_config_section;
 extern const rlt_config_section rlt_config_sections[];
 const rlt_config_section *rlt_config_section_find(const char *name); /* or NULL */

@@ -31,6 +31,17 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
  * out[key] as {"name": ..., ...}; the kind and its options are stored in *tune. */
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
                                   json_t *out, rlt_tune_fields *tune, rlt_err *err);
+/* objective.c: a run whose raw table has an objective; the metric that is tuned when `tune` names
+ * none; what can be said once `tune` is read. */
+rlt_status rlt_config_read_program(rlt_config_loading *loading, rlt_run_config *config,
+                                   rlt_err *err);
+rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_fields *tune,
+                                     json_t *out, rlt_err *err);
+rlt_status rlt_config_check_program(rlt_config_loading *loading,
+                                    const rlt_experiment_config *config, rlt_err *err);
+/* A value, concrete or not, for the user's parameter at `path` ("params.lr"). */
+rlt_status rlt_config_check_param(const char *path, const json_t *value, json_t **canonical,
+                                  rlt_err *err);
 /* The row of a dotted path among the run's sections, and its canonical path; or NULL. */
 const rlt_field *rlt_config_find_field(const char *path, char canonical[RLT_FIELD_PATH_MAX]);
 json_t *rlt_config_get(const json_t *json, const char *path); /* borrowed, or NULL */

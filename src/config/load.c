@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"ppo",  "model",      "normalise", "stop",
-                                       "eval", "checkpoint", "tune",      NULL};
+static const char *const top_keys[] = {"ppo",        "model", "normalise", "stop", "eval",
+                                       "checkpoint", "tune",  "objective", NULL};
 
 /* A custom environment's table: only its name matters here; src/lua reads the rest. */
 static rlt_status take_lua_env(const json_t *env, json_t **canonical, rlt_err *err) {
@@ -57,6 +57,9 @@ rlt_status rlt_config_read_section(rlt_config_loading *loading, const rlt_config
 /* Every section of a run into loading->out and *config. */
 static rlt_status read_run(rlt_config_loading *loading, rlt_run_config *config, rlt_err *err) {
     *config = (rlt_run_config){0};
+    if (json_object_get(loading->raw, "objective") != NULL) {
+        return rlt_config_read_program(loading, config, err);
+    }
     for (const rlt_config_section *section = rlt_config_sections;
          section->holder == RLT_SECTION_RUN; section++) {
         bool top = section->name[0] == 0;
@@ -104,7 +107,13 @@ static rlt_status read_experiment(rlt_config_loading *loading, rlt_experiment_co
     memcpy(config->name, config->run.name, sizeof config->name);
     config->tuned = json_object_get(loading->raw, "tune") != NULL;
     if (config->tuned) {
-        return rlt_config_read_tune(loading, config, err);
+        RLT_TRY(rlt_config_read_tune(loading, config, err));
+    }
+    if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
+        return rlt_config_check_program(loading, config, err);
+    }
+    if (config->tuned) {
+        return RLT_OK;
     }
     if (loading->first_path[0] != 0) {
         memcpy(loading->failed, loading->first_path, sizeof loading->failed);

@@ -106,6 +106,9 @@ rlt_status rlt_config_trial_json(const json_t *experiment, const json_t *params,
 rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t **canonical,
                                   rlt_err *err) {
     char found[RLT_FIELD_PATH_MAX];
+    if (rlt_config_is_param(path)) {
+        return rlt_config_check_param(path, value, canonical, err);
+    }
     const rlt_field *field = rlt_config_find_field(path, found);
     *canonical = NULL;
     if (field == NULL) {

@@ -8,6 +8,7 @@
 
 #define RUN(member) RLT_FIELD_AT(rlt_run_config, member)
 #define TUNE(member) RLT_FIELD_AT(rlt_tune_fields, member)
+#define OBJECTIVE(member) RLT_FIELD_AT(rlt_objective_fields, member)
 #define TUNABLE_LOG (RLT_FIELD_TUNABLE | RLT_FIELD_LOG)
 
 static const char *const algos[] = {"ppo", NULL};
@@ -15,7 +16,6 @@ static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const transports[] = {"shm", "tcp", NULL};
 static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
-static const char *const metrics[] = {"eval_return", "mean_return", NULL};
 static const char *const modes[] = {"min", "max", NULL};
 
 static const rlt_field top[] = {
@@ -153,8 +153,9 @@ static const rlt_field checkpoint[] = {
     {0}};
 
 static const rlt_field tune[] = {
-    {"metric", RLT_FIELD_STRING, TUNE(metric), .initial = "eval_return", .choices = metrics,
-     .help = "What trials are compared by."},
+    {"metric", RLT_FIELD_STRING, TUNE(metric), .initial = "eval_return",
+     .help = "What trials are compared by: eval_return or mean_return; with an objective, a metric "
+             "that it reports."},
     {"mode", RLT_FIELD_ENUM, TUNE(maximise), .initial = "max", .choices = modes,
      .aliases = "direction", .help = "Whether more or less of the metric is better."},
     {"trials", RLT_FIELD_INT, TUNE(trials), .initial = "16", .min = 1, .max = 1e7,
@@ -271,6 +272,45 @@ static const rlt_field gp[] = {
      .help = "Trials that the stopper ended count, with their last value."},
     {0}};
 
+static const rlt_field command[] = {
+    {"argv", RLT_FIELD_TEXTS, .initial = "[]",
+     .help =
+         "The program and its arguments; {lr} becomes the parameter params.lr, {seed}, {trial}, "
+         "{attempt}, {params_file}, {checkpoint} what they say, {{ one brace."},
+    {"env", RLT_FIELD_TEXT_TABLE, .initial = "{}",
+     .help = "Variables added to the program's environment; {lr} as in argv."},
+    {"folder", RLT_FIELD_STRING, OBJECTIVE(folder), .initial = ".", .aliases = "cwd",
+     .help = "Where the program runs."},
+    {"json", RLT_FIELD_BOOL, OBJECTIVE(json), .initial = "true",
+     .help = "A line of its standard output that is a JSON object, such as {\"step\": 10, "
+             "\"loss\": 0.3}, is a report."},
+    {"metrics", RLT_FIELD_TEXT_TABLE, .initial = "{}", .aliases = "patterns",
+     .help = "Metrics in its lines: name = \"loss=([0-9.]+)\", an extended regular expression "
+             "whose first group is the number; the name step counts steps."},
+    {"tensorboard", RLT_FIELD_STRING, OBJECTIVE(tensorboard), .initial = "null",
+     .flags = RLT_FIELD_OPTIONAL,
+     .help = "A TensorBoard event file that it writes, or a folder with one; {checkpoint} and "
+             "parameters as in argv."},
+    {"socket", RLT_FIELD_BOOL, OBJECTIVE(socket), .initial = "false",
+     .help = "It may report over TCP: JSON lines to 127.0.0.1, port RLTUNE_PORT, the first one "
+             "{\"token\": $RLTUNE_TOKEN}."},
+    {"params_file", RLT_FIELD_BOOL, OBJECTIVE(params_file), .initial = "false",
+     .help = "Its parameters are in a JSON file, whose path RLTUNE_PARAMS_FILE holds."},
+    {"checkpoint", RLT_FIELD_BOOL, OBJECTIVE(checkpoint), .initial = "false",
+     .help =
+         "It has a folder of its own, RLTUNE_CHECKPOINT_DIR, which its next attempt finds as it "
+         "was."},
+    {"grace_s", RLT_FIELD_DOUBLE, OBJECTIVE(grace_s), .initial = "5", .min = 0, .max = 86400,
+     .help = "Seconds from SIGTERM, which asks it to end, to SIGKILL."},
+    {"silence_s", RLT_FIELD_DOUBLE, OBJECTIVE(silence_s), .initial = "3600", .min = 0, .max = 1e9,
+     .help = "Seconds without a report or a line of output after which it counts as hung; 0: no "
+             "limit."},
+    {"log_max", RLT_FIELD_INT, OBJECTIVE(log_max), .initial = "1048576", .min = 4096, .max = 1e12,
+     .help = "Bytes of its output that are kept at most, the newest."},
+    {0}};
+
+static const rlt_field no_fields[] = {{0}};
+
 const rlt_config_section rlt_config_sections[] = {
     {"", "The experiment.", top, RLT_SECTION_RUN},
     {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
@@ -293,6 +333,16 @@ const rlt_config_section rlt_config_sections[] = {
      RLT_SECTION_TUNE},
     {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.", median,
      RLT_SECTION_TUNE},
+    {"objective.command", "objective = { \"command\", ... }: a trial runs a program.", command,
+     RLT_SECTION_OBJECTIVE},
+    {"objective.function",
+     "objective = function(params, report, trial) ... end: a trial calls it. report(step, value) "
+     "or "
+     "report(step, { loss = 0.3 }) gives false when it should end; what it returns is its result.",
+     no_fields, RLT_SECTION_OBJECTIVE},
+    {"params",
+     "Parameters of an objective, by any name: lr = space.loguniform(1e-4, 1), or a fixed value.",
+     no_fields, RLT_SECTION_OBJECTIVE},
     {0}};
 
 const rlt_config_section *rlt_config_section_find(const char *name) {

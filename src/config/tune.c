@@ -55,22 +55,54 @@ static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *co
     return RLT_OK;
 }
 
-static rlt_status add_point_value(rlt_config_loading *loading, const char *given,
-                                  const json_t *value, json_t *point, rlt_err *err) {
-    char path[RLT_FIELD_PATH_MAX];
-    const rlt_field *field = rlt_config_find_field(given, path);
-    const json_t *space = field != NULL ? rlt_config_get(loading->out, path) : NULL;
+static rlt_status check_metric(rlt_config_loading *loading, const char *metric, rlt_err *err) {
+    static const char *const names[] = {"eval_return", "mean_return"};
+    for (size_t i = 0; i < RLT_COUNT(names); i++) {
+        if (strcmp(metric, names[i]) == 0) {
+            return RLT_OK;
+        }
+    }
+    const char *nearest = rlt_str_nearest(metric, names, RLT_COUNT(names));
+    fail_at(loading, "tune.metric");
+    return rlt_fail(err, RLT_ECONFIG,
+                    "tune.metric: \"%.60s\" is not allowed%s%s%s; allowed: one of 'eval_return', "
+                    "'mean_return'",
+                    metric, nearest ? " (did you mean '" : "", nearest ? nearest : "",
+                    nearest ? "'?)" : "");
+}
+
+/* The user's own parameter by its name alone or by its path. */
+static rlt_status find_searched(rlt_config_loading *loading, const char *given,
+                                const rlt_field **field, char path[RLT_FIELD_PATH_MAX],
+                                rlt_err *err) {
+    char param[RLT_FIELD_PATH_MAX];
+    bool program = json_object_get(loading->out, "objective") != NULL;
+    snprintf(param, sizeof param, "%s%.100s", rlt_config_is_param(given) ? "" : "params.", given);
+    *field = program ? NULL : rlt_config_find_field(given, path);
+    if (program) {
+        memcpy(path, param, sizeof param);
+    }
+    const json_t *space = program || *field != NULL ? rlt_config_get(loading->out, path) : NULL;
     if (space == NULL || !rlt_space_is(space)) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.points: %.100s is not searched, so that no point can set it%s", given,
-                        field == NULL ? " (no such field)" : "");
+                        *field == NULL ? " (no such field)" : "");
     }
+    return RLT_OK;
+}
+
+static rlt_status add_point_value(rlt_config_loading *loading, const char *given,
+                                  const json_t *value, json_t *point, rlt_err *err) {
+    char path[RLT_FIELD_PATH_MAX];
+    const rlt_field *field;
+    RLT_TRY(find_searched(loading, given, &field, path, err));
     json_t *canonical = NULL;
     rlt_err inner = {0};
-    if (rlt_field_check(field, path, value, &canonical, &inner) != RLT_OK) {
+    if ((field != NULL ? rlt_field_check(field, path, value, &canonical, &inner)
+                       : rlt_config_check_param(path, value, &canonical, &inner)) != RLT_OK) {
         return rlt_fail(err, RLT_ECONFIG, "tune.points: %s", inner.message);
     }
-    if (!rlt_space_contains(space, canonical)) {
+    if (!rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {
         json_decref(canonical);
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.points: this value of %s lies outside of its search space", path);
@@ -127,6 +159,9 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     const rlt_config_section *section = rlt_config_section_find("tune");
     RLT_TRY(rlt_config_read_section(loading, section, "tune", tune_keys, raw, out, err));
     rlt_schema_store(section->fields, out, &config->tune);
+    RLT_TRY(config->run.objective.kind == RLT_OBJECTIVE_TRAIN
+                ? check_metric(loading, config->tune.metric, err)
+                : rlt_config_program_metric(loading, &config->tune, out, err));
     static const char *const names[] = {"budget", "final"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
         char path[32];

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TEXTS_MAX = 1024 };
+
 /* Whether `name` is one of the words of `aliases`. */
 static bool is_alias(const char *aliases, const char *name) {
     size_t size = strlen(name);
@@ -44,9 +46,10 @@ json_t *rlt_field_default(const rlt_field *field) {
 
 const char *rlt_field_type_name(const rlt_field *field) {
     static const char *const names[] = {
-        [RLT_FIELD_BOOL] = "boolean",  [RLT_FIELD_INT] = "integer",
-        [RLT_FIELD_DOUBLE] = "number", [RLT_FIELD_STRING] = "string",
-        [RLT_FIELD_ENUM] = "choice",   [RLT_FIELD_INT_LIST] = "list of integers",
+        [RLT_FIELD_BOOL] = "boolean",        [RLT_FIELD_INT] = "integer",
+        [RLT_FIELD_DOUBLE] = "number",       [RLT_FIELD_STRING] = "string",
+        [RLT_FIELD_ENUM] = "choice",         [RLT_FIELD_INT_LIST] = "list of integers",
+        [RLT_FIELD_TEXTS] = "list of texts", [RLT_FIELD_TEXT_TABLE] = "table of texts",
     };
     return names[field->type];
 }
@@ -92,6 +95,10 @@ void rlt_field_allowed(const rlt_field *field, char *text, size_t size) {
         describe_bounds(field, &buf);
     } else if (field->type == RLT_FIELD_STRING) {
         rlt_buf_printf(&buf, "text of 1 to %zu bytes", field->size - 1);
+    } else if (field->type == RLT_FIELD_TEXTS) {
+        rlt_buf_printf(&buf, "a list of at most %d texts", TEXTS_MAX);
+    } else if (field->type == RLT_FIELD_TEXT_TABLE) {
+        rlt_buf_printf(&buf, "a table of at most %d texts, each with a name", TEXTS_MAX);
     } else {
         rlt_buf_printf(&buf, "a list of 1 to %zu integers", list_room(field));
         describe_bounds(field, &buf);
@@ -158,6 +165,9 @@ static json_t *canonical_text(const rlt_field *field, const json_t *value) {
     if (field->choices != NULL) {
         return choice_index(field, value) >= 0 ? json_string(json_string_value(value)) : NULL;
     }
+    if (json_is_null(value) && field->flags & RLT_FIELD_OPTIONAL) {
+        return json_null();
+    }
     size_t size = json_string_length(value);
     bool fits = json_is_string(value) && size > 0 && size < field->size &&
                 strlen(json_string_value(value)) == size;
@@ -181,6 +191,57 @@ static json_t *canonical_list(const rlt_field *field, const json_t *value) {
     return list;
 }
 
+/* A text as it is; numbers and booleans as they are written. NULL: neither. */
+static json_t *as_text(const json_t *value) {
+    if (json_is_string(value)) {
+        bool whole = strlen(json_string_value(value)) == json_string_length(value);
+        return whole ? json_string(json_string_value(value)) : NULL;
+    }
+    if (json_is_boolean(value)) {
+        return json_string(json_is_true(value) ? "true" : "false");
+    }
+    if (json_is_integer(value)) {
+        return json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    }
+    return json_is_real(value) ? json_sprintf("%.15g", json_real_value(value)) : NULL;
+}
+
+/* An empty table of a script has no kind: it comes as an object. */
+static json_t *canonical_texts(const json_t *value) {
+    bool empty = json_is_object(value) && json_object_size(value) == 0;
+    if ((!json_is_array(value) && !empty) || json_array_size(value) > TEXTS_MAX) {
+        return NULL;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        json_t *text = as_text(json_array_get(value, i));
+        if (text == NULL) {
+            json_decref(list);
+            return NULL;
+        }
+        json_array_append_new(list, text);
+    }
+    return list;
+}
+
+static json_t *canonical_text_table(const json_t *value) {
+    if (!json_is_object(value) || json_object_size(value) > TEXTS_MAX) {
+        return NULL;
+    }
+    json_t *table = json_object();
+    const char *name;
+    json_t *given;
+    json_object_foreach((json_t *)value, name, given) {
+        json_t *text = as_text(given);
+        if (text == NULL) {
+            json_decref(table);
+            return NULL;
+        }
+        json_object_set_new(table, name, text);
+    }
+    return table;
+}
+
 rlt_status rlt_field_check(const rlt_field *field, const char *path, const json_t *value,
                            json_t **canonical, rlt_err *err) {
     json_t *made = NULL;
@@ -200,6 +261,12 @@ rlt_status rlt_field_check(const rlt_field *field, const char *path, const json_
         break;
     case RLT_FIELD_INT_LIST:
         made = canonical_list(field, value);
+        break;
+    case RLT_FIELD_TEXTS:
+        made = canonical_texts(value);
+        break;
+    case RLT_FIELD_TEXT_TABLE:
+        made = canonical_text_table(value);
         break;
     }
     *canonical = made;

@@ -164,13 +164,16 @@ static void store_value(const rlt_field *field, const json_t *value, char *recor
         *(double *)member = json_is_null(value) ? NAN : json_number_value(value);
         break;
     case RLT_FIELD_STRING:
-        snprintf(member, field->size, "%s", json_string_value(value));
+        snprintf(member, field->size, "%s", json_is_null(value) ? "" : json_string_value(value));
         break;
     case RLT_FIELD_ENUM:
         store_choice(field, value, member);
         break;
     case RLT_FIELD_INT_LIST:
         store_list(field, value, record);
+        break;
+    case RLT_FIELD_TEXTS:
+    case RLT_FIELD_TEXT_TABLE:
         break;
     }
 }

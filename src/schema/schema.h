@@ -10,12 +10,14 @@
 #include <jansson.h>
 
 typedef enum {
-    RLT_FIELD_BOOL,    /* bool */
-    RLT_FIELD_INT,     /* int64_t; 1e5 is as good as 100000 */
-    RLT_FIELD_DOUBLE,  /* double; NaN and infinity never come in */
-    RLT_FIELD_STRING,  /* char[size]; with choices: one of them */
-    RLT_FIELD_ENUM,    /* int or, of two choices, bool (by size): the index among choices */
-    RLT_FIELD_INT_LIST /* int64_t[]; the number of items is an int at count_offset */
+    RLT_FIELD_BOOL,      /* bool */
+    RLT_FIELD_INT,       /* int64_t; 1e5 is as good as 100000 */
+    RLT_FIELD_DOUBLE,    /* double; NaN and infinity never come in */
+    RLT_FIELD_STRING,    /* char[size]; with choices: one of them */
+    RLT_FIELD_ENUM,      /* int or, of two choices, bool (by size): the index among choices */
+    RLT_FIELD_INT_LIST,  /* int64_t[]; the number of items is an int at count_offset */
+    RLT_FIELD_TEXTS,     /* a list of texts; kept in the JSON alone, without a member */
+    RLT_FIELD_TEXT_TABLE /* a table of texts by name; the same */
 } rlt_field_type;
 
 enum {
@@ -23,7 +25,7 @@ enum {
     RLT_FIELD_LOG = 1 << 1,      /* spans orders of magnitude */
     RLT_FIELD_OPEN_MIN = 1 << 2, /* min itself is not allowed */
     RLT_FIELD_OPEN_MAX = 1 << 3, /* max itself is not allowed */
-    RLT_FIELD_OPTIONAL = 1 << 4  /* DOUBLE: null is allowed and stored as NAN */
+    RLT_FIELD_OPTIONAL = 1 << 4  /* null is allowed; DOUBLE: stored as NAN, STRING: as "" */
 };
 enum { RLT_FIELD_PATH_MAX = 160 };
 

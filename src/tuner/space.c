@@ -157,7 +157,9 @@ static rlt_status collect(collector *into, const json_t *json, const char *path)
     const char *key;
     json_t *child;
     json_object_foreach((json_t *)json, key, child) {
-        bool own_matter = strcmp(key, "$lua_env") == 0 || (*path == 0 && strcmp(key, "tune") == 0);
+        bool own_matter =
+            strcmp(key, "$lua_env") == 0 ||
+            (*path == 0 && (strcmp(key, "tune") == 0 || strcmp(key, "objective") == 0));
         if (!own_matter) {
             RLT_TRY(collect_child(into, child, path, key));
         }

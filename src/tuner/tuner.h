@@ -34,7 +34,7 @@ typedef struct rlt_search_space {
     int count;
 } rlt_search_space;
 /* Collects every {"$space"} and {"$function"} object of a normalised experiment, sorted by path;
- * not those inside the table `tune` or inside a "$lua_env". */
+ * not those inside the tables `tune` and `objective` or inside a "$lua_env". */
 rlt_status rlt_search_space_collect(const json_t *experiment, rlt_search_space *space,
                                     rlt_err *err);
 void rlt_search_space_fini(rlt_search_space *space);

@@ -1,0 +1,254 @@
+/* config: experiments whose trials train nothing here: a program or a function, and the user's own
+ * parameters. Why apart: of a run's options only a few mean anything to them, and giving another
+ * one is refused. Thread: any. Owner: everything made goes into the experiment's JSON. */
+#include "config/config_impl.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char prefix[] = "params.";
+enum { PARAM_NAME_MAX = 64 };
+
+bool rlt_config_is_param(const char *path) {
+    return strncmp(path, prefix, sizeof prefix - 1) == 0 && path[sizeof prefix - 1] != 0;
+}
+
+/* ---- the user's own parameters ---- */
+
+static rlt_status check_name(const char *name, rlt_err *err) {
+    size_t size = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (size == 0 || name[size] != 0 || size > PARAM_NAME_MAX || isdigit((unsigned char)name[0])) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "params.%.80s: a name has 1 to %d letters, digits, '_' or '-', and begins "
+                        "with no digit",
+                        name, PARAM_NAME_MAX);
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_config_check_param(const char *path, const json_t *value, json_t **canonical,
+                                  rlt_err *err) {
+    rlt_err inner = {0};
+    *canonical = NULL;
+    RLT_TRY(check_name(path + sizeof prefix - 1, err));
+    if (json_object_get(value, "$space") != NULL) {
+        rlt_status status = rlt_space_check(value, &inner);
+        if (status != RLT_OK) {
+            return rlt_fail(err, status, "%s: %s", path, inner.message);
+        }
+    } else if (json_object_get(value, "$function") == NULL &&
+               (json_is_object(value) || json_is_null(value))) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "%s: a number, a text, a boolean, a list or a search space is needed",
+                        path);
+    }
+    *canonical = json_deep_copy(value);
+    return RLT_OK;
+}
+
+static rlt_status read_params(rlt_config_loading *loading, rlt_err *err) {
+    const json_t *given = json_object_get(loading->raw, "params");
+    json_t *out = json_object();
+    json_object_set_new(loading->out, "params", out);
+    snprintf(loading->failed, sizeof loading->failed, "params");
+    if (given != NULL && !json_is_object(given)) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "params: a table of named values is expected, such as { lr = 0.1 }");
+    }
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)given, name, value) {
+        json_t *canonical;
+        char path[RLT_FIELD_PATH_MAX];
+        snprintf(path, sizeof path, "%s%.100s", prefix, name);
+        memcpy(loading->failed, path, sizeof path);
+        if (loading->concrete && rlt_space_is(value)) {
+            return rlt_fail(err, RLT_ECONFIG,
+                            "%s: is still a search space; a trial needs one concrete value", path);
+        }
+        RLT_TRY(rlt_config_check_param(path, value, &canonical, err));
+        json_object_set_new(out, name, canonical);
+    }
+    return RLT_OK;
+}
+
+/* ---- the objective itself ---- */
+
+static rlt_status refuse_objective(rlt_config_loading *loading, rlt_err *err) {
+    snprintf(loading->failed, sizeof loading->failed, "objective");
+    return rlt_fail(err, RLT_ECONFIG,
+                    "objective: a table such as { \"command\", argv = { \"python3\", \"train.py\", "
+                    "\"--lr\", \"{lr}\" } } or a function is needed");
+}
+
+static rlt_status read_command(rlt_config_loading *loading, const json_t *given, json_t *out,
+                               rlt_objective_fields *fields, rlt_err *err) {
+    static const char *const other_keys[] = {"name", NULL};
+    const char *name = json_string_value(json_object_get(given, "name"));
+    if (name == NULL || strcmp(name, "command") != 0) {
+        return refuse_objective(loading, err);
+    }
+    const rlt_config_section *section = rlt_config_section_find("objective.command");
+    json_object_set_new(out, "name", json_string(name));
+    RLT_TRY(rlt_config_read_section(loading, section, "objective", other_keys, given, out, err));
+    rlt_schema_store(section->fields, out, fields);
+    fields->kind = RLT_OBJECTIVE_COMMAND;
+    if (json_array_size(json_object_get(out, "argv")) == 0) {
+        snprintf(loading->failed, sizeof loading->failed, "objective.argv");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "objective.argv: names no program; argv = { \"python3\", \"train.py\" }");
+    }
+    return RLT_OK;
+}
+
+/* A function has the limits of a program: the defaults of objective.command. */
+static void read_function(const json_t *given, json_t *out, rlt_objective_fields *fields) {
+    const rlt_config_section *section = rlt_config_section_find("objective.command");
+    rlt_schema_reader reader = {.path = "objective"};
+    json_t *defaults = json_object();
+    rlt_status status = rlt_schema_normalise(section->fields, &reader, NULL, defaults, NULL);
+    RLT_ASSERT(status == RLT_OK);
+    rlt_schema_store(section->fields, defaults, fields);
+    json_decref(defaults);
+    json_object_update(out, (json_t *)given);
+    fields->kind = RLT_OBJECTIVE_FUNCTION;
+}
+
+static rlt_status read_objective(rlt_config_loading *loading, rlt_objective_fields *fields,
+                                 rlt_err *err) {
+    const json_t *given = json_object_get(loading->raw, "objective");
+    json_t *out = json_object();
+    json_object_set_new(loading->out, "objective", out);
+    if (json_is_string(json_object_get(given, "$function"))) {
+        read_function(given, out, fields);
+        return RLT_OK;
+    }
+    return read_command(loading, given, out, fields, err);
+}
+
+/* ---- what else such an experiment has ---- */
+
+static const char *const own_keys[] = {"objective", "params", "stop", "tune", NULL};
+
+/* What only trainings have is no mistake of spelling: it gets a message of its own. */
+static rlt_status refuse_foreign(rlt_config_loading *loading, rlt_err *err) {
+    const rlt_config_section *top = rlt_config_section_find("");
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)loading->raw, key, value) {
+        const rlt_field *field = rlt_field_find(top->fields, key);
+        const rlt_config_section *section = rlt_config_section_find(key);
+        bool of_run = section != NULL && section->holder == RLT_SECTION_RUN && *key != 0;
+        bool shared = strcmp(key, "name") == 0 || strcmp(key, "seed") == 0;
+        if ((field != NULL && !shared) || (of_run && strcmp(key, "stop") != 0)) {
+            snprintf(loading->failed, sizeof loading->failed, "%.150s", key);
+            return rlt_fail(
+                err, RLT_ECONFIG,
+                "%.80s: belongs to training, which an experiment with an objective "
+                "leaves to it; allowed beside objective: name, seed, params, stop, tune",
+                key);
+        }
+    }
+    return RLT_OK;
+}
+
+static rlt_status read_names(rlt_config_loading *loading, rlt_run_config *config, rlt_err *err) {
+    const rlt_config_section *top = rlt_config_section_find("");
+    const rlt_field fields[] = {
+        *rlt_field_find(top->fields, "name"), *rlt_field_find(top->fields, "seed"), {0}};
+    const rlt_config_section shared = {"", top->help, fields, RLT_SECTION_RUN};
+    RLT_TRY(refuse_foreign(loading, err));
+    RLT_TRY(
+        rlt_config_read_section(loading, &shared, "", own_keys, loading->raw, loading->out, err));
+    rlt_schema_store(fields, loading->out, config);
+    return RLT_OK;
+}
+
+/* steps not given: the trial says when it is done. */
+static rlt_status read_stop(rlt_config_loading *loading, rlt_run_config *config, rlt_err *err) {
+    const rlt_config_section *section = rlt_config_section_find("stop");
+    const json_t *given = json_object_get(loading->raw, "stop");
+    json_t *out = json_object();
+    json_object_set_new(loading->out, "stop", out);
+    RLT_TRY(rlt_config_read_section(loading, section, "stop", NULL, given, out, err));
+    rlt_schema_store(section->fields, out, config);
+    if (json_is_number(json_object_get(out, "mean_return"))) {
+        snprintf(loading->failed, sizeof loading->failed, "stop.mean_return");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "stop.mean_return: belongs to training; tune.goal ends a search");
+    }
+    json_object_del(out, "mean_return");
+    bool known = false;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)given, key, value) {
+        known |= rlt_field_named(rlt_field_find(section->fields, "steps"), key);
+    }
+    if (!known) {
+        json_object_del(out, "steps");
+        config->stop.steps = 0;
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_config_read_program(rlt_config_loading *loading, rlt_run_config *config,
+                                   rlt_err *err) {
+    RLT_TRY(read_names(loading, config, err));
+    RLT_TRY(read_objective(loading, &config->objective, err));
+    RLT_TRY(read_stop(loading, config, err));
+    return read_params(loading, err);
+}
+
+/* ---- the search over it ---- */
+
+/* The one pattern besides step, or NULL. */
+static const char *only_pattern(const json_t *objective) {
+    const char *name, *found = NULL;
+    json_t *value;
+    json_object_foreach(json_object_get(objective, "metrics"), name, value) {
+        if (strcmp(name, "step") != 0) {
+            if (found != NULL) {
+                return NULL;
+            }
+            found = name;
+        }
+    }
+    return found;
+}
+
+rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_fields *tune,
+                                     json_t *out, rlt_err *err) {
+    const json_t *objective = json_object_get(loading->out, "objective");
+    const char *name = only_pattern(objective);
+    if (json_object_get(json_object_get(loading->raw, "tune"), "metric") != NULL) {
+        return RLT_OK;
+    }
+    name = json_object_get(objective, "$function") != NULL ? "value" : name;
+    if (name == NULL || *name == 0 || strlen(name) >= RLT_NAME_MAX) {
+        snprintf(loading->failed, sizeof loading->failed, "tune");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.metric: name the metric that the program reports and that trials are "
+                        "compared by, such as metric = \"loss\", mode = \"min\"");
+    }
+    snprintf(tune->metric, sizeof tune->metric, "%s", name);
+    json_object_set_new(out, "metric", json_string(name));
+    return RLT_OK;
+}
+
+rlt_status rlt_config_check_program(rlt_config_loading *loading,
+                                    const rlt_experiment_config *config, rlt_err *err) {
+    if (!config->tuned) {
+        snprintf(loading->failed, sizeof loading->failed, "objective");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "objective: needs a table tune, such as tune = { metric = \"loss\", mode = "
+                        "\"min\", trials = 16 }");
+    }
+    if (config->tune.stopper != RLT_STOPPER_NONE && config->run.stop.steps == 0) {
+        snprintf(loading->failed, sizeof loading->failed, "stop");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "stop.steps: is needed with a stopper: the step that a whole trial reports "
+                        "last, such as stop = { steps = 100 }");
+    }
+    return RLT_OK;
+}
