@@ -274,17 +274,22 @@ typedef emulation_graph *cudaGraph_t;
 typedef emulation_graph_exec *cudaGraphExec_t;
 
 /* Queues work on the stream, or records it. */
-void emulation_enqueue(cudaStream_t stream, std::function<void()> work);
+void rlt_emulation_enqueue(cudaStream_t stream, std::function<void()> work);
 void emulation_run(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
                    const std::function<void()> &thread);
 
 template <class... P, class... A>
 void emulation_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block,
                       size_t shared_bytes, cudaStream_t stream, A... args) {
-    emulation_enqueue(stream, [=]() {
+    rlt_emulation_enqueue(stream, [=]() {
         emulation_run(name, grid, block, shared_bytes, [&]() { kernel(static_cast<P>(args)...); });
     });
 }
+
+/* As in src/nn/cuda/cuda.h. */
+#define RLT_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                 \
+    emulation_launch(#kernel, kernel, grid, block, shared_bytes, stream, __VA_ARGS__)
+#define RLT_SHARED(type, name) type *name = reinterpret_cast<type *>(emulation_dynamic_shared())
 
 #include "tests/support/cuda_emulation_api.h"
 #endif

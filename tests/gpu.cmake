@@ -1,0 +1,32 @@
+# The CUDA backend without a GPU: its .cu files compiled as C++ against an emulation of CUDA's
+# execution model, so that the ordinary suite runs every kernel.
+enable_language(CXX)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+if(NOT CMAKE_CXX_FLAGS_RELEASE MATCHES "-O3 -g")
+  set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g -DNDEBUG")
+endif()
+
+# rlt_cuda_emulate(target files...): .cu files, by their path from the root, into the target.
+function(rlt_cuda_emulate target)
+  list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
+  # expf and the like without errno; shared arrays lie in a section of their own, which
+  # AddressSanitizer must be told to watch
+  set(options -x c++ -fno-math-errno)
+  if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND options -fsanitize-sections=rlt_shared)
+  endif()
+  set_source_files_properties(${files} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "${options}")
+  target_sources(${target} PRIVATE ${files})
+endfunction()
+
+add_library(rlt_cuda_emulated STATIC ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulation.cpp
+            ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulation_api.cpp)
+target_include_directories(rlt_cuda_emulated PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+target_compile_definitions(rlt_cuda_emulated PUBLIC RLT_CUDA_EMULATED)
+
+rlt_test(cuda_emulation_test SOURCES tests/unit/cuda_emulation_test.cpp DEPS cuda_emulated)
+if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/unit/cuda_emulation_test.cpp PROPERTIES
+                              COMPILE_OPTIONS -fsanitize-sections=rlt_shared)
+endif()

@@ -1,2 +1,0 @@
-/* Found before CUDA's own when the .cu files are compiled for the emulation. */
-#include "tests/support/cuda_emulation.h"
