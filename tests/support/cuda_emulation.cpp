@@ -40,7 +40,7 @@ struct fibre {
     context at;
     state now;
     uint3 index;
-    const char *place;  /* of the barrier that it waits at */
+    const char *place; /* of the barrier that it waits at */
     int vote, vote_kind;
     uint64_t exchanges; /* done so far; which of the two slots is current */
 };

@@ -114,8 +114,8 @@ template <class T> T emulation_shuffle(int kind, unsigned mask, T value, int lan
     static_assert(sizeof(T) <= 8 && std::is_trivially_copyable<T>::value, "a register or two");
     uint64_t word = 0;
     std::memcpy(&word, &value, sizeof value);
-    word = emulation_warp_exchange("__shfl_sync", kind, mask, word,
-                                   inside ? lane : emulation_lane());
+    word =
+        emulation_warp_exchange("__shfl_sync", kind, mask, word, inside ? lane : emulation_lane());
     std::memcpy(&value, &word, sizeof value);
     return value;
 }

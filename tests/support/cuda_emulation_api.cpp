@@ -115,7 +115,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     cudaDeviceProp properties;
     cudaError_t error = cudaGetDeviceProperties(&properties, device);
     if (error == cudaSuccess) {
-        *value = attribute == cudaDevAttrMultiProcessorCount       ? properties.multiProcessorCount
+        *value = attribute == cudaDevAttrMultiProcessorCount      ? properties.multiProcessorCount
                  : attribute == cudaDevAttrComputeCapabilityMajor ? properties.major
                  : attribute == cudaDevAttrComputeCapabilityMinor ? properties.minor
                                                                   : 227 * 1024;
@@ -246,8 +246,8 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
                               size_t width, size_t height, cudaMemcpyKind kind,
                               cudaStream_t stream) {
     for (size_t i = 0; i < height; i++) {
-        cudaError_t error = cudaMemcpyAsync((char *)to + i * to_pitch, (const char *)from + i * from_pitch,
-                                            width, kind, stream);
+        cudaError_t error = cudaMemcpyAsync(
+            (char *)to + i * to_pitch, (const char *)from + i * from_pitch, width, kind, stream);
         if (error != cudaSuccess) {
             return error;
         }

@@ -229,7 +229,7 @@ static void test_streams(void **) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_block),   cmocka_unit_test(test_warp),
+        cmocka_unit_test(test_block),          cmocka_unit_test(test_warp),
         cmocka_unit_test(test_dynamic_shared), cmocka_unit_test(test_faults),
         cmocka_unit_test(test_streams),
     };
