@@ -9,6 +9,8 @@
 #define RLT_NN_KERNELS_H
 #include "nn/nn.h"
 
+#include <stddef.h>
+
 enum { RLT_NN_PAD = 16, RLT_NN_HEAD_MAX = 8, RLT_NN_LINEAR = -1 };
 
 /* Rows of a policy loss: what the kernels below read and write. */
@@ -38,8 +40,23 @@ typedef struct rlt_optimiser_rates { /* one step's constants; rate and root: Ada
     float lr, grad_scale, rate, root, coupled_decay, keep;
 } rlt_optimiser_rates;
 
+typedef struct rlt_nn_product { /* c[m][n] = bias + a[m][steps] b[steps][n], each sum in order */
+    int m, n, steps;
+    const float *a, *b, *bias; /* bias[n], or NULL: zeros */
+    ptrdiff_t a_row, a_step, b_stride, c_stride;
+    float *c;
+    bool add; /* c += the sum instead */
+} rlt_nn_product;
+
 typedef struct rlt_nn_kernels {
     const char *name;
+    void (*product)(const rlt_nn_product *p);
+    /* sum[out] += the sums of the columns of d[n][out], rows in order */
+    void (*column_sums)(const float *d, int d_stride, int n, int out, float *sum);
+    /* y = act(z), may be in place; dz = dy act'(z) with y = act(z); z is read for SiLU alone */
+    void (*activate)(int act, const float *z, size_t count, float *y);
+    void (*act_grad)(int act, const float *y, const float *z, const float *dy, size_t count,
+                     float *dz);
     /* y[n][out] = act(x[n][in] w[in][out] + b), w followed by b[out]; act RLT_NN_LINEAR: none. The
      * sums before act go to z where it is not NULL (stride as y). Sums over `in` in order. */
     void (*dense)(const float *x, int x_stride, const float *w, int n, int in, int out, int act,

@@ -22,6 +22,40 @@ static float act_slope(int act, float y, float z) {
     return act == RLT_ACT_TANH ? 1 - y * y : (float)(y > 0);
 }
 
+static void activate_plain(int act, const float *z, size_t count, float *y) {
+    for (size_t i = 0; i < count; i++) {
+        y[i] = act_plain(act, z[i]);
+    }
+}
+
+static void act_grad_plain(int act, const float *y, const float *z, const float *dy, size_t count,
+                           float *dz) {
+    for (size_t i = 0; i < count; i++) {
+        dz[i] = dy[i] * act_slope(act, y[i], act == RLT_ACT_SILU ? z[i] : 0);
+    }
+}
+
+static void product_plain(const rlt_nn_product *p) {
+    for (int i = 0; i < p->m; i++) {
+        for (int j = 0; j < p->n; j++) {
+            float sum = p->bias != NULL ? p->bias[j] : 0;
+            for (int k = 0; k < p->steps; k++) {
+                sum += p->a[i * p->a_row + k * p->a_step] * p->b[k * p->b_stride + j];
+            }
+            float *c = &p->c[i * p->c_stride + j];
+            *c = p->add ? *c + sum : sum;
+        }
+    }
+}
+
+static void column_sums_plain(const float *d, int d_stride, int n, int out, float *sum) {
+    for (int r = 0; r < n; r++) {
+        for (int j = 0; j < out; j++) {
+            sum[j] += d[(ptrdiff_t)r * d_stride + j];
+        }
+    }
+}
+
 static void dense_plain(const float *x, int x_stride, const float *w, int n, int in, int out,
                         int act, float *y, int y_stride, float *z) {
     const float *bias = w + (ptrdiff_t)in * out;
@@ -251,6 +285,10 @@ static void sample_gaussian_plain(const rlt_sample_rows *rows) {
 
 const rlt_nn_kernels rlt_nn_kernels_plain = {
     .name = "plain",
+    .product = product_plain,
+    .column_sums = column_sums_plain,
+    .activate = activate_plain,
+    .act_grad = act_grad_plain,
     .dense = dense_plain,
     .head = head_plain,
     .weight_grad = weight_grad_plain,

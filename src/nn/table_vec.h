@@ -1,6 +1,7 @@
 /* Defines the table `TABLE` called `NAME` from the templates; the vocabulary comes before. */
 #include "nn/math_vec.h"
 #include "nn/dense_vec.h"
+#include "nn/product_vec.h"
 #include "nn/head_vec.h"
 #include "nn/loss_vec.h"
 #include "nn/sample_vec.h"
@@ -8,6 +9,10 @@
 
 const rlt_nn_kernels TABLE = {
     .name = NAME,
+    .product = product_vec,
+    .column_sums = column_sums,
+    .activate = activate_vec,
+    .act_grad = act_grad_vec,
     .dense = dense_vec,
     .head = head_vec,
     .weight_grad = weight_grad_vec,
