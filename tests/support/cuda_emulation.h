@@ -274,14 +274,14 @@ typedef emulation_graph *cudaGraph_t;
 typedef emulation_graph_exec *cudaGraphExec_t;
 
 /* Queues work on the stream, or records it. */
-void rlt_emulation_enqueue(cudaStream_t stream, std::function<void()> work);
+void emulation_enqueue(cudaStream_t stream, std::function<void()> work);
 void emulation_run(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
                    const std::function<void()> &thread);
 
 template <class... P, class... A>
 void emulation_launch(const char *name, void (*kernel)(P...), dim3 grid, dim3 block,
                       size_t shared_bytes, cudaStream_t stream, A... args) {
-    rlt_emulation_enqueue(stream, [=]() {
+    emulation_enqueue(stream, [=]() {
         emulation_run(name, grid, block, shared_bytes, [&]() { kernel(static_cast<P>(args)...); });
     });
 }

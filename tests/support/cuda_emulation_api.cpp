@@ -82,7 +82,7 @@ void check_device(const char *call, const void *at, size_t bytes) {
 
 } // namespace
 
-void rlt_emulation_enqueue(cudaStream_t stream, std::function<void()> next) {
+void emulation_enqueue(cudaStream_t stream, std::function<void()> next) {
     if (recording != nullptr) {
         recording->works.push_back(std::move(next));
     } else if (stream == nullptr) {
@@ -232,10 +232,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     if (kind == cudaMemcpyHostToDevice && !within(pinned_memory, from, bytes)) {
         const char *source = (const char *)from;
         std::vector<char> staged(source, source + bytes);
-        rlt_emulation_enqueue(stream, [=]() { memcpy(to, staged.data(), bytes); });
+        emulation_enqueue(stream, [=]() { memcpy(to, staged.data(), bytes); });
         return cudaSuccess;
     }
-    rlt_emulation_enqueue(stream, [=]() { memcpy(to, from, bytes); });
+    emulation_enqueue(stream, [=]() { memcpy(to, from, bytes); });
     if (kind == cudaMemcpyDeviceToHost && !within(pinned_memory, to, bytes)) {
         return cudaStreamSynchronize(stream);
     }
@@ -264,7 +264,7 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind 
 
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream) {
     check_device("cudaMemsetAsync", memory, bytes);
-    rlt_emulation_enqueue(stream, [=]() { memset(memory, value, bytes); });
+    emulation_enqueue(stream, [=]() { memset(memory, value, bytes); });
     return cudaSuccess;
 }
 
@@ -328,7 +328,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     if (recording == nullptr) {
         uint64_t version = ++event->recorded;
         event->stream = stream;
-        rlt_emulation_enqueue(stream, [=]() { event->done = std::max(event->done, version); });
+        emulation_enqueue(stream, [=]() { event->done = std::max(event->done, version); });
     }
     return cudaSuccess;
 }
@@ -345,7 +345,7 @@ static void await(cudaEvent_t event, uint64_t version) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
     if (recording == nullptr) {
         uint64_t version = event->recorded;
-        rlt_emulation_enqueue(stream, [=]() { await(event, version); });
+        emulation_enqueue(stream, [=]() { await(event, version); });
     }
     return cudaSuccess;
 }
@@ -394,7 +394,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) {
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     std::shared_ptr<std::vector<work>> works = exec->works;
-    rlt_emulation_enqueue(stream, [=]() {
+    emulation_enqueue(stream, [=]() {
         for (const work &next : *works) {
             next();
         }
