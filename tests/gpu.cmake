@@ -24,6 +24,7 @@ add_library(rlt_cuda_emulated STATIC ${PROJECT_SOURCE_DIR}/tests/support/cuda_em
             ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulation_api.cpp)
 target_include_directories(rlt_cuda_emulated PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
 target_compile_definitions(rlt_cuda_emulated PUBLIC RLT_CUDA_EMULATED)
+rlt_cuda_emulate(rlt_cuda_emulated src/nn/cuda/norm.cu)
 
 rlt_test(cuda_emulation_test SOURCES tests/unit/cuda_emulation_test.cpp DEPS cuda_emulated)
 if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
