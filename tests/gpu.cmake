@@ -10,9 +10,9 @@ endif()
 # rlt_cuda_emulate(target files...): .cu files, by their path from the root, into the target.
 function(rlt_cuda_emulate target)
   list(TRANSFORM ARGN PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE files)
-  # expf and the like without errno; shared arrays lie in a section of their own, which
-  # AddressSanitizer must be told to watch
-  set(options -x c++ -fno-math-errno)
+  # expf and the like without errno; "#pragma unroll" is nvcc's; shared arrays lie in a section of
+  # their own, which AddressSanitizer must be told to watch
+  set(options -fno-math-errno -Wno-unknown-pragmas)
   if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     list(APPEND options -fsanitize-sections=rlt_shared)
   endif()
