@@ -174,8 +174,13 @@ static void shard_grad(void *user, int s) {
     int64_t n = u->minibatch.n, first = n * s / RLT_PPO_SHARDS;
     int64_t rows = n * (s + 1) / RLT_PPO_SHARDS - first;
     rlt_ppo_gather(&ppo->spec, &u->minibatch, first, rows, shard);
-    rlt_ppo_batch batch = {(int)rows,    shard->obs,       shard->action, shard->log_prob,
-                           shard->value, shard->advantage, shard->ret};
+    rlt_ppo_batch batch = {.n = (int)rows,
+                           .obs = shard->obs,
+                           .action = shard->action,
+                           .old_log_prob = shard->log_prob,
+                           .old_value = shard->value,
+                           .advantage = shard->advantage,
+                           .ret = shard->ret};
     memset(shard->grad, 0, sizeof(float) * ppo->param_count);
     shard->stats = (rlt_ppo_stats){0};
     rlt_ppo_grad_packed(shard->workspace, u->params, ppo->packed, &batch, u->coef, (int)n,

@@ -68,7 +68,13 @@ static void run_forward(network *n) {
 }
 
 static void run_gradient(network *n) {
-    rlt_ppo_batch batch = {ROWS, n->obs, n->action, n->log_prob, n->value, n->ones, n->ones};
+    rlt_ppo_batch batch = {.n = ROWS,
+                           .obs = n->obs,
+                           .action = n->action,
+                           .old_log_prob = n->log_prob,
+                           .old_value = n->value,
+                           .advantage = n->ones,
+                           .ret = n->ones};
     rlt_ppo_coef coef = {.clip = 0.2f, .vf_coef = 0.5f};
     rlt_ppo_stats stats = {0};
     rlt_ppo_grad_packed(n->ws, n->params, n->packed, &batch, &coef, ROWS, n->grad, &stats);

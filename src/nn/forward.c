@@ -33,14 +33,17 @@ void rlt_policy_packed_destroy(rlt_policy_packed **packed) {
     *packed = NULL;
 }
 
-/* A piece is RLT_NN_PAD rows of one layer's W, with b after the last rows; then log_std. */
+enum { FLAT_PIECE = 4096 }; /* floats */
+
+/* A piece is RLT_NN_PAD rows of one layer's W, with b after the last rows; then come runs of what
+ * has no transpose: log_std, or all of a program. */
 static int layer_pieces(const rlt_nn_layer *layer) {
     return layer->in_stride / RLT_NN_PAD;
 }
 
 typedef struct piece {
-    const rlt_nn_layer *layer;  /* NULL: log_std */
-    int net, index, first, end; /* rows of W */
+    const rlt_nn_layer *layer;  /* NULL: none */
+    int net, index, first, end; /* rows of W; without a layer, first is the run's number */
 } piece;
 
 static piece find_piece(const rlt_nn_layout *layout, int number) {
@@ -54,12 +57,12 @@ static piece find_piece(const rlt_nn_layout *layout, int number) {
             number -= layer_pieces(layer);
         }
     }
-    return (piece){0};
+    return (piece){.first = number};
 }
 
 int rlt_policy_piece_count(const rlt_policy_packed *packed) {
     const rlt_nn_layout *layout = &packed->layout;
-    int count = layout->param_count > layout->log_std;
+    int count = (int)((layout->param_count - layout->flat + FLAT_PIECE - 1) / FLAT_PIECE);
     for (int net = 0; net < 2; net++) {
         for (int l = 0; l < layout->layers; l++) {
             count += layer_pieces(&layout->layer[net][l]);
@@ -71,8 +74,9 @@ int rlt_policy_piece_count(const rlt_policy_packed *packed) {
 void rlt_policy_piece(const rlt_policy_packed *packed, int number, size_t *first, size_t *count) {
     piece p = find_piece(&packed->layout, number);
     if (p.layer == NULL) {
-        *first = packed->layout.log_std;
-        *count = packed->layout.param_count - *first;
+        *first = packed->layout.flat + (size_t)p.first * FLAT_PIECE;
+        size_t left = packed->layout.param_count - *first;
+        *count = left < FLAT_PIECE ? left : FLAT_PIECE;
         return;
     }
     size_t out = (size_t)p.layer->out;
@@ -110,6 +114,11 @@ rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec) {
     ws->spec = *spec;
     ws->layout = rlt_nn_layout_make(spec);
     ws->packed = rlt_policy_packed_create(spec);
+    if (rlt_nn_is_layered(spec)) {
+        ws->spec.hidden_count = 0;
+        ws->layered = rlt_layered_create(spec);
+        return ws;
+    }
     size_t widest = 0;
     for (int l = 0; l < spec->hidden_count; l++) {
         size_t width = (size_t)ws->layout.layer[0][l + 1].in_stride;
@@ -130,6 +139,7 @@ void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace) {
         return;
     }
     rlt_policy_packed_destroy(&ws->packed);
+    rlt_layered_destroy(&ws->layered);
     for (int l = 0; l < ws->spec.hidden_count; l++) {
         rlt_free(ws->y[l]);
         rlt_free(ws->z[l]);
@@ -191,6 +201,10 @@ void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const rlt_policy_pac
 void rlt_policy_forward(rlt_policy_workspace *ws, const float *params, const float *obs, int n,
                         float *head, float *value) {
     const rlt_policy_spec *spec = &ws->spec;
+    if (ws->layered != NULL) {
+        rlt_layered_step(ws->layered, params, obs, n, NULL, NULL, head, value);
+        return;
+    }
     rlt_nn_pack_heads(ws->packed, params);
     for (int at = 0; at < n; at += RLT_NN_BLOCK) {
         int rows = n - at < RLT_NN_BLOCK ? n - at : RLT_NN_BLOCK;
@@ -198,5 +212,14 @@ void rlt_policy_forward(rlt_policy_workspace *ws, const float *params, const flo
         rlt_nn_net_forward(ws, 0, params, ws->packed, x, rows,
                            head + (size_t)at * (size_t)spec->action_dim);
         rlt_nn_net_forward(ws, 1, params, ws->packed, x, rows, value + at);
+    }
+}
+
+void rlt_policy_step(rlt_policy_workspace *ws, const float *params, const float *obs, int n,
+                     const uint8_t *reset, float *state, float *head, float *value) {
+    if (ws->layered != NULL) {
+        rlt_layered_step(ws->layered, params, obs, n, reset, state, head, value);
+    } else {
+        rlt_policy_forward(ws, params, obs, n, head, value);
     }
 }

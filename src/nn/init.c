@@ -120,10 +120,20 @@ void rlt_program_init(const rlt_program *program, uint64_t seed, float *params) 
     }
 }
 
+static void init_layered(const rlt_policy_spec *spec, uint64_t seed, float *params) {
+    rlt_program program;
+    rlt_status status = rlt_nn_policy_program(spec, &program, NULL);
+    RLT_ASSERT(status == RLT_OK);
+    rlt_program_init(&program, seed, params);
+}
+
 void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params) {
     rlt_rng rng = rlt_rng_make(seed, RLT_STREAM_INIT, 0);
     rlt_nn_layout layout = rlt_nn_layout_make(spec);
-    for (int net = 0; net < 2; net++) {
+    if (rlt_nn_is_layered(spec)) {
+        init_layered(spec, seed, params);
+    }
+    for (int net = 0; net < 2; net++) { /* a program has none of these layers */
         for (int l = 0; l < layout.layers; l++) {
             const rlt_nn_layer *layer = &layout.layer[net][l];
             double gain = l < layout.layers - 1 ? sqrt(2.0) : net == 0 ? 0.01 : 1.0;

@@ -39,6 +39,8 @@ typedef struct rlt_policy_spec {
 
 rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err);
 size_t rlt_policy_param_count(const rlt_policy_spec *spec);
+size_t rlt_policy_action_bytes(const rlt_policy_spec *spec); /* of one row's action */
+int rlt_policy_state_width(const rlt_policy_spec *spec);     /* floats; 0: no memory */
 /* Orthogonal (Saxe et al. 2013): gain sqrt(2) hidden, 0.01 actor head, 1 critic head; zero bias. */
 void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params);
 
@@ -46,9 +48,14 @@ typedef struct rlt_policy_workspace rlt_policy_workspace;
 rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec);
 void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace);
 
-/* obs[n][obs_dim] -> head[n][action_dim] (logits or means), value[n]. No allocation. */
+/* obs[n][obs_dim] -> head[n][action_dim] (logits or means), value[n]. No allocation after the first
+ * call. A policy with state starts from zeros. */
 void rlt_policy_forward(rlt_policy_workspace *workspace, const float *params, const float *obs,
                         int n, float *head, float *value);
+/* The same for the next step of n sequences, whose state[n][state_width] is read and replaced; a
+ * sequence whose reset is not 0 starts from zeros. reset may be NULL. */
+void rlt_policy_step(rlt_policy_workspace *workspace, const float *params, const float *obs, int n,
+                     const uint8_t *reset, float *state, float *head, float *value);
 /* Draws action[n] (int32, or float[action_dim]) and log_prob[n] for head[n]. Environment i draws
  * from the block (seed, first_env + i, step): independent of how rows are batched. */
 void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const float *head, int n,
@@ -76,6 +83,10 @@ typedef struct rlt_ppo_batch { /* n rows */
     const float *obs;
     const void *action;
     const float *old_log_prob, *old_value, *advantage, *ret;
+    int steps; /* 0, 1: rows are independent; else n / steps sequences, row step * sequences + one
+                */
+    const uint8_t *reset; /* [n] or NULL: whether the row begins an episode */
+    const float *state;   /* [sequences][state_width] before the first step, or NULL: zeros */
 } rlt_ppo_batch;
 typedef struct rlt_ppo_stats { /* sums over rows */
     double policy_loss, value_loss, entropy, approx_kl, clipped;

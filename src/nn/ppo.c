@@ -40,6 +40,10 @@ static void grad_block(rlt_policy_workspace *ws, const float *params,
 void rlt_ppo_grad_packed(rlt_policy_workspace *ws, const float *params,
                          const rlt_policy_packed *packed, const rlt_ppo_batch *batch,
                          const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats) {
+    if (ws->layered != NULL) {
+        rlt_layered_grad(ws->layered, &ws->spec, params, batch, coef, total_n, grad, stats);
+        return;
+    }
     for (int at = 0; at < batch->n; at += RLT_NN_BLOCK) {
         int rows = batch->n - at < RLT_NN_BLOCK ? batch->n - at : RLT_NN_BLOCK;
         grad_block(ws, params, packed, batch, at, rows, coef, 1.0f / (float)total_n, grad, stats);

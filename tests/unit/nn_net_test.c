@@ -167,9 +167,262 @@ static void test_gradients(void **unused) {
     check_gradient(&rows, 2, 20);
 }
 
+/* ---- policies ---- */
+
+enum { ROWS = 300 };
+static const rlt_ppo_coef coef = {0.2f, 0.3f, 0.5f, 0.01f};
+
+static rlt_policy_spec mlp_spec(bool discrete, rlt_act act) {
+    return (rlt_policy_spec){.obs_dim = 5,
+                             .discrete = discrete,
+                             .action_dim = discrete ? 3 : 2,
+                             .hidden = {32, 19},
+                             .hidden_count = 2,
+                             .act = act,
+                             .log_std_init = -0.5f};
+}
+
+static rlt_policy_spec as_layers(rlt_policy_spec spec) {
+    spec.layer_count = spec.hidden_count;
+    for (int l = 0; l < spec.hidden_count; l++) {
+        spec.layers[l] =
+            (rlt_layer){.kind = RLT_LAYER_DENSE, .act = spec.act, .units = spec.hidden[l]};
+    }
+    spec.hidden_count = 0;
+    spec.separate = true;
+    return spec;
+}
+
+typedef struct rows { /* a batch for a policy */
+    rlt_ppo_batch batch;
+    float *obs, *head, *value, *log_prob, *old_value, *advantage, *ret, *grad;
+    unsigned char *action;
+    rlt_ppo_stats stats;
+} rows;
+
+static void open_rows(rows *r, const rlt_policy_spec *spec, rlt_policy_workspace *ws,
+                      const float *params, int n) {
+    size_t count = (size_t)n;
+    *r = (rows){.obs = random_floats(count * (size_t)spec->obs_dim, 1, 5),
+                .head = random_floats(count * (size_t)spec->action_dim, 0, 0),
+                .value = random_floats(count, 0, 0),
+                .log_prob = random_floats(count, 0, 0),
+                .old_value = random_floats(count, 1, 6),
+                .advantage = random_floats(count, 1, 7),
+                .ret = random_floats(count, 1, 8),
+                .grad = random_floats(rlt_policy_param_count(spec), 0, 0),
+                .action = rlt_alloc(count * rlt_policy_action_bytes(spec))};
+    float *noise = random_floats(count, 0.3f, 9);
+    rlt_policy_forward(ws, params, r->obs, n, r->head, r->value);
+    rlt_policy_sample(spec, params, r->head, n, 3, 0, 0, r->action, r->log_prob);
+    for (int i = 0; i < n; i++) {
+        r->log_prob[i] += noise[i];
+    }
+    rlt_free(noise);
+    r->batch = (rlt_ppo_batch){.n = n,
+                               .obs = r->obs,
+                               .action = r->action,
+                               .old_log_prob = r->log_prob,
+                               .old_value = r->old_value,
+                               .advantage = r->advantage,
+                               .ret = r->ret};
+}
+
+static void close_rows(rows *r) {
+    void *const all[] = {r->obs,       r->head,      r->value, r->log_prob, r->grad,
+                         r->old_value, r->advantage, r->ret,   r->action};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+}
+
+static void assert_near(const float *got, const float *want, size_t n, double tolerance) {
+    double square = 0;
+    for (size_t i = 0; i < n; i++) {
+        square += (double)want[i] * (double)want[i];
+    }
+    double typical = sqrt(square / (double)n);
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabs((double)got[i] - (double)want[i]) <=
+              tolerance * (typical + fabs((double)want[i])))) {
+            fail_msg("entry %zu: got %.9g, expected %.9g", i, (double)got[i], (double)want[i]);
+        }
+    }
+}
+
+static void check_same_policy(const rlt_policy_spec *mlp) {
+    rlt_policy_spec layers = as_layers(*mlp);
+    rlt_err err = {0};
+    assert_int_equal(rlt_policy_check(&layers, &err), RLT_OK);
+    size_t count = rlt_policy_param_count(mlp);
+    assert_int_equal(rlt_policy_param_count(&layers), count);
+    float *params = random_floats(count, 0, 0), *other = random_floats(count, 0, 0);
+    rlt_policy_init(mlp, 5, params);
+    rlt_policy_init(&layers, 5, other);
+    assert_memory_equal(params, other, sizeof(float) * count);
+    rlt_policy_workspace *ws = rlt_policy_workspace_create(mlp);
+    rlt_policy_workspace *ws_layers = rlt_policy_workspace_create(&layers);
+    rows a, b;
+    open_rows(&a, mlp, ws, params, ROWS);
+    open_rows(&b, &layers, ws_layers, params, ROWS);
+    assert_near(b.head, a.head, ROWS * (size_t)mlp->action_dim, 1e-6);
+    assert_near(b.value, a.value, ROWS, 1e-6);
+    rlt_ppo_grad(ws, params, &a.batch, &coef, ROWS, a.grad, &a.stats);
+    rlt_ppo_grad(ws_layers, params, &a.batch, &coef, ROWS, b.grad, &b.stats);
+    assert_near(b.grad, a.grad, count, 1e-5);
+    assert_true(fabs(a.stats.policy_loss - b.stats.policy_loss) < 1e-3);
+    uint64_t allocations = rlt_alloc_count();
+    rlt_ppo_grad(ws_layers, params, &a.batch, &coef, ROWS, b.grad, &b.stats);
+    rlt_policy_forward(ws_layers, params, a.obs, ROWS, b.head, b.value);
+    assert_int_equal(rlt_alloc_count(), allocations);
+    close_rows(&a);
+    close_rows(&b);
+    rlt_policy_workspace_destroy(&ws);
+    rlt_policy_workspace_destroy(&ws_layers);
+    rlt_free(params);
+    rlt_free(other);
+}
+
+static void test_same_policy(void **unused) {
+    (void)unused;
+    for (int discrete = 0; discrete < 2; discrete++) {
+        for (int act = RLT_ACT_TANH; act <= RLT_ACT_SILU; act++) {
+            rlt_policy_spec mlp = mlp_spec(discrete, (rlt_act)act);
+            check_same_policy(&mlp);
+        }
+    }
+    rlt_policy_spec squashed = mlp_spec(false, RLT_ACT_TANH);
+    squashed.squash = true;
+    check_same_policy(&squashed);
+}
+
+/* A policy without memory has the same gradient whether its rows are called sequences or not,
+ * however many fit into a block. */
+static void test_sequences_of_rows(void **unused) {
+    (void)unused;
+    rlt_policy_spec spec = as_layers(mlp_spec(true, RLT_ACT_TANH));
+    size_t count = rlt_policy_param_count(&spec);
+    float *params = random_floats(count, 0.4f, 1), *grad = random_floats(count, 0, 0);
+    rlt_policy_workspace *ws = rlt_policy_workspace_create(&spec);
+    rows a;
+    open_rows(&a, &spec, ws, params, ROWS);
+    rlt_ppo_grad(ws, params, &a.batch, &coef, ROWS, a.grad, &a.stats);
+    static const int lengths[] = {2, 3, 5, 20, 150, 300};
+    for (size_t i = 0; i < RLT_COUNT(lengths); i++) {
+        rlt_ppo_stats stats = {0};
+        a.batch.steps = lengths[i];
+        memset(grad, 0, sizeof(float) * count);
+        rlt_ppo_grad(ws, params, &a.batch, &coef, ROWS, grad, &stats);
+        assert_near(grad, a.grad, count, 1e-5);
+        assert_true(fabs(stats.value_loss - a.stats.value_loss) < 1e-3);
+    }
+    close_rows(&a);
+    rlt_policy_workspace_destroy(&ws);
+    rlt_free(params);
+    rlt_free(grad);
+}
+
+static void test_packed_pieces(void **unused) {
+    (void)unused;
+    rlt_policy_spec spec = as_layers(mlp_spec(false, RLT_ACT_TANH));
+    spec.layers[1].units = 700;
+    spec.action_dim = 200;
+    rlt_policy_packed *packed = rlt_policy_packed_create(&spec);
+    size_t end = 0, first, count;
+    for (int i = 0; i < rlt_policy_piece_count(packed); i++) {
+        rlt_policy_piece(packed, i, &first, &count);
+        assert_int_equal(first, end);
+        assert_true(count > 0);
+        end += count;
+    }
+    assert_int_equal(end, rlt_policy_param_count(&spec));
+    rlt_policy_packed_destroy(&packed);
+}
+
+/* The rows of a forward are the same bits one by one. */
+static void test_rows_alone(void **unused) {
+    (void)unused;
+    fixture f;
+    open_fixture(&f, &image_net, 1, 37);
+    loss_of(&f);
+    float *head = random_floats(37 * 3, 0, 0), *value = random_floats(37, 0, 0);
+    memcpy(head, rlt_net_head(f.net), sizeof(float) * 37 * 3);
+    memcpy(value, rlt_net_value(f.net), sizeof(float) * 37);
+    for (int r = 0; r < 37; r++) {
+        rlt_net_in in = {
+            .steps = 1, .seqs = 1, .params = f.params, .obs = f.obs + r * f.program.obs_width};
+        rlt_net_forward(f.net, &in);
+        assert_memory_equal(rlt_net_head(f.net), head + (ptrdiff_t)r * 3, sizeof(float) * 3);
+        assert_memory_equal(rlt_net_value(f.net), value + r, sizeof(float));
+    }
+    rlt_free(head);
+    rlt_free(value);
+    close_fixture(&f);
+}
+
+static void test_recorded(void **unused) {
+    (void)unused;
+    fixture f;
+    rlt_err err = {0};
+    open_fixture(&f, &image_net, 2, 9);
+    const rlt_backend *backend = f.device->backend;
+    loss_of(&f);
+    set_loss_grad(&f);
+    rlt_net_backward(f.net, &f.in, f.grad);
+    size_t bytes = sizeof(float) * f.program.param_count, head_bytes = sizeof(float) * 18 * 3;
+    float *grad = random_floats(f.program.param_count, 1, 0), *head = random_floats(18 * 3, 0, 0);
+    float *kept = random_floats(18 * 3, 0, 0);
+    memcpy(head, rlt_net_head(f.net), head_bytes);
+    memset(rlt_net_head(f.net), 0, head_bytes);
+    rlt_graph *graph = NULL;
+    assert_int_equal(backend->record_begin(f.device, &err), RLT_OK);
+    backend->zero(f.device, grad, bytes);
+    rlt_net_forward(f.net, &f.in);
+    backend->copy(f.device, kept, rlt_net_head(f.net), head_bytes);
+    rlt_net_backward(f.net, &f.in, grad);
+    assert_int_equal(backend->record_end(f.device, &graph, &err), RLT_OK);
+    assert_true(rlt_net_head(f.net)[0] == 0.0f); /* recorded, not done */
+    uint64_t allocations = rlt_alloc_count();
+    for (int run = 0; run < 2; run++) {
+        backend->graph_run(f.device, graph);
+        assert_int_equal(backend->sync(f.device, &err), RLT_OK);
+        assert_memory_equal(kept, head, head_bytes);
+        assert_memory_equal(grad, f.grad, bytes);
+    }
+    assert_int_equal(rlt_alloc_count(), allocations);
+    backend->graph_free(f.device, &graph);
+    rlt_free(grad);
+    rlt_free(head);
+    rlt_free(kept);
+    close_fixture(&f);
+}
+
+static void test_devices(void **unused) {
+    (void)unused;
+    rlt_err err = {0};
+    rlt_device *device = NULL;
+    const char *const bad[] = {"", "gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cuda1", "CPU"};
+    for (size_t i = 0; i < RLT_COUNT(bad); i++) {
+        assert_int_equal(rlt_device_open(bad[i], RLT_PRECISION_FP32, &device, &err), RLT_ECONFIG);
+        assert_non_null(strstr(err.message, "\"cuda:N\""));
+        assert_null(device);
+    }
+    assert_int_equal(rlt_device_open("cpu", RLT_PRECISION_BF16, &device, &err), RLT_ECONFIG);
+    assert_non_null(strstr(err.message, "fp32"));
+    assert_int_equal(rlt_device_open("auto", RLT_PRECISION_FP32, &device, &err), RLT_OK);
+    rlt_device_close(&device);
+    rlt_device_close(&device);
+    assert_int_equal(rlt_backend_cpu.count(&err), 1);
+    rlt_device_info info;
+    assert_int_equal(rlt_backend_cpu.info(0, &info, &err), RLT_OK);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_same_policy),
+        cmocka_unit_test(test_sequences_of_rows), cmocka_unit_test(test_packed_pieces),
+        cmocka_unit_test(test_rows_alone),        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,7 +123,13 @@ static void plain_update(fixture *f, const rlt_ppo_options *o) {
             for (int i = 0; i < n; i++) {
                 advantage[i] = (float)(((double)advantage[i] - mean) / (sqrt(variance) + 1e-8));
             }
-            rlt_ppo_batch batch = {n, obs, action, log_prob, value, advantage, ret};
+            rlt_ppo_batch batch = {.n = n,
+                                   .obs = obs,
+                                   .action = action,
+                                   .old_log_prob = log_prob,
+                                   .old_value = value,
+                                   .advantage = advantage,
+                                   .ret = ret};
             rlt_ppo_stats stats = {0};
             memset(grad, 0, sizeof grad);
             rlt_ppo_grad(ws, f->params, &batch, &coef, n, grad, &stats);
