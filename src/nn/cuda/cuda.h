@@ -26,7 +26,7 @@ extern "C" {
  * __launch_bounds__, dim3, threadIdx, blockIdx, blockDim, gridDim, __syncthreads, __shfl_sync,
  * __shfl_xor_sync,
  * __shfl_down_sync, __ballot_sync, RLT_LAUNCH, RLT_SHARED, the cuda* runtime calls of device.cu,
- * memory.cu and graph.cu, and rlt_emulation_enqueue(stream, std::function<void()>). */
+ * memory.cu and graph.cu, and emulation_enqueue(stream, std::function<void()>). */
 #include "tests/support/cuda_emulation.h"
 #else
 #include <cuda_runtime.h>
@@ -82,6 +82,20 @@ bool rlt_cuda_ok(rlt_cuda_device *device, const char *what, cudaError_t result);
 /* After a launch: keeps the kernel's name if that failed, for the device of this thread. */
 void rlt_cuda_launched(const char *kernel);
 
+/* memory.cu and graph.cu: the functions of rlt_backend of these names. */
+rlt_status rlt_cuda_alloc(rlt_device *device, size_t bytes, void **memory, rlt_err *err);
+void rlt_cuda_free(rlt_device *device, void *memory);
+rlt_status rlt_cuda_alloc_host(rlt_device *device, size_t bytes, void **memory, rlt_err *err);
+void rlt_cuda_free_host(rlt_device *device, void *memory);
+void rlt_cuda_upload(rlt_device *device, void *to, const void *from_host, size_t bytes);
+void rlt_cuda_download(rlt_device *device, void *to_host, const void *from, size_t bytes);
+void rlt_cuda_copy(rlt_device *device, void *to, const void *from, size_t bytes);
+void rlt_cuda_zero(rlt_device *device, void *memory, size_t bytes);
+rlt_status rlt_cuda_record_begin(rlt_device *device, rlt_err *err);
+rlt_status rlt_cuda_record_end(rlt_device *device, rlt_graph **graph, rlt_err *err);
+void rlt_cuda_graph_run(rlt_device *device, rlt_graph *graph);
+void rlt_cuda_graph_free(rlt_device *device, rlt_graph **graph);
+
 /* The operations and functions, each in a file named after it or its family. scratch: bytes that
  * forward and backward may use at io->scratch (16-byte aligned) for at most these rows. */
 #define RLT_OP(name, help)                                                                         \
@@ -93,6 +107,17 @@ void rlt_cuda_launched(const char *kernel);
 #define RLT_FN(name, help) void rlt_cuda_##name(rlt_device *device, const rlt_##name##_args *args);
 #include "nn/fns.def"
 #undef RLT_FN
+
+/* columns.cu: what several operations share. y[rows][columns] = act(y + bias), in place; z, if not
+ * NULL, gets the sums before act. bias NULL: none. */
+void rlt_cuda_bias_act(rlt_cuda_device *device, size_t rows, int columns, const float *bias,
+                       rlt_act act, float *y, float *z = nullptr);
+/* dz = dy * act'(y, z) where dz is not NULL (it may be dy), and bias_grad[columns] += the sums of
+ * dz's columns where that is not NULL; `partial` is scratch of rlt_cuda_columns_floats. */
+void rlt_cuda_act_backward(rlt_cuda_device *device, size_t rows, int columns, rlt_act act,
+                           const float *dy, const float *y, const float *z, float *dz,
+                           float *bias_grad, float *partial);
+size_t rlt_cuda_columns_floats(size_t rows, int columns);
 
 /* Blocks of `block` threads that cover n items; at most `most`, for loops that stride the grid. */
 static inline unsigned rlt_cuda_grid(size_t n, unsigned block, unsigned most = 65535u * 16) {

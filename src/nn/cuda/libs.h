@@ -33,16 +33,16 @@ void rlt_cuda_gemm(rlt_cuda_device *device, const rlt_gemm *gemm);
 struct rlt_conv {
     int n, in_hwc[3], out_hwc[3], kernel, stride, pad;
 };
-/* Whether the library takes this shape; if not, the operation is a matrix product of patches. */
-bool rlt_cuda_conv_able(rlt_cuda_device *device, const rlt_conv *conv);
+/* The three directions. False: the library has nothing for this shape, and nothing was queued; the
+ * operation is then a product of patches (conv.cu). */
 /* y = x * w + bias, then max(0, .) if relu */
-void rlt_cuda_conv_run(rlt_cuda_device *device, const rlt_conv *conv, const float *x,
+bool rlt_cuda_conv_run(rlt_cuda_device *device, const rlt_conv *conv, const float *x,
                        const float *w, const float *bias, bool relu, float *y);
 /* dx = dy * w + beta dx */
-void rlt_cuda_conv_data(rlt_cuda_device *device, const rlt_conv *conv, const float *dy,
+bool rlt_cuda_conv_data(rlt_cuda_device *device, const rlt_conv *conv, const float *dy,
                         const float *w, float beta, float *dx);
 /* dw = x * dy */
-void rlt_cuda_conv_filter(rlt_cuda_device *device, const rlt_conv *conv, const float *x,
+bool rlt_cuda_conv_filter(rlt_cuda_device *device, const rlt_conv *conv, const float *x,
                           const float *dy, float *dw);
 
 /* Opens what the device needs; versions (for info) goes to `detail`. RLT_ENOTSUP names the
