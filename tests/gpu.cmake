@@ -24,7 +24,10 @@ add_library(rlt_cuda_emulated STATIC ${PROJECT_SOURCE_DIR}/tests/support/cuda_em
             ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulation_api.cpp)
 target_include_directories(rlt_cuda_emulated PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
 target_compile_definitions(rlt_cuda_emulated PUBLIC RLT_CUDA_EMULATED)
-rlt_cuda_emulate(rlt_cuda_emulated src/nn/cuda/norm.cu)
+include(${PROJECT_SOURCE_DIR}/src/nn/cuda/sources.cmake)
+list(TRANSFORM RLT_CUDA_SOURCES PREPEND src/nn/cuda/ OUTPUT_VARIABLE emulated_sources)
+rlt_cuda_emulate(rlt_cuda_emulated ${emulated_sources})
+target_sources(rlt_cuda_emulated PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/cuda_emulated_libs.cpp)
 
 rlt_test(cuda_emulation_test SOURCES tests/unit/cuda_emulation_test.cpp DEPS cuda_emulated)
 if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

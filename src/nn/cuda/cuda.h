@@ -98,17 +98,22 @@ void rlt_cuda_graph_free(rlt_device *device, rlt_graph **graph);
 
 /* The operations and functions, each in a file named after it or its family. scratch: bytes that
  * forward and backward may use at io->scratch (16-byte aligned) for at most these rows. */
+#define RLT_CUDA_LATER __attribute__((weak)) /* until all of them are there */
 #define RLT_OP(name, help)                                                                         \
-    void rlt_cuda_##name##_forward(rlt_device *device, const rlt_op *op, const rlt_op_io *io);     \
-    void rlt_cuda_##name##_backward(rlt_device *device, const rlt_op *op, const rlt_op_io *io);    \
-    size_t rlt_cuda_##name##_scratch(const rlt_op *op, int steps, int seqs, bool training);
+    RLT_CUDA_LATER void rlt_cuda_##name##_forward(rlt_device *, const rlt_op *,                    \
+                                                  const rlt_op_io *);                              \
+    RLT_CUDA_LATER void rlt_cuda_##name##_backward(rlt_device *, const rlt_op *,                   \
+                                                   const rlt_op_io *);                             \
+    RLT_CUDA_LATER size_t rlt_cuda_##name##_scratch(const rlt_op *op, int steps, int seqs,         \
+                                                    bool training);
 #include "nn/ops.def"
 #undef RLT_OP
-#define RLT_FN(name, help) void rlt_cuda_##name(rlt_device *device, const rlt_##name##_args *args);
+#define RLT_FN(name, help)                                                                         \
+    RLT_CUDA_LATER void rlt_cuda_##name(rlt_device *device, const rlt_##name##_args *args);
 #include "nn/fns.def"
 #undef RLT_FN
 
-/* columns.cu: what several operations share. y[rows][columns] = act(y + bias), in place; z, if not
+/* act_bias.cu: what several operations share. y[rows][columns] = act(y + bias), in place; z, if not
  * NULL, gets the sums before act. bias NULL: none. */
 void rlt_cuda_bias_act(rlt_cuda_device *device, size_t rows, int columns, const float *bias,
                        rlt_act act, float *y, float *z = nullptr);

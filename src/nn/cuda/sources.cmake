@@ -1,0 +1,5 @@
+# The CUDA backend's files, for the module and for the emulated build: a line each.
+set(RLT_CUDA_SOURCES device.cu memory.cu graph.cu act_bias.cu dense.cu conv.cu elementwise.cu
+    norm.cu)
+# What stands on cuBLASLt and cuDNN: the module alone (the emulated build has plain loops).
+set(RLT_CUDA_LIBRARY_SOURCES libs.cu libs_gemm.cu libs_conv.cu)
