@@ -32,12 +32,13 @@ static json_t *field_json(const rlt_config_section *section, const rlt_field *fi
     for (size_t i = 0; field->choices != NULL && field->choices[i] != NULL; i++) {
         json_array_append_new(choices, json_string(field->choices[i]));
     }
+    json_t *initial = field->initial != NULL ? rlt_field_default(field) : json_null();
     path_of(section, field, path);
     rlt_field_allowed(field, allowed, sizeof allowed);
     return json_pack("{s:s, s:s, s:o, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:s}", "path", path,
-                     "type", rlt_field_type_name(field), "default", rlt_field_default(field),
-                     "allowed", allowed, "min", bounded ? rlt_report_real(field->min) : json_null(),
-                     "max", bounded ? rlt_report_real(field->max) : json_null(), "choices", choices,
+                     "type", rlt_field_type_name(field), "default", initial, "allowed", allowed,
+                     "min", bounded ? rlt_report_real(field->min) : json_null(), "max",
+                     bounded ? rlt_report_real(field->max) : json_null(), "choices", choices,
                      "tunable", (field->flags & RLT_FIELD_TUNABLE) != 0, "log",
                      (field->flags & RLT_FIELD_LOG) != 0, "aliases", words_json(field->aliases),
                      "help", field->help);
@@ -47,8 +48,8 @@ static void print_field(const rlt_config_section *section, const rlt_field *fiel
     char path[RLT_FIELD_PATH_MAX], allowed[ALLOWED_MAX];
     path_of(section, field, path);
     rlt_field_allowed(field, allowed, sizeof allowed);
-    printf("  %s = %s\n      %s\n      %s", path, field->initial != NULL ? field->initial : "none",
-           field->help, allowed);
+    printf("  %s%s%s\n      %s\n      %s", path, field->initial != NULL ? " = " : ": must be given",
+           field->initial != NULL ? field->initial : "", field->help, allowed);
     if (field->flags & RLT_FIELD_TUNABLE) {
         printf("; tunable%s", field->flags & RLT_FIELD_LOG ? ", best on a log scale" : "");
     }
@@ -95,7 +96,7 @@ static int put_named(const char *word, json_t *list) {
     return count;
 }
 
-/* The sections "word.x": "sampler" and "stopper" of the table tune. Returns how many. */
+/* The sections "word.x": "sampler", "stopper", "layer", "preset". Returns how many. */
 static int put_family(const char *word, json_t *list) {
     int count = 0;
     word += strncmp(word, "tune.", 5) == 0 ? 5 : 0;
@@ -142,6 +143,9 @@ rlt_status rlt_cli_explain(int argc, char **argv, rlt_err *err) {
         }
     } else if (section != NULL) {
         put_section(section, list);
+        if (strcmp(word, "model") == 0) {
+            put_family(word, list);
+        }
     } else if (put_family(word, list) == 0 && put_named(word, list) == 0) {
         json_decref(list);
         return fail_unknown(word, err);

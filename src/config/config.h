@@ -7,6 +7,7 @@
 #ifndef RLT_CONFIG_H
 #define RLT_CONFIG_H
 #include "core/core.h"
+#include "nn/layers.h"
 #include "schema/schema.h"
 
 #include <jansson.h>
@@ -35,7 +36,22 @@ typedef struct rlt_model_fields { /* table "model" */
     int activation; /* rlt_activation */
     double log_std_init;
     bool squash; /* tanh-squashed Gaussian */
+    /* A list of layers or a preset: these instead of `hidden` and `activation`. */
+    int layer_count;
+    rlt_layer layers[RLT_LAYERS_MAX]; /* residual and gated flattened, with their END */
+    bool separate;
+    bool guessed; /* a number of a layer comes from a function of the script, unknown here */
 } rlt_model_fields;
+/* What an entry of model's list may hold besides its kind; sections "layer.<kind>". */
+typedef struct rlt_layer_fields {
+    int64_t units, kernel, stride, heads, context;
+    int activation; /* rlt_act */
+    bool same;      /* pad = "same": zeros around, so that stride 1 keeps the size */
+} rlt_layer_fields;
+/* The parameters of presets; sections "preset.<name>". */
+typedef struct rlt_preset_fields {
+    int64_t units, filters, width, depth, heads, context, mlp;
+} rlt_preset_fields;
 
 /* What a trial is: training here, any program, or a function of the script. Of a program, the
  * texts (argv, env, metrics) stay in the JSON. */
@@ -160,13 +176,18 @@ rlt_status rlt_run_config_load(const json_t *raw, rlt_run_config *config, rlt_er
  * params ({path: value}, may be NULL) put in. *run is a new reference. */
 rlt_status rlt_config_trial_json(const json_t *experiment, const json_t *params, json_t **run,
                                  rlt_err *err);
+json_t *rlt_config_get(const json_t *json, const char *path); /* borrowed, or NULL */
 /* json[path] = text parsed as JSON, else as a string; creates tables on the way. "ppo.lr" */
 rlt_status rlt_config_set(json_t *json, const char *path, const char *text, rlt_err *err);
 rlt_status rlt_config_set_json(json_t *json, const char *path, json_t *value, rlt_err *err);
-/* Checks a value, concrete or a {"$space"} object, for the run's field at `path`. *canonical: a new
+/* Paths go through tables by name and through layers by place: "ppo.lr", "model[3].units".
+ * Checks a value, concrete or a {"$space"} object, for the run's field at `path`. *canonical: a new
  * reference, in the field's own type. */
 rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t **canonical,
                                   rlt_err *err);
+bool rlt_config_takes_integers(const char *path); /* the field there; false if there is none */
+/* Where layer `index` of a flattened list stands in the script's: "model[2][1]"; text[32]. */
+void rlt_model_layer_path(const rlt_model_fields *model, int index, char text[32]);
 /* The arguments of a {"$space": ...} object alone: "low must be more than 0". */
 rlt_status rlt_space_check(const json_t *space, rlt_err *err);
 /* Whether `path` names one of the user's own parameters, "params.<name>", which no field bounds. */
@@ -182,12 +203,20 @@ extern const rlt_space_kind_row rlt_space_kinds[];
 
 /* The field tables, for `rltune explain`; a NULL-named end. Each field's offset is within the
  * struct that `holder` names. "" is the outermost table; "stopper.asha" is what the table
- * tune.stopper = { "asha", ... } holds besides its name, "sampler.tpe" the same. */
-typedef enum { RLT_SECTION_RUN, RLT_SECTION_TUNE, RLT_SECTION_OBJECTIVE } rlt_section_holder;
+ * tune.stopper = { "asha", ... } holds besides its name; "sampler.tpe", "layer.conv",
+ * "preset.gtrxl" the same. */
+typedef enum {
+    RLT_SECTION_RUN,       /* rlt_run_config */
+    RLT_SECTION_TUNE,      /* rlt_tune_fields */
+    RLT_SECTION_OBJECTIVE, /* rlt_objective_fields */
+    RLT_SECTION_LIST,      /* rlt_run_config: names beside a list of layers or a preset */
+    RLT_SECTION_LAYER,     /* rlt_layer_fields */
+    RLT_SECTION_PRESET     /* rlt_preset_fields */
+} rlt_section_holder;
 typedef struct rlt_config_section {
     const char *name, *help;
-    const rlt_field *fields;
-    rlt_section_holder holder; /* rlt_run_config, rlt_tune_fields, rlt_objective_fields */
+    const rlt_field *fields; /* of layers and presets: in the order of unnamed arguments */
+    rlt_section_holder holder;
 } rlt_config_section;
 extern const rlt_config_section rlt_config_sections[];
 const rlt_config_section *rlt_config_section_find(const char *name); /* or NULL */

@@ -8,11 +8,20 @@ typedef struct rlt_config_loading {
     const json_t *raw; /* borrowed */
     json_t *out;       /* the normalised table so far */
     bool concrete;     /* no search values allowed */
+    int nested;        /* lists of layers around the one that is read */
     char first_path[RLT_FIELD_PATH_MAX];
     char failed[RLT_FIELD_PATH_MAX]; /* the path that an error is about */
 } rlt_config_loading;
 
+/* model_fields.c: the rows of layers (several share `plain`, which has none) and of presets. */
+extern const rlt_field rlt_list_fields[], rlt_layer_dense[], rlt_layer_conv[], rlt_layer_max_pool[],
+    rlt_layer_plain[], rlt_layer_embed[], rlt_layer_recurrent[], rlt_layer_attention[],
+    rlt_layer_activation[], rlt_preset_nature_cnn[], rlt_preset_impala_cnn[],
+    rlt_preset_minatar_cnn[], rlt_preset_gtrxl[], rlt_preset_recurrent[];
+
 bool rlt_space_is(const json_t *value); /* a {"$space"} or {"$function"} object */
+/* Whether one of them is in `value`, itself included; what nests deeper than 32 counts as one. */
+bool rlt_space_holds(const json_t *value, int depth);
 /* Checks the arguments and that every possible value fits the field. *canonical: new reference,
  * values in the field's type; a normal distribution gets the field's bounds as low and high. */
 rlt_status rlt_space_fit(const rlt_field *field, const char *path, const json_t *space,
@@ -24,6 +33,29 @@ bool rlt_space_contains(const json_t *space, const json_t *value);
 rlt_status rlt_config_read_section(rlt_config_loading *loading, const rlt_config_section *section,
                                    const char *path, const char *const *other_keys,
                                    const json_t *table, json_t *out, rlt_err *err);
+/* model.c: loading->raw's `model` (a table of names, a list of layers, a preset, or a search value
+ * of those) normalised into loading->out and stored in *model. */
+rlt_status rlt_config_read_model(rlt_config_loading *loading, rlt_model_fields *model,
+                                 rlt_err *err);
+/* Whether `value`, concrete or a search value, may stand at "model", "model[3]",
+ * "model[3].units", "model.depth". *canonical: a new reference. */
+rlt_status rlt_model_check_value(const char *path, const json_t *value, json_t **canonical,
+                                 rlt_err *err);
+bool rlt_model_is_path(const char *path); /* "model" or something in it */
+/* The row that a path of the model may be about, in whichever layer or preset; or NULL. */
+const rlt_field *rlt_model_find_field(const char *path);
+/* layers.c: a list of layers, or one, as the script's JSON has it, normalised; *canonical is a new
+ * reference also after an error. */
+rlt_status rlt_layers_read(rlt_config_loading *loading, const char *path, const json_t *list,
+                           json_t **canonical, rlt_err *err);
+rlt_status rlt_layer_read(rlt_config_loading *loading, const char *path, const json_t *given,
+                          json_t **canonical, rlt_err *err);
+bool rlt_layer_kind_find(const char *name, rlt_layer_kind *kind);
+/* Appends concrete normalised layers to model->layers; RLT_ECONFIG: more than fit. */
+rlt_status rlt_layers_store(const json_t *list, rlt_model_fields *model, rlt_err *err);
+/* presets.c: the layers of a concrete normalised {"preset": ...}. */
+void rlt_preset_store(const json_t *preset, rlt_model_fields *model);
+
 /* The table `tune` of loading->raw into loading->out and *config, whose `run` is loaded. */
 rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_config *config,
                                 rlt_err *err);
@@ -44,5 +76,7 @@ rlt_status rlt_config_check_param(const char *path, const json_t *value, json_t 
                                   rlt_err *err);
 /* The row of a dotted path among the run's sections, and its canonical path; or NULL. */
 const rlt_field *rlt_config_find_field(const char *path, char canonical[RLT_FIELD_PATH_MAX]);
-json_t *rlt_config_get(const json_t *json, const char *path); /* borrowed, or NULL */
+/* Sets *err (which may be NULL) and loading->failed. */
+rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_err *err,
+                           const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 #endif

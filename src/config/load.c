@@ -45,8 +45,12 @@ static rlt_status take_special(void *user, const rlt_field *field, const char *p
 rlt_status rlt_config_read_section(rlt_config_loading *loading, const rlt_config_section *section,
                                    const char *path, const char *const *other_keys,
                                    const json_t *table, json_t *out, rlt_err *err) {
-    rlt_schema_reader reader = {
-        .path = path, .other_keys = other_keys, .special = take_special, .user = loading};
+    rlt_schema_reader reader = {.path = path,
+                                .section =
+                                    section->holder >= RLT_SECTION_LIST ? section->name : NULL,
+                                .other_keys = other_keys,
+                                .special = take_special,
+                                .user = loading};
     rlt_status status = rlt_schema_normalise(section->fields, &reader, table, out, err);
     if (status != RLT_OK) {
         snprintf(loading->failed, sizeof loading->failed, "%s", reader.failed);
@@ -62,6 +66,10 @@ static rlt_status read_run(rlt_config_loading *loading, rlt_run_config *config, 
     }
     for (const rlt_config_section *section = rlt_config_sections;
          section->holder == RLT_SECTION_RUN; section++) {
+        if (strcmp(section->name, "model") == 0) {
+            RLT_TRY(rlt_config_read_model(loading, &config->model, err));
+            continue;
+        }
         bool top = section->name[0] == 0;
         const json_t *table = top ? loading->raw : json_object_get(loading->raw, section->name);
         json_t *out = top ? loading->out : json_object();
@@ -90,8 +98,9 @@ void rlt_config_add_place(const rlt_config_place *place, const char *path, rlt_e
     int line = 0;
     while (place->locate != NULL && line == 0 && at[0] != 0) {
         line = place->locate(place->user, at);
-        char *dot = strrchr(at, '.');
-        *(dot != NULL ? dot : at) = 0;
+        char *dot = strrchr(at, '.'), *bracket = strrchr(at, '[');
+        char *last = bracket != NULL && (dot == NULL || bracket > dot) ? bracket : dot;
+        *(last != NULL ? last : at) = 0;
     }
     rlt_err inner = *err;
     if (line > 0) {
@@ -99,6 +108,17 @@ void rlt_config_add_place(const rlt_config_place *place, const char *path, rlt_e
     } else {
         rlt_fail(err, inner.code, "%s: %s", place->file, inner.message);
     }
+}
+
+rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_err *err,
+                           const char *fmt, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    snprintf(loading->failed, sizeof loading->failed, "%s", path);
+    return rlt_fail(err, RLT_ECONFIG, "%s: %s", path, text);
 }
 
 static rlt_status read_experiment(rlt_config_loading *loading, rlt_experiment_config *config,

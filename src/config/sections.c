@@ -1,7 +1,7 @@
 /* config: every option of an experiment, one row each: the only place of defaults and bounds.
  * Defaults of "ppo" and "model" are CleanRL's for classic control (ppo.py), with no value clipping
  * and no entropy bonus. Thread: read only. */
-#include "config/config.h"
+#include "config/config_impl.h"
 
 #include <math.h>
 #include <string.h>
@@ -314,7 +314,10 @@ static const rlt_field no_fields[] = {{0}};
 const rlt_config_section rlt_config_sections[] = {
     {"", "The experiment.", top, RLT_SECTION_RUN},
     {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
-    {"model", "Actor and critic networks.", model, RLT_SECTION_RUN},
+    {"model",
+     "Actor and critic networks: these names, or a list of layers (`rltune explain layer`), or a "
+     "preset (`rltune explain preset`).",
+     model, RLT_SECTION_RUN},
     {"normalise", "Running normalisation, saved with the model.", normalise, RLT_SECTION_RUN},
     {"stop", "When a run ends: whichever comes first.", stop, RLT_SECTION_RUN},
     {"eval", "Evaluation episodes with the most likely actions.", eval, RLT_SECTION_RUN},
@@ -343,6 +346,48 @@ const rlt_config_section rlt_config_sections[] = {
     {"params",
      "Parameters of an objective, by any name: lr = space.loguniform(1e-4, 1), or a fixed value.",
      no_fields, RLT_SECTION_OBJECTIVE},
+    {"model.layers", "model = { { \"conv\", 32, 8, 4 }, ... }: names beside layers or a preset.",
+     rlt_list_fields, RLT_SECTION_LIST},
+    {"layer.dense", "{ \"dense\", 64, \"tanh\" }: every input to every output.", rlt_layer_dense,
+     RLT_SECTION_LAYER},
+    {"layer.conv", "{ \"conv\", 32, 8, 4 }: two-dimensional convolution of an image.",
+     rlt_layer_conv, RLT_SECTION_LAYER},
+    {"layer.max_pool", "{ \"max_pool\", 3, 2 }: the largest value in a window, by channel.",
+     rlt_layer_max_pool, RLT_SECTION_LAYER},
+    {"layer.layer_norm",
+     "{ \"layer_norm\" }: mean 0 and deviation 1 in each row, then gain and bias.", rlt_layer_plain,
+     RLT_SECTION_LAYER},
+    {"layer.rms_norm", "{ \"rms_norm\" }: root mean square 1 in each row, then gain.",
+     rlt_layer_plain, RLT_SECTION_LAYER},
+    {"layer.embed", "{ \"embed\", 32 }: a vector for each value of discrete observations.",
+     rlt_layer_embed, RLT_SECTION_LAYER},
+    {"layer.lstm", "{ \"lstm\", 128 }: long short-term memory, reset at the ends of episodes.",
+     rlt_layer_recurrent, RLT_SECTION_LAYER},
+    {"layer.gru", "{ \"gru\", 128 }: gated recurrent unit, reset at the ends of episodes.",
+     rlt_layer_recurrent, RLT_SECTION_LAYER},
+    {"layer.attention",
+     "{ \"attention\", 4, 64 }: to the last steps of the episode; keeps the width.",
+     rlt_layer_attention, RLT_SECTION_LAYER},
+    {"layer.activation", "{ \"activation\", \"relu\" }: a function of each element.",
+     rlt_layer_activation, RLT_SECTION_LAYER},
+    {"layer.residual",
+     "{ \"residual\", { ... } }: adds what goes in to what the layers make of it.", rlt_layer_plain,
+     RLT_SECTION_LAYER},
+    {"layer.gated", "{ \"gated\", { ... } }: joins the two by a gate (GTrXL) in place of the sum.",
+     rlt_layer_plain, RLT_SECTION_LAYER},
+    {"preset.mlp", "model = \"mlp\": the names of the table model.", model, RLT_SECTION_LIST},
+    {"preset.nature_cnn", "model = \"nature_cnn\": of Atari agents (Mnih et al. 2015).",
+     rlt_preset_nature_cnn, RLT_SECTION_PRESET},
+    {"preset.impala_cnn", "model = \"impala_cnn\": deep residual network (Espeholt et al. 2018).",
+     rlt_preset_impala_cnn, RLT_SECTION_PRESET},
+    {"preset.minatar_cnn", "model = \"minatar_cnn\": for 10 x 10 images (Young & Tian 2019).",
+     rlt_preset_minatar_cnn, RLT_SECTION_PRESET},
+    {"preset.gtrxl", "model = \"gtrxl\": gated transformer with memory (Parisotto et al. 2020).",
+     rlt_preset_gtrxl, RLT_SECTION_PRESET},
+    {"preset.lstm", "model = \"lstm\": a dense layer, then LSTM.", rlt_preset_recurrent,
+     RLT_SECTION_PRESET},
+    {"preset.gru", "model = \"gru\": a dense layer, then GRU.", rlt_preset_recurrent,
+     RLT_SECTION_PRESET},
     {0}};
 
 const rlt_config_section *rlt_config_section_find(const char *name) {

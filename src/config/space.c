@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { SPACE_DEPTH_MAX = 32 };
+
 const rlt_space_kind_row rlt_space_kinds[] = {
     {"uniform", {"low", "high"}, 2, "A number from low to high."},
     {"loguniform", {"low", "high"}, 2, "A number whose logarithm is uniform; low > 0."},
@@ -20,6 +22,26 @@ const rlt_space_kind_row rlt_space_kinds[] = {
 
 bool rlt_space_is(const json_t *value) {
     return json_object_get(value, "$space") != NULL || json_object_get(value, "$function") != NULL;
+}
+
+bool rlt_space_holds(const json_t *value, int depth) {
+    const char *key;
+    json_t *inner;
+    size_t i;
+    if (rlt_space_is(value) || depth > SPACE_DEPTH_MAX) {
+        return true;
+    }
+    json_object_foreach((json_t *)value, key, inner) {
+        if (rlt_space_holds(inner, depth + 1)) {
+            return true;
+        }
+    }
+    json_array_foreach(value, i, inner) {
+        if (rlt_space_holds(inner, depth + 1)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static const rlt_space_kind_row *find_kind(const char *name, rlt_err *err) {
@@ -130,10 +152,10 @@ static rlt_status check_values(const char *kind, const json_t *values, rlt_err *
         return rlt_fail(err, RLT_ECONFIG, "space.%s needs a list of at least one value", kind);
     }
     for (size_t i = 0; i < json_array_size(values); i++) {
-        if (json_is_object(json_array_get(values, i))) {
+        if (rlt_space_holds(json_array_get(values, i), 0)) {
             return rlt_fail(err, RLT_ECONFIG,
-                            "space.%s: value %zu is a table of names, a search space or a "
-                            "function; only plain values and lists of them are allowed",
+                            "space.%s: value %zu is or holds a search space or a function; only "
+                            "plain values, lists and tables of them are allowed",
                             kind, i + 1);
         }
     }
@@ -156,8 +178,8 @@ rlt_status rlt_space_check(const json_t *space, rlt_err *err) {
     if (strcmp(row->name, "normal") == 0) {
         return check_normal(space, err);
     }
-    return json_is_object(json_object_get(space, "value"))
-               ? rlt_fail(err, RLT_ECONFIG, "space.fixed: a plain value or a list is needed")
+    return rlt_space_holds(json_object_get(space, "value"), 0)
+               ? rlt_fail(err, RLT_ECONFIG, "space.fixed: a plain value is needed")
                : RLT_OK;
 }
 

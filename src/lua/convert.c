@@ -137,11 +137,16 @@ static bool convert_pair(conversion *c, json_t *object) {
     return fits;
 }
 
-static json_t *convert_names(conversion *c, int index) {
+/* items: in "$items", besides the names; NULL: a single one, which becomes the "name". */
+static json_t *convert_names(conversion *c, int index, json_t *items) {
     json_t *object = json_object();
+    if (items != NULL) {
+        json_object_set_new(object, "$items", items);
+    }
     lua_pushnil(c->L);
     while (lua_next(c->L, index) != 0) {
-        if (!convert_pair(c, object)) {
+        bool skip = items != NULL && lua_type(c->L, -2) != LUA_TSTRING;
+        if (!skip && !convert_pair(c, object)) {
             lua_pop(c->L, 2);
             json_decref(object);
             return NULL;
@@ -155,6 +160,19 @@ static bool first_item_is_text(lua_State *L, int index) {
     bool text = lua_rawgeti(L, index, 1) == LUA_TSTRING;
     lua_pop(L, 1);
     return text;
+}
+
+/* A model's list and its layers may have items and names: { { ... }, separate = true }. */
+static json_t *convert_mixed(conversion *c, int index, const table_shape *shape) {
+    bool model = strncmp(c->path, "model", 5) == 0 && strchr(".[", c->path[5]) != NULL;
+    if (!model && !(c->flags & RLT_CONVERT_SMALL)) {
+        return fail(c, "a table has either names or list items, not both");
+    }
+    if (shape->items != shape->last) {
+        return fail(c, "a list must not have gaps");
+    }
+    json_t *items = convert_list(c, index, shape->last);
+    return items != NULL ? convert_names(c, index, items) : NULL;
 }
 
 static json_t *convert_table(conversion *c, int index) {
@@ -175,14 +193,14 @@ static json_t *convert_table(conversion *c, int index) {
     c->depth++;
     json_t *json;
     if (shape.items == 0) {
-        json = convert_names(c, index);
+        json = convert_names(c, index, NULL);
     } else if (shape.names == 0) {
         json = shape.items == shape.last ? convert_list(c, index, shape.last)
                                          : fail(c, "a list must not have gaps");
     } else if (shape.items == 1 && shape.last == 1 && first_item_is_text(c->L, index)) {
-        json = convert_names(c, index);
+        json = convert_names(c, index, NULL);
     } else {
-        json = fail(c, "a table has either names or list items, not both");
+        json = convert_mixed(c, index, &shape);
     }
     c->depth--;
     c->flags = flags;

@@ -1,6 +1,6 @@
-/* lua: the line of a dotted path, found in the text of a script: names before "=", nested by
- * braces; strings and comments are skipped. Best effort: a table built by code is not understood.
- * Thread: any. */
+/* lua: the line of a path such as "ppo.lr" or "model[3]", found in the text of a script: names
+ * before "=", nested by braces; strings and comments are skipped. Best effort: a table built by
+ * code is not understood. Thread: any. */
 #include "lua/script_impl.h"
 
 #include <ctype.h>
@@ -9,11 +9,17 @@
 
 enum { DEPTH_MAX = 16, NAME_SIZE = 96 };
 
+typedef struct brace {
+    char name[NAME_SIZE]; /* "[2]": the second item of the one around it; "": the outermost */
+    int items, parens;    /* items passed; parentheses open */
+    bool named;           /* the entry in progress has a name */
+} brace;
+
 typedef struct scan {
     const char *at, *end;
     int line, depth;
-    char names[DEPTH_MAX][NAME_SIZE]; /* of the open braces; "" for none */
-    char pending[NAME_SIZE];          /* assigned to by what follows, or "" */
+    brace open[DEPTH_MAX];
+    char pending[NAME_SIZE]; /* assigned to by what follows, or "" */
     const char *path;
     int exact, suffix; /* lines found */
 } scan;
@@ -103,22 +109,21 @@ static void compare(scan *s, const char *name, int line) {
     char full[RLT_FIELD_PATH_MAX] = "";
     size_t size = 0;
     int depth = s->depth < DEPTH_MAX ? s->depth : DEPTH_MAX;
-    for (int i = 0; i < depth && size < sizeof full; i++) {
-        if (s->names[i][0] != 0) {
-            size += (size_t)snprintf(full + size, sizeof full - size, "%s.", s->names[i]);
-        }
+    for (int i = 0; i <= depth && size < sizeof full; i++) {
+        const char *part = i < depth ? s->open[i].name : name;
+        const char *dot = size > 0 && part[0] != 0 && part[0] != '[' ? "." : "";
+        size += (size_t)snprintf(full + size, sizeof full - size, "%s%s", dot, part);
     }
     if (size >= sizeof full) {
         return;
     }
-    size += (size_t)snprintf(full + size, sizeof full - size, "%s", name);
     size_t path_size = strlen(s->path);
     if (size >= sizeof full || size < path_size || strcmp(full + size - path_size, s->path) != 0) {
         return;
     }
     if (size == path_size) {
         s->exact = line;
-    } else if (full[size - path_size - 1] == '.') {
+    } else if (full[size - path_size - 1] == '.' && s->path[0] != '[') {
         s->suffix = line;
     }
 }
@@ -129,6 +134,9 @@ static void take_key(scan *s, const char *key, int line) {
     if (s->at < s->end && *s->at == '=' && (s->at + 1 == s->end || s->at[1] != '=')) {
         s->at++;
         compare(s, key, line);
+        if (s->depth > 0 && s->depth <= DEPTH_MAX) {
+            s->open[s->depth - 1].named = true;
+        }
         snprintf(s->pending, sizeof s->pending, "%s", key);
     }
 }
@@ -151,13 +159,42 @@ static void read_bracket(scan *s) {
     }
 }
 
+/* The innermost brace, or NULL. */
+static brace *inner(scan *s) {
+    return s->depth > 0 && s->depth <= DEPTH_MAX ? &s->open[s->depth - 1] : NULL;
+}
+
 static void open_brace(scan *s) {
+    brace *around = inner(s);
+    if (around != NULL && s->pending[0] == 0) {
+        snprintf(s->pending, sizeof s->pending, "[%d]", around->items + 1);
+        compare(s, s->pending, s->line);
+    }
     if (s->depth < DEPTH_MAX) {
-        memcpy(s->names[s->depth], s->pending, sizeof s->pending);
+        s->open[s->depth] = (brace){.items = 0};
+        memcpy(s->open[s->depth].name, s->pending, sizeof s->pending);
     }
     s->depth++;
     s->pending[0] = 0;
-    s->at++;
+}
+
+static void read_mark(scan *s, char mark) {
+    brace *around = inner(s);
+    if (mark == '{') {
+        open_brace(s);
+    } else if (mark == '}') {
+        s->depth -= s->depth > 0;
+        s->pending[0] = 0;
+    } else if (around != NULL && (mark == '(' || mark == ')')) {
+        around->parens += mark == '(' ? 1 : -1;
+    } else if (mark == ',' || mark == ';') {
+        s->pending[0] = 0;
+        if (around != NULL && around->parens <= 0) {
+            around->items += !around->named;
+            around->named = false;
+        }
+    }
+    advance(s);
 }
 
 static void step(scan *s) {
@@ -172,28 +209,18 @@ static void step(scan *s) {
     } else if (isalpha((unsigned char)*s->at) || *s->at == '_') {
         read_names(s, text);
         take_key(s, text, line);
-    } else if (*s->at == '{') {
-        open_brace(s);
     } else {
-        if (*s->at == '}' && s->depth > 0) {
-            s->depth--;
-        }
-        if (strchr("},;", *s->at) != NULL) {
-            s->pending[0] = 0;
-        }
-        advance(s);
+        read_mark(s, *s->at);
     }
 }
 
 int rlt_script_locate(void *script, const char *path) {
     size_t size;
     const char *text = rlt_script_text(script, &size);
-    char wanted[RLT_FIELD_PATH_MAX];
-    snprintf(wanted, sizeof wanted, "%.*s", (int)strcspn(path, "["), path);
-    if (wanted[0] == 0) {
+    if (path[0] == 0) {
         return 0;
     }
-    scan s = {.at = text, .end = text + size, .line = 1, .path = wanted};
+    scan s = {.at = text, .end = text + size, .line = 1, .path = path};
     while (s.at < s.end) {
         step(&s);
     }

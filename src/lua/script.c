@@ -3,6 +3,7 @@
 #include "lua/script_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct rlt_script {
@@ -194,6 +195,14 @@ static void drop_unknown(json_t *object) {
     const char *key;
     json_t *value;
     void *next;
+    size_t i;
+    json_array_foreach(json_object_get(object, "layers"), i, value) {
+        if (is_unknown(value)) {
+            json_array_set_new(json_object_get(object, "layers"), i, json_null());
+        } else {
+            drop_unknown(value);
+        }
+    }
     json_object_foreach_safe(object, next, key, value) {
         if (is_unknown(value)) {
             json_object_del(object, key);
@@ -207,9 +216,15 @@ static void drop_unknown(json_t *object) {
 static int call_function(lua_State *L) {
     const resolve_call *call = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, call->table);
+    bool places = strncmp(call->function, "model", 5) == 0;
     for (const char *at = call->function; *at != 0;) {
-        size_t size = strcspn(at, ".");
-        lua_pushlstring(L, at, size);
+        bool place = places && *at == '[';
+        size_t size = place ? strcspn(at, "]") + 1 : strcspn(at, places ? ".[" : ".");
+        if (place) {
+            lua_pushinteger(L, (lua_Integer)strtol(at + 1, NULL, 10));
+        } else {
+            lua_pushlstring(L, at, size);
+        }
         if (!lua_istable(L, -2)) {
             return luaL_error(L, "%s is not there", call->function);
         }
@@ -224,14 +239,7 @@ static int call_function(lua_State *L) {
 
 /* The script's own path of the function for a canonical one (an alias may have been used). */
 static const char *function_of(const rlt_script *script, const char *path) {
-    json_t *at = script->experiment;
-    char key[RLT_FIELD_PATH_MAX];
-    for (const char *rest = path; at != NULL && *rest != 0;) {
-        size_t size = strcspn(rest, ".");
-        snprintf(key, sizeof key, "%.*s", (int)size, rest);
-        at = json_object_get(at, key);
-        rest += size + (rest[size] == '.');
-    }
+    const json_t *at = rlt_config_get(script->experiment, path);
     const char *function = json_string_value(json_object_get(at, "$function"));
     return function != NULL ? function : path;
 }

@@ -39,8 +39,9 @@ const char *rlt_script_name(const rlt_script *script);               /* borrowed
 
 /* The table that the script returned or gave to rltune.experiment, borrowed; rlt_config_set may
  * change it before rlt_script_load. A table with one item and names, such as { "asha", grace = 9 },
- * comes as {"name": "asha", "grace": 9}; a function as {"$function": path}; an environment's table
- * as {"$lua_env": {...}}; {} as an empty object. */
+ * comes as {"name": "asha", "grace": 9}; in `model` a table with items and names as {"$items":
+ * [..], names}; a function as {"$function": path}; an environment's table as {"$lua_env": {...}};
+ * {} as an empty object. */
 json_t *rlt_script_json(rlt_script *script);
 /* The last line that sets `path`, found by reading the text's braces and names; 0: not found.
  * `script` is a rlt_script; fits rlt_config_locate. */

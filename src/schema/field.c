@@ -36,6 +36,9 @@ const rlt_field *rlt_field_find(const rlt_field *fields, const char *name) {
 }
 
 json_t *rlt_field_default(const rlt_field *field) {
+    if (field->initial == NULL) {
+        return NULL;
+    }
     json_t *value = json_loads(field->initial, JSON_DECODE_ANY, NULL);
     if (value == NULL) {
         value = json_string(field->initial);

@@ -53,9 +53,10 @@ static rlt_status refuse_key(const rlt_field *fields, const rlt_schema_reader *r
         names[count++] = reader->other_keys[i];
     }
     const char *nearest = rlt_str_nearest(key, names, count);
+    const char *section = reader->section != NULL ? reader->section : reader->path;
     return rlt_fail(err, RLT_ECONFIG, "%s: unknown key%s%s%s; `rltune explain%s%s` lists all keys",
                     reader->failed, nearest ? " (did you mean '" : "", nearest ? nearest : "",
-                    nearest ? "'?)" : "", *reader->path ? " " : "", reader->path);
+                    nearest ? "'?)" : "", *section ? " " : "", section);
 }
 
 static rlt_status check_keys(const rlt_field *fields, rlt_schema_reader *reader,
@@ -92,11 +93,21 @@ static rlt_status find_value(const rlt_field *field, rlt_schema_reader *reader, 
     return RLT_OK;
 }
 
+static rlt_status fail_missing(const rlt_field *field, rlt_schema_reader *reader, rlt_err *err) {
+    char allowed[200];
+    rlt_field_allowed(field, allowed, sizeof allowed);
+    join(reader->failed, reader->path, field->name);
+    return rlt_fail(err, RLT_ECONFIG, "%s: is missing; needed: %s", reader->failed, allowed);
+}
+
 static rlt_status normalise_field(const rlt_field *field, rlt_schema_reader *reader,
                                   const json_t *table, json_t *out, rlt_err *err) {
     const json_t *value;
     RLT_TRY(find_value(field, reader, table, &value, err));
     json_t *canonical = NULL;
+    if (value == NULL && field->initial == NULL) {
+        return fail_missing(field, reader, err);
+    }
     if (value == NULL) {
         json_t *initial = rlt_field_default(field);
         rlt_status status = rlt_field_check(field, field->name, initial, &canonical, err);
@@ -183,6 +194,7 @@ void rlt_schema_store(const rlt_field *fields, const json_t *normalised, void *r
         json_t *value = json_object_get(normalised, field->name);
         RLT_ASSERT(value != NULL);
         json_t *initial = json_is_object(value) ? rlt_field_default(field) : NULL;
+        RLT_ASSERT(initial != NULL || !json_is_object(value));
         store_value(field, initial != NULL ? initial : value, record);
         json_decref(initial);
     }

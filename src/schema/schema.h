@@ -34,7 +34,8 @@ typedef struct rlt_field { /* a table ends with a row whose name is NULL */
     rlt_field_type type;
     size_t offset, size;        /* of the member */
     size_t count_offset;        /* INT_LIST */
-    const char *initial;        /* the default, as JSON or as a bare word: "0.99", "true", "adam" */
+    const char *initial;        /* the default, as JSON or as a bare word: "0.99", "true", "adam";
+                                 * NULL: it must be given */
     double min, max;            /* INT, DOUBLE, each item of INT_LIST */
     const char *const *choices; /* NULL-terminated; ENUM, STRING */
     const char *aliases;        /* other names accepted, separated by spaces, or NULL */
@@ -49,7 +50,7 @@ typedef struct rlt_field { /* a table ends with a row whose name is NULL */
 bool rlt_field_named(const rlt_field *field, const char *name); /* or has it as an alias */
 /* The row called `name`, or that has it as an alias; or NULL. */
 const rlt_field *rlt_field_find(const rlt_field *fields, const char *name);
-json_t *rlt_field_default(const rlt_field *field);
+json_t *rlt_field_default(const rlt_field *field); /* NULL without one */
 /* What is allowed, as a phrase: "a number more than 0, at most 1", "one of tanh, relu, silu". */
 void rlt_field_allowed(const rlt_field *field, char *text, size_t size);
 const char *rlt_field_type_name(const rlt_field *field);
@@ -60,6 +61,7 @@ rlt_status rlt_field_check(const rlt_field *field, const char *path, const json_
 
 typedef struct rlt_schema_reader {
     const char *path;              /* of the table read, "" for the outermost */
+    const char *section;           /* what `rltune explain` calls it; NULL: path */
     const char *const *other_keys; /* keys that the caller reads; NULL-terminated, or NULL */
     /* Is asked first for every value present; sets *canonical (new reference) when it takes the
      * value, leaves it NULL when the value is an ordinary one. May be NULL. */

@@ -30,16 +30,6 @@ static double number_of(const json_t *space, const char *key, double otherwise) 
     return json == NULL ? otherwise : json_number_value(json);
 }
 
-static bool field_takes_integers(const char *path) {
-    char section_name[RLT_NAME_MAX];
-    const char *dot = strrchr(path, '.');
-    snprintf(section_name, sizeof section_name, "%.*s", dot == NULL ? 0 : (int)(dot - path), path);
-    const rlt_config_section *section = rlt_config_section_find(section_name);
-    const rlt_field *field =
-        section == NULL ? NULL : rlt_field_find(section->fields, dot == NULL ? path : dot + 1);
-    return field != NULL && field->type == RLT_FIELD_INT;
-}
-
 /* A field of integers has no use for a continuous range: the integers in it are searched. */
 static rlt_status make_integer(rlt_param *param, rlt_err *err) {
     double low = param->low, high = param->high;
@@ -73,7 +63,7 @@ static rlt_status read_space(const json_t *space, rlt_param *param, rlt_err *err
                        json_is_integer(json_object_get(space, "low")) &&
                        json_is_integer(json_object_get(space, "step"));
     param->integer = whole_steps || param->kind == RLT_DIST_RANDINT ||
-                     param->kind == RLT_DIST_LOGRANDINT || field_takes_integers(param->path);
+                     param->kind == RLT_DIST_LOGRANDINT || rlt_config_takes_integers(param->path);
     return param->integer ? make_integer(param, err) : RLT_OK;
 }
 
@@ -122,7 +112,8 @@ static rlt_status collect_child(collector *into, const json_t *child, const char
         return RLT_OK;
     }
     char longer[512];
-    int length = snprintf(longer, sizeof longer, "%s%s%s", path, *path == 0 ? "" : ".", key);
+    int length =
+        snprintf(longer, sizeof longer, "%s%s%s", path, *path == 0 || *key == '[' ? "" : ".", key);
     if (length < 0 || (size_t)length >= sizeof longer || into->depth >= DEPTH_MAX) {
         return rlt_fail(into->err, RLT_ELIMIT, "%.200s…: tables are nested too deeply", path);
     }
@@ -147,6 +138,16 @@ static rlt_status collect_list(collector *into, const json_t *list, const char *
     return RLT_OK;
 }
 
+/* Layers have a path each: "model[3]". */
+static rlt_status collect_layers(collector *into, const json_t *layers, const char *path) {
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        char place[32];
+        snprintf(place, sizeof place, "[%zu]", i + 1);
+        RLT_TRY(collect_child(into, json_array_get(layers, i), path, place));
+    }
+    return RLT_OK;
+}
+
 static rlt_status collect(collector *into, const json_t *json, const char *path) {
     if (rlt_param_is_space(json)) {
         return add_param(into, json, path);
@@ -157,10 +158,18 @@ static rlt_status collect(collector *into, const json_t *json, const char *path)
     const char *key;
     json_t *child;
     json_object_foreach((json_t *)json, key, child) {
+<<<<<<< HEAD
         bool own_matter =
             strcmp(key, "$lua_env") == 0 ||
             (*path == 0 && (strcmp(key, "tune") == 0 || strcmp(key, "objective") == 0));
         if (!own_matter) {
+=======
+        bool own_matter = strcmp(key, "$lua_env") == 0 || (*path == 0 && strcmp(key, "tune") == 0);
+        bool layers = strncmp(path, "model", 5) == 0 && strcmp(key, "layers") == 0;
+        if (layers) {
+            RLT_TRY(collect_layers(into, child, path));
+        } else if (!own_matter) {
+>>>>>>> bcb0e2a (config: models as lists of layers and presets)
             RLT_TRY(collect_child(into, child, path, key));
         }
     }
