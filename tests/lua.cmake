@@ -1,2 +1,3 @@
 rlt_test(lua_test SOURCES tests/unit/lua_test.c DEPS lua envs env config schema core LIBS m)
+rlt_test(lua_model_test SOURCES tests/unit/lua_model_test.c DEPS lua config schema core LIBS m)
 rlt_fuzz(config_fuzz SOURCES tests/fuzz/config_fuzz.c DEPS lua config schema core)

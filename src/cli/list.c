@@ -8,7 +8,12 @@
 #include <math.h>
 #include <stdio.h>
 
-static void space_text(const rlt_space *space, char *text, size_t size) {
+/* image: height, width, channels, or {0}. */
+static void space_text(const rlt_space *space, const int image[3], char *text, size_t size) {
+    if (image[0] > 0) {
+        snprintf(text, size, "Box(%d x %d x %d)", image[0], image[1], image[2]);
+        return;
+    }
     if (space->kind != RLT_SPACE_MULTI_DISCRETE) {
         const char *kind = space->kind == RLT_SPACE_DISCRETE ? "Discrete" : "Box";
         snprintf(text, size, "%s(%d)", kind, space->size);
@@ -41,8 +46,8 @@ rlt_status rlt_cli_envs(int argc, char **argv, rlt_err *err) {
     for (size_t i = 0; rlt_envs[i] != NULL; i++) {
         const rlt_env_def *def = rlt_envs[i];
         char observation[64], action[64];
-        space_text(&def->observation_space, observation, sizeof(observation));
-        space_text(&def->action_space, action, sizeof(action));
+        space_text(&def->observation_space, def->image, observation, sizeof(observation));
+        space_text(&def->action_space, (const int[3]){0}, action, sizeof(action));
         if (json) {
             json_array_append_new(list, env_json(def, observation, action));
         } else {

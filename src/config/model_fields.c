@@ -40,7 +40,7 @@ static const char *const pads[] = {"valid", "same", NULL};
                                                 .help = "How far the window moves at a time."      \
     }
 
-const rlt_field rlt_layer_dense[] = {UNITS("Outputs."), ACTIVATION, {0}};
+const rlt_field rlt_layer_dense[] = {UNITS("Number of outputs."), ACTIVATION, {0}};
 const rlt_field rlt_layer_conv[] = {{"filters", RLT_FIELD_INT, LAYER(units), .min = 1, .max = 4096,
                                      .aliases = "units channels out_channels", .flags = TUNABLE_LOG,
                                      .help = "Channels made."},

@@ -55,7 +55,6 @@ static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *co
     return RLT_OK;
 }
 
-<<<<<<< HEAD
 static rlt_status check_metric(rlt_config_loading *loading, const char *metric, rlt_err *err) {
     static const char *const names[] = {"eval_return", "mean_return"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
@@ -83,26 +82,16 @@ static rlt_status find_searched(rlt_config_loading *loading, const char *given,
     if (program) {
         memcpy(path, param, sizeof param);
     }
-    const json_t *space = program || *field != NULL ? rlt_config_get(loading->out, path) : NULL;
-    if (space == NULL || !rlt_space_is(space)) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.points: %.100s is not searched, so that no point can set it%s", given,
-                        *field == NULL ? " (no such field)" : "");
-=======
-static rlt_status add_point_value(rlt_config_loading *loading, const char *given,
-                                  const json_t *value, json_t *point, rlt_err *err) {
-    char path[RLT_FIELD_PATH_MAX];
-    const rlt_field *field = rlt_config_find_field(given, path);
-    if (field == NULL) {
-        snprintf(path, sizeof path, "%s", given);
+    bool model = !program && *field == NULL && rlt_model_is_path(given);
+    if (model) {
+        snprintf(path, RLT_FIELD_PATH_MAX, "%s", given);
     }
-    bool known = field != NULL || rlt_model_is_path(given);
+    bool known = program || *field != NULL || model;
     const json_t *space = known ? rlt_config_get(loading->out, path) : NULL;
     if (space == NULL || !rlt_space_is(space)) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.points: %.100s is not searched, so that no point can set it%s", given,
-                        known ? "" : " (no such field)");
->>>>>>> bcb0e2a (config: models as lists of layers and presets)
+                        *field == NULL && !model ? " (no such field)" : "");
     }
     return RLT_OK;
 }
@@ -114,12 +103,9 @@ static rlt_status add_point_value(rlt_config_loading *loading, const char *given
     RLT_TRY(find_searched(loading, given, &field, path, err));
     json_t *canonical = NULL;
     rlt_err inner = {0};
-<<<<<<< HEAD
-    if ((field != NULL ? rlt_field_check(field, path, value, &canonical, &inner)
-                       : rlt_config_check_param(path, value, &canonical, &inner)) != RLT_OK) {
-=======
-    if (rlt_config_check_value(path, value, &canonical, &inner) != RLT_OK) {
->>>>>>> bcb0e2a (config: models as lists of layers and presets)
+    if ((rlt_config_is_param(path)
+             ? rlt_config_check_param(path, value, &canonical, &inner)
+             : rlt_config_check_value(path, value, &canonical, &inner)) != RLT_OK) {
         return rlt_fail(err, RLT_ECONFIG, "tune.points: %s", inner.message);
     }
     if (!rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {

@@ -70,7 +70,7 @@ static void add_place(rlt_script *script, const char *path, rlt_err *err) {
         return;
     }
     char field[RLT_FIELD_PATH_MAX];
-    size_t length = strspn(message, "abcdefghijklmnopqrstuvwxyz0123456789_.");
+    size_t length = strspn(message, "abcdefghijklmnopqrstuvwxyz0123456789_.[]");
     bool named = length > 0 && length < sizeof(field) && message[length] == ':';
     snprintf(field, sizeof(field), "%.*s", named ? (int)length : (int)strlen(path),
              named ? message : path);

@@ -54,6 +54,8 @@ typedef struct rlt_env_def {
     const char *name; /* "CartPole-v1" */
     const char *help;
     rlt_space observation_space;
+    int image[3];           /* height, width, channels of a BOX that is an image, its row being
+                             * [height][width][channels]; {0}: none */
     rlt_space action_space; /* DISCRETE or BOX */
     int max_episode_steps;  /* the time limit: truncates, never terminates; 0 for none */
     float reward_threshold; /* NAN where none is published */

@@ -56,6 +56,9 @@ void rlt_space_expand(const rlt_space *space, float *row) {
 static void check_def(const rlt_env_def *def) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
     RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE);
+    RLT_ASSERT(def->image[0] == 0 ||
+               (def->observation_space.kind == RLT_SPACE_BOX &&
+                def->image[0] * def->image[1] * def->image[2] == def->observation_space.size));
     RLT_ASSERT(def->observation_space.kind != RLT_SPACE_MULTI_DISCRETE ||
                def->observation_space.size <= RLT_SPACE_COMPONENTS_MAX);
     if (def->step_many != NULL) {

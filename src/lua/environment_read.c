@@ -86,6 +86,28 @@ static rlt_status read_space(const char *name, const json_t *table, rlt_space *s
                     path);
 }
 
+/* shape = { height, width, channels } of the observation, whose product is its size. */
+static rlt_status read_image(const json_t *table, rlt_environment_spec *spec, rlt_err *err) {
+    const json_t *shape = json_object_get(json_object_get(table, "observation_space"), "shape");
+    if (shape == NULL) {
+        return RLT_OK;
+    }
+    int64_t product = json_array_size(shape) == 3;
+    for (size_t i = 0; i < 3 && product > 0; i++) {
+        int64_t side = json_integer_value(json_array_get(shape, i));
+        bool fits = side >= 1 && side <= RLT_ENVIRONMENT_SPACE_MAX;
+        product = fits ? product * side : 0;
+        spec->image[i] = fits ? (int)side : 0;
+    }
+    if (product == spec->observation_space.size) {
+        return RLT_OK;
+    }
+    return rlt_fail(err, RLT_ECONFIG,
+                    "env.observation_space: shape must be { height, width, channels } with a "
+                    "product of %d, the number of values",
+                    spec->observation_space.size);
+}
+
 static rlt_status read_int(const json_t *table, const char *name, int64_t initial, int64_t max,
                            int64_t *out, rlt_err *err) {
     const json_t *value = json_object_get(table, name);
@@ -119,6 +141,7 @@ static rlt_status read_all(const json_t *table, rlt_environment_spec *spec, rlt_
     snprintf(spec->name, sizeof spec->name, "%s", name);
     RLT_TRY(read_functions(table, err));
     RLT_TRY(read_space("observation_space", table, &spec->observation_space, err));
+    RLT_TRY(read_image(table, spec, err));
     RLT_TRY(read_space("action_space", table, &spec->action_space, err));
     RLT_TRY(read_int(table, "max_episode_steps", 1000, INT32_MAX, &spec->max_episode_steps, err));
     RLT_TRY(read_int(table, "state_size", 0, RLT_ENVIRONMENT_STATE_MAX, &spec->state_size, err));

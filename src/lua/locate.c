@@ -214,15 +214,23 @@ static void step(scan *s) {
     }
 }
 
-int rlt_script_locate(void *script, const char *path) {
-    size_t size;
-    const char *text = rlt_script_text(script, &size);
-    if (path[0] == 0) {
-        return 0;
-    }
+static int find(const char *text, size_t size, const char *path) {
     scan s = {.at = text, .end = text + size, .line = 1, .path = path};
     while (s.at < s.end) {
         step(&s);
     }
     return s.exact > 0 ? s.exact : s.suffix;
+}
+
+int rlt_script_locate(void *script, const char *path) {
+    size_t size;
+    const char *text = rlt_script_text(script, &size);
+    char wanted[RLT_FIELD_PATH_MAX];
+    snprintf(wanted, sizeof wanted, "%s", path);
+    int line = path[0] != 0 ? find(text, size, wanted) : 0;
+    while (line == 0 && wanted[0] != 0 && wanted[strlen(wanted) - 1] == ']') {
+        *strrchr(wanted, '[') = 0; /* an item without braces of its own: the list around it */
+        line = find(text, size, wanted);
+    }
+    return line;
 }

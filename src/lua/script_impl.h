@@ -67,6 +67,7 @@ void rlt_json_to_lua(lua_State *L, const json_t *json);
 typedef struct rlt_environment_spec {
     char name[RLT_NAME_MAX];
     rlt_space observation_space, action_space; /* bounds owned */
+    int image[3];                              /* of the observation; {0}: none */
     int64_t max_episode_steps, state_size;
     double reward_threshold;
 } rlt_environment_spec;

@@ -55,16 +55,35 @@ static void push_bounds(lua_State *L, int index, lua_Integer size) {
     }
 }
 
-/* space.box{low = ..., high = ...} or space.box(low, high [, size]). */
+/* The product of the list at `index`: { height, width, channels }. */
+static lua_Integer volume_of(lua_State *L, int index) {
+    lua_Integer volume = lua_rawlen(L, index) == 3 ? 1 : 0;
+    for (int i = 1; i <= 3 && volume > 0; i++) {
+        lua_rawgeti(L, index, i);
+        lua_Integer side = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+        lua_pop(L, 1);
+        volume = side >= 1 && side <= RLT_ENVIRONMENT_SPACE_MAX ? volume * side : 0;
+    }
+    luaL_argcheck(L, volume >= 1 && volume <= RLT_ENVIRONMENT_SPACE_MAX, index,
+                  "the shape of an image is { height, width, channels }");
+    return volume;
+}
+
+/* space.box{low = ..., high = ...} or space.box(low, high [, size]); the size of an image is its
+ * shape { height, width, channels }, also shape = { ... } in the first form. */
 static int make_box(lua_State *L) {
     if (lua_gettop(L) == 1 && lua_istable(L, 1)) {
         lua_getfield(L, 1, "low");
         lua_getfield(L, 1, "high");
-        lua_getfield(L, 1, "size");
+        if (lua_getfield(L, 1, "shape") == LUA_TNIL) {
+            lua_getfield(L, 1, "size");
+            lua_remove(L, -2);
+        }
         lua_remove(L, 1);
     }
     lua_settop(L, 3);
-    lua_Integer size = lua_istable(L, 1)   ? (lua_Integer)lua_rawlen(L, 1)
+    lua_Integer size = lua_istable(L, 3)   ? volume_of(L, 3)
+                       : lua_istable(L, 1) ? (lua_Integer)lua_rawlen(L, 1)
                        : lua_istable(L, 2) ? (lua_Integer)lua_rawlen(L, 2)
                                            : luaL_optinteger(L, 3, 1);
     luaL_argcheck(L, size >= 1 && size <= RLT_ENVIRONMENT_SPACE_MAX, 3, "bad size of a box");
@@ -75,6 +94,10 @@ static int make_box(lua_State *L) {
     lua_setfield(L, -2, "low");
     push_bounds(L, 2, size);
     lua_setfield(L, -2, "high");
+    if (lua_istable(L, 3)) {
+        lua_pushvalue(L, 3);
+        lua_setfield(L, -2, "shape");
+    }
     return 1;
 }
 

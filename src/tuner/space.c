@@ -158,18 +158,13 @@ static rlt_status collect(collector *into, const json_t *json, const char *path)
     const char *key;
     json_t *child;
     json_object_foreach((json_t *)json, key, child) {
-<<<<<<< HEAD
         bool own_matter =
             strcmp(key, "$lua_env") == 0 ||
             (*path == 0 && (strcmp(key, "tune") == 0 || strcmp(key, "objective") == 0));
-        if (!own_matter) {
-=======
-        bool own_matter = strcmp(key, "$lua_env") == 0 || (*path == 0 && strcmp(key, "tune") == 0);
         bool layers = strncmp(path, "model", 5) == 0 && strcmp(key, "layers") == 0;
         if (layers) {
             RLT_TRY(collect_layers(into, child, path));
         } else if (!own_matter) {
->>>>>>> bcb0e2a (config: models as lists of layers and presets)
             RLT_TRY(collect_child(into, child, path, key));
         }
     }

@@ -3,6 +3,7 @@
 #include "worker/worker_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 size_t rlt_weights_floats(const rlt_policy_spec *spec) {
@@ -12,6 +13,50 @@ size_t rlt_weights_floats(const rlt_policy_spec *spec) {
 rlt_weights_view rlt_weights_bind(const rlt_policy_spec *spec, float *block) {
     size_t params = rlt_policy_param_count(spec), width = (size_t)spec->obs_dim;
     return (rlt_weights_view){block, block + params, block + params + width};
+}
+
+/* Messages name a layer by its number in the flattened list; the script's list may nest. */
+static void name_layers(const rlt_model_fields *model, rlt_err *err) {
+    rlt_buf text = {0};
+    for (const char *at = err->message; *at != 0;) {
+        int layer = 0, used = 0;
+        if (sscanf(at, "model[%d]%n", &layer, &used) == 1 && used > 0) {
+            char path[32];
+            rlt_model_layer_path(model, layer - 1, path);
+            rlt_buf_printf(&text, "%s", path);
+            at += used;
+        } else {
+            rlt_buf_append(&text, at++, 1);
+        }
+    }
+    rlt_fail(err, err->code, "%s", text.data != NULL ? text.data : "");
+    rlt_buf_fini(&text);
+}
+
+/* The layers into the spec; whether they fit each other and the observation. */
+static rlt_status add_layers(const rlt_model_fields *model, const rlt_env_def *def,
+                             rlt_policy_spec *spec, rlt_err *err) {
+    spec->layer_count = model->layer_count;
+    spec->separate = model->separate;
+    memcpy(spec->layers, model->layers, sizeof spec->layers);
+    memcpy(spec->obs_shape, def->image, sizeof spec->obs_shape);
+    rlt_net_spec net = {.obs_shape = {1, 1, spec->obs_dim},
+                        .layer_count = model->layer_count,
+                        .separate = model->separate,
+                        .head_width = spec->action_dim,
+                        .value_width = 1};
+    if (def->image[0] > 0) {
+        memcpy(net.obs_shape, def->image, sizeof net.obs_shape);
+    }
+    memcpy(net.layers, model->layers, sizeof net.layers);
+    rlt_program program;
+    rlt_err own = {0};
+    rlt_status status = rlt_program_build(&net, &program, &own);
+    if (status != RLT_OK) {
+        name_layers(model, &own);
+        return rlt_fail(err, status, "%s", own.message);
+    }
+    return RLT_OK;
 }
 
 rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def *def,
@@ -42,6 +87,9 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
                             "model.squash: action %d of %s has no bounds to scale to", i,
                             def->name);
         }
+    }
+    if (model->layer_count > 0) {
+        RLT_TRY(add_layers(model, def, spec, err));
     }
     return rlt_policy_check(spec, err);
 }

@@ -53,7 +53,8 @@ static void test_every_default_is_allowed(void **state) {
         for (const rlt_field *field = section->fields; field->name != NULL; field++) {
             json_t *initial = rlt_field_default(field), *canonical = NULL;
             rlt_err err = {0};
-            if (rlt_field_check(field, field->name, initial, &canonical, &err) != RLT_OK) {
+            if (initial != NULL &&
+                rlt_field_check(field, field->name, initial, &canonical, &err) != RLT_OK) {
                 fail_msg("%s: %s", section->name, err.message);
             }
             assert_true(field->help != NULL && strlen(field->help) > 10);
@@ -367,6 +368,210 @@ static void test_set(void **state) {
     json_decref(expected);
 }
 
+/* ---- models ---- */
+
+static const rlt_layer *layers_of(const char *model, rlt_experiment_config *config, int count) {
+    char text[1024];
+    snprintf(text, sizeof text, "{'model': %s}", model);
+    load(text, config);
+    assert_int_equal(config->run.model.layer_count, count);
+    rlt_run_config again;
+    rlt_err err = {0};
+    assert_int_equal(rlt_run_config_load(config->json, &again, &err), RLT_OK);
+    assert_memory_equal(&again.model, &config->run.model, sizeof again.model);
+    return config->run.model.layers;
+}
+
+static void check_layer(const rlt_layer *l, rlt_layer_kind kind, rlt_act act, int units, int kernel,
+                        int stride, int pad) {
+    assert_true(l->kind == kind && l->act == act && l->units == units && l->kernel == kernel &&
+                l->stride == stride && l->pad == pad);
+}
+
+static void test_layers(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    const rlt_layer *l = layers_of(
+        "{'$items': [['conv', 32, 8, 4], {'name': 'conv', 'filters': 64, 'kernel': 3, 'pad': "
+        "'same', 'act': 'tanh'}, ['conv', 8, 3, 1, 'same', 'silu'], ['max_pool', 3], 'layer_norm',"
+        "{'$items': ['dense', 5, 'none']}, ['lstm', 128], ['attention', 2, 16]],"
+        " 'separate': true, 'squash': true, 'log_std_init': -1}",
+        &config, 8);
+    check_layer(&l[0], RLT_LAYER_CONV, RLT_ACT_RELU, 32, 8, 4, 0);
+    check_layer(&l[1], RLT_LAYER_CONV, RLT_ACT_TANH, 64, 3, 1, 1);
+    check_layer(&l[2], RLT_LAYER_CONV, RLT_ACT_SILU, 8, 3, 1, 1);
+    check_layer(&l[3], RLT_LAYER_MAX_POOL, RLT_ACT_NONE, 0, 3, 2, 0);
+    check_layer(&l[4], RLT_LAYER_LAYER_NORM, RLT_ACT_NONE, 0, 0, 0, 0);
+    check_layer(&l[5], RLT_LAYER_DENSE, RLT_ACT_NONE, 5, 0, 0, 0);
+    check_layer(&l[6], RLT_LAYER_LSTM, RLT_ACT_NONE, 128, 0, 0, 0);
+    assert_true(l[7].kind == RLT_LAYER_ATTENTION && l[7].heads == 2 && l[7].context == 16);
+    const rlt_model_fields *model = &config.run.model;
+    assert_true(model->separate && model->squash && model->log_std_init == -1);
+    assert_int_equal(json_integer_value(rlt_config_get(config.json, "model[1].stride")), 4);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_nested_layers(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    const rlt_layer *l =
+        layers_of("[['dense', 4], ['residual', [['gated', ['dense', 4]], 'rms_norm'"
+                  "]], {'kind': 'residual', 'layers': [['dense', 4]]}]",
+                  &config, 10);
+    static const rlt_layer_kind kinds[] = {
+        RLT_LAYER_DENSE,    RLT_LAYER_RESIDUAL, RLT_LAYER_GATED,    RLT_LAYER_DENSE, RLT_LAYER_END,
+        RLT_LAYER_RMS_NORM, RLT_LAYER_END,      RLT_LAYER_RESIDUAL, RLT_LAYER_DENSE, RLT_LAYER_END};
+    static const char *const paths[] = {
+        "model[1]",    "model[2]", "model[2][1]", "model[2][1][1]", NULL,
+        "model[2][2]", NULL,       "model[3]",    "model[3][1]",    NULL};
+    for (int i = 0; i < 10; i++) {
+        char path[32];
+        rlt_model_layer_path(&config.run.model, i, path);
+        assert_int_equal(l[i].kind, kinds[i]);
+        assert_true(paths[i] == NULL || strcmp(path, paths[i]) == 0);
+    }
+    assert_int_equal(json_integer_value(rlt_config_get(config.json, "model[2][1][1].units")), 4);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_presets(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int layers;
+    } presets[] = {{"'nature_cnn'", 4},  {"{'preset': 'impala_cnn', 'width': 2}", 38},
+                   {"'minatar_cnn'", 2}, {"{'name': 'gtrxl', 'depth': 6}", 61},
+                   {"['lstm']", 2},      {"{'preset': 'gru', 'units': 8, 'separate': true}", 2},
+                   {"'mlp'", 0},         {"{'preset': 'mlp', 'hidden': [3]}", 0}};
+    rlt_experiment_config config;
+    for (size_t i = 0; i < RLT_COUNT(presets); i++) {
+        layers_of(presets[i].text, &config, presets[i].layers);
+        rlt_experiment_config_fini(&config);
+    }
+    const rlt_layer *l = layers_of("{'preset': 'impala_cnn', 'width': 2}", &config, 38);
+    check_layer(&l[0], RLT_LAYER_CONV, RLT_ACT_NONE, 32, 3, 1, 1);
+    check_layer(&l[12], RLT_LAYER_CONV, RLT_ACT_NONE, 64, 3, 1, 1);
+    check_layer(&l[37], RLT_LAYER_DENSE, RLT_ACT_RELU, 256, 0, 0, 0);
+    rlt_experiment_config_fini(&config);
+    layers_of("{'preset': 'mlp', 'hidden': [3]}", &config, 0);
+    assert_int_equal(config.run.model.hidden[0], 3);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_bad_models(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"'nature_cn'", "no preset 'nature_cn' (did you mean 'nature_cnn'?); there are mlp, "},
+        {"['conv', 32, 8]", "model: 'conv' is a layer; a model is a list of them"},
+        {"[['cnv', 32]]", "model[1]: there is no layer 'cnv' (did you mean 'conv'?)"},
+        {"[['dense', 2], ['dense']]", "model[2].units: is missing; needed: an integer from 1 to"},
+        {"[['dense', 0]]", "model[1].units: 0 is not allowed; allowed: an integer from 1 to"},
+        {"[['dense', 8, 'rleu']]", "model[1].activation: \"rleu\" is not allowed; allowed: one of"},
+        {"[['dense', 8, 9]]", "model[1]: one value too many, or of the wrong type; dense takes"},
+        {"[{'name': 'dense', 'unit': 9}]", "model[1].unit: unknown key (did you mean 'units'?); "
+                                           "`rltune explain layer.dense`"},
+        {"[['conv', 8, 4, 'same']]", "model[1]: pad = \"same\" needs an odd kernel, not 4"},
+        {"{'$items': [['dense', 8]], 'seprate': true}", "model.seprate: unknown key (did you mean"},
+        {"[['residual', [['dense', 4], ['cnv']]]]", "model[1][2]: there is no layer 'cnv'"},
+        {"[['residual']]", "model[1]: 0 layers; allowed: 1 to 64"},
+        {"{'name': 'residual', 'hidden': [3]}", "model: 'residual' is a layer"},
+        {"[{'name': 'gated', 'layers': ['layer_norm'], 'units': 3}]", "model[1]: 'units': such a"},
+        {"[[['dense', 3]]]", "model[1]: a layer is needed here"},
+        {"3", "model: a table of names, a list of layers or the name of a preset is needed"},
+        {"{'preset': 'gtrxl', 'dept': 3}", "model.dept: unknown key (did you mean 'depth'?)"},
+        {"{'hiden': [3]}", "model.hiden: unknown key (did you mean 'hidden'?)"},
+        {"{'preset': {'$space': 'choice', 'values': ['lstm', 'gru']}}", "model.preset: a name is"},
+    };
+    for (size_t i = 0; i < RLT_COUNT(cases); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "{'model': %s}", cases[i][0]);
+        refused(text, cases[i][1]);
+    }
+    rlt_buf deep = {0};
+    rlt_buf_printf(&deep, "{'model': [");
+    for (int i = 0; i < 20; i++) {
+        rlt_buf_printf(&deep, "['residual', [");
+    }
+    rlt_buf_printf(&deep, "'layer_norm'");
+    for (int i = 0; i < 20; i++) {
+        rlt_buf_printf(&deep, "]]");
+    }
+    rlt_buf_printf(&deep, "]}");
+    refused(deep.data, "layers nest deeper than 8");
+    rlt_buf_fini(&deep);
+    char many[1024] = "{'model': [";
+    for (int i = 0; i < 33; i++) {
+        strcat(many, i > 0 ? ", ['gated', 'layer_norm']" : "['gated', 'layer_norm']");
+    }
+    strcat(many, "]}");
+    refused(many, "model: more than 64 layers");
+}
+
+#define CHOICE(values) "{'$space': 'choice', 'values': [" values "]}"
+
+static void test_searched_models(void **state) {
+    (void)state;
+    rlt_experiment_config config;
+    load("{'tune': {}, 'model': {'layers': [['dense', " CHOICE("16, 32") ", " CHOICE(
+             "'tanh', 'relu'") "], [" CHOICE("'lstm', 'gru'") ", {'$space': 'randint', 'low': 8, "
+                                                              "'high': 9}], " CHOICE(
+                                                                  "['dense', 3], 'layer_norm'") "]}"
+                                                                                                "}",
+         &config);
+    assert_true(config.run.model.layers[0].units == 16 && config.run.model.layers[1].units == 8);
+    assert_false(config.run.model.guessed);
+    static const char *const paths[] = {"model[1].units", "model[1].activation", "model[2].kind",
+                                        "model[2].units", "model[3]"};
+    for (size_t i = 0; i < RLT_COUNT(paths); i++) {
+        assert_non_null(json_object_get(rlt_config_get(config.json, paths[i]), "$space"));
+    }
+    assert_true(rlt_config_takes_integers("model[2].units"));
+    assert_false(rlt_config_takes_integers("model[2].kind"));
+    json_t *params =
+        parse("{'model[1].units': 32, 'model[1].activation': 'relu',"
+              " 'model[2].kind': 'gru', 'model[2].units': 9, 'model[3]': 'layer_norm'}");
+    json_t *run = NULL;
+    rlt_run_config concrete;
+    rlt_err err = {0};
+    assert_int_equal(rlt_config_trial_json(config.json, params, &run, &err), RLT_OK);
+    assert_int_equal(rlt_run_config_load(run, &concrete, &err), RLT_OK);
+    check_layer(&concrete.model.layers[0], RLT_LAYER_DENSE, RLT_ACT_RELU, 32, 0, 0, 0);
+    check_layer(&concrete.model.layers[1], RLT_LAYER_GRU, RLT_ACT_NONE, 9, 0, 0, 0);
+    assert_int_equal(concrete.model.layers[2].kind, RLT_LAYER_LAYER_NORM);
+    rlt_experiment_config again; /* as it comes back from the database */
+    assert_int_equal(rlt_experiment_config_load(config.json, NULL, &again, &err), RLT_OK);
+    assert_true(json_equal(again.json, config.json));
+    rlt_experiment_config_fini(&again);
+    rlt_experiment_config_fini(&config);
+    json_decref(params);
+    json_decref(run);
+    load("{'tune': {}, 'model': " CHOICE("'gtrxl', {'hidden': [3]}, [['dense', 3]]") "}", &config);
+    assert_int_equal(config.run.model.layer_count, 21);
+    rlt_experiment_config_fini(&config);
+    load("{'tune': {}, 'model': {'preset': 'gru', 'units': {'$function': 'model.units'}}}",
+         &config);
+    assert_true(config.run.model.guessed && config.run.model.layers[1].units == 64);
+    rlt_experiment_config_fini(&config);
+}
+
+static void test_bad_searched_models(void **state) {
+    (void)state;
+    refused("{'model': [['dense', " CHOICE("16, 32") "]]}",
+            "model[1].units: is a search space, but");
+    refused("{'tune': {}, 'model': [['dense', " CHOICE("16, 0") "]]}", "model[1].units: 0 is not");
+    refused("{'tune': {}, 'model': [[" CHOICE("'lstm', 'dens'") ", 3]]}", "did you mean 'dense'");
+    refused("{'tune': {}, 'model': [[" CHOICE("'lstm', 'conv'") ", 3, 5]]}", "lstm takes units");
+    refused("{'tune': {}, 'model': [[" CHOICE("'lstm', 'gated'") ", 3]]}", "'gated' cannot be one");
+    refused("{'tune': {}, 'model': [" CHOICE("['lstm', 3], ['lstm']") "]}",
+            "model[1].units: is miss");
+    refused("{'tune': {}, 'model': " CHOICE("'mlp', 'gtrx'") "}",
+            "model: value 2: model: there is no");
+    refused("{'tune': {}, 'model': {'$space': 'randint', 'low': 1, 'high': 2}}",
+            "searched by space.c");
+    refused("{'tune': {}, 'model': " CHOICE("[['dense', " CHOICE("3") "]]") "}",
+            "holds a search space");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_default_is_allowed),
@@ -383,6 +588,12 @@ int main(void) {
         cmocka_unit_test(test_sampler_forms),
         cmocka_unit_test(test_cmaes_and_gp_options),
         cmocka_unit_test(test_set),
+        cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_nested_layers),
+        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_bad_models),
+        cmocka_unit_test(test_searched_models),
+        cmocka_unit_test(test_bad_searched_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
