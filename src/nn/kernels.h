@@ -7,6 +7,7 @@
  * Thread: any; no state. */
 #ifndef RLT_NN_KERNELS_H
 #define RLT_NN_KERNELS_H
+#include "nn/kernels_seq.h"
 #include "nn/nn.h"
 
 #include <stddef.h>
@@ -50,6 +51,7 @@ typedef struct rlt_nn_product { /* c[m][n] = bias + a[m][steps] b[steps][n], eac
 
 typedef struct rlt_nn_kernels {
     const char *name;
+    const rlt_nn_seq_kernels *seq; /* of sequences and norms */
     void (*product)(const rlt_nn_product *p);
     /* sum[out] += the sums of the columns of d[n][out], rows in order */
     void (*column_sums)(const float *d, int d_stride, int n, int out, float *sum);
@@ -98,6 +100,7 @@ typedef struct rlt_nn_kernels {
 } rlt_nn_kernels;
 
 extern const rlt_nn_kernels rlt_nn_kernels_plain;
+extern const rlt_nn_seq_kernels rlt_nn_seq_kernels_plain;
 #if defined(__x86_64__)
 extern const rlt_nn_kernels rlt_nn_kernels_avx2, rlt_nn_kernels_avx512;
 #endif

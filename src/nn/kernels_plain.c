@@ -36,14 +36,25 @@ static void act_grad_plain(int act, const float *y, const float *z, const float 
 }
 
 static void product_plain(const rlt_nn_product *p) {
-    for (int i = 0; i < p->m; i++) {
-        for (int j = 0; j < p->n; j++) {
-            float sum = p->bias != NULL ? p->bias[j] : 0;
-            for (int k = 0; k < p->steps; k++) {
-                sum += p->a[i * p->a_row + k * p->a_step] * p->b[k * p->b_stride + j];
+    enum { PANEL = 64 };
+    for (int j0 = 0; j0 < p->n; j0 += PANEL) {
+        int width = p->n - j0 < PANEL ? p->n - j0 : PANEL;
+        for (int i = 0; i < p->m; i++) {
+            float sum[PANEL];
+            for (int j = 0; j < width; j++) {
+                sum[j] = p->bias == NULL ? 0 : p->bias[j0 + j];
             }
-            float *c = &p->c[i * p->c_stride + j];
-            *c = p->add ? *c + sum : sum;
+            for (int k = 0; k < p->steps; k++) {
+                float left = p->a[i * p->a_row + k * p->a_step];
+                const float *right = p->b + k * p->b_stride + j0;
+                for (int j = 0; j < width; j++) {
+                    sum[j] += left * right[j];
+                }
+            }
+            float *c = p->c + i * p->c_stride + j0;
+            for (int j = 0; j < width; j++) {
+                c[j] = p->add ? c[j] + sum[j] : sum[j];
+            }
         }
     }
 }
@@ -285,6 +296,7 @@ static void sample_gaussian_plain(const rlt_sample_rows *rows) {
 
 const rlt_nn_kernels rlt_nn_kernels_plain = {
     .name = "plain",
+    .seq = &rlt_nn_seq_kernels_plain,
     .product = product_plain,
     .column_sums = column_sums_plain,
     .activate = activate_plain,

@@ -6,9 +6,11 @@
 #include "nn/loss_vec.h"
 #include "nn/sample_vec.h"
 #include "nn/loops.h"
+#include "nn/attention_vec.h"
 
 const rlt_nn_kernels TABLE = {
     .name = NAME,
+    .seq = &seq_kernels,
     .product = product_vec,
     .column_sums = column_sums,
     .activate = activate_vec,
