@@ -106,7 +106,16 @@ typedef enum {
     RLT_SAMPLER_BRUTE
 } rlt_sampler_kind;
 typedef enum { RLT_RESTART_NONE, RLT_RESTART_IPOP, RLT_RESTART_BIPOP } rlt_restart_kind;
-typedef enum { RLT_STOPPER_NONE, RLT_STOPPER_MEDIAN, RLT_STOPPER_ASHA } rlt_stopper_kind;
+typedef enum { /* the order of src/tuner/stoppers/stoppers.def */
+               RLT_STOPPER_NONE,
+               RLT_STOPPER_MEDIAN,
+               RLT_STOPPER_ASHA,
+               RLT_STOPPER_PERCENTILE,
+               RLT_STOPPER_SHA,
+               RLT_STOPPER_HYPERBAND,
+               RLT_STOPPER_HYPERBAND_ASHA,
+               RLT_STOPPER_COUNT
+} rlt_stopper_kind;
 
 typedef struct rlt_tune_fields { /* table "tune" */
     char metric[RLT_NAME_MAX];   /* "eval_return", "mean_return", ... */
@@ -126,12 +135,23 @@ typedef struct rlt_tune_fields { /* table "tune" */
     struct {
         int64_t size;
     } lhs;
+    /* of a stopper table; what 0 stands for is resolved */
     struct {
-        int64_t grace, reduction, brackets, max_steps;
-    } asha; /* of a stopper table; what 0 stands for is resolved */
+        int64_t grace, reduction, brackets, max_steps, bootstrap_count, early_stopping_rate;
+    } asha;
     struct {
-        int64_t grace, interval, min_trials;
-    } median;
+        int64_t grace, reduction, max_steps, size;
+    } sha;
+    struct {
+        int64_t grace, reduction, max_steps, bootstrap_count;
+    } hyperband; /* hyperband_asha too */
+    struct {
+        int64_t grace, interval;
+    } milestones; /* of stoppers without rungs */
+    struct {
+        int64_t startup_trials, min_trials;
+        double percentile;
+    } percentile; /* median too */
     struct {
         int64_t n_startup_trials, popsize;
         double sigma0, inc_popsize;

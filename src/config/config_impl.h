@@ -79,4 +79,10 @@ const rlt_field *rlt_config_find_field(const char *path, char canonical[RLT_FIEL
 /* Sets *err (which may be NULL) and loading->failed. */
 rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_err *err,
                            const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* stoppers.c: the options of each */
+extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
+    rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[];
+/* What 0 stands for among the options of the stopper, as the help of each field says. */
+rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
+                                      rlt_tune_fields *tune, rlt_err *err);
 #endif

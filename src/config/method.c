@@ -7,51 +7,76 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct method_name {
-    const char *name, *alias; /* alias: what Optuna calls it, or NULL */
-} method_name;
+static const char *const samplers[] = {
+    [RLT_SAMPLER_RANDOM] = "random", [RLT_SAMPLER_GRID] = "grid",   [RLT_SAMPLER_SOBOL] = "sobol",
+    [RLT_SAMPLER_TPE] = "tpe",       [RLT_SAMPLER_CMAES] = "cmaes", [RLT_SAMPLER_GP] = "gp",
+    [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",     [RLT_SAMPLER_BRUTE] = "brute",
+};
+static const char *const stoppers[] = {
+    [RLT_STOPPER_NONE] = "none",
+    [RLT_STOPPER_MEDIAN] = "median",
+    [RLT_STOPPER_ASHA] = "asha",
+    [RLT_STOPPER_PERCENTILE] = "percentile",
+    [RLT_STOPPER_SHA] = "sha",
+    [RLT_STOPPER_HYPERBAND] = "hyperband",
+    [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
+};
 
-static const method_name samplers[] = {
-    [RLT_SAMPLER_RANDOM] = {"random", "RandomSampler"},
-    [RLT_SAMPLER_GRID] = {"grid", "GridSampler"},
-    [RLT_SAMPLER_SOBOL] = {"sobol", "QMCSampler"},
-    [RLT_SAMPLER_TPE] = {"tpe", "TPESampler"},
-    [RLT_SAMPLER_CMAES] = {"cmaes", "CmaEsSampler"},
-    [RLT_SAMPLER_GP] = {"gp", "GPSampler"},
-    [RLT_SAMPLER_HALTON] = {"halton", NULL},
-    [RLT_SAMPLER_LHS] = {"lhs", NULL},
-    [RLT_SAMPLER_BRUTE] = {"brute", "BruteForceSampler"},
-};
-static const method_name stoppers[] = {
-    [RLT_STOPPER_NONE] = {"none", "NopPruner"},
-    [RLT_STOPPER_MEDIAN] = {"median", "MedianPruner"},
-    [RLT_STOPPER_ASHA] = {"asha", "SuccessiveHalvingPruner"},
-};
+/* What Ray Tune and Optuna call a method, with those of their defaults that differ from ours and
+ * that do not count steps. */
+typedef struct method_alias { /* NULL-named end */
+    const char *name;
+    int index;
+    const char *defaults; /* JSON, or NULL */
+} method_alias;
+static const method_alias sampler_aliases[] = {
+    {"RandomSampler", RLT_SAMPLER_RANDOM, NULL},    {"GridSampler", RLT_SAMPLER_GRID, NULL},
+    {"QMCSampler", RLT_SAMPLER_SOBOL, NULL},        {"TPESampler", RLT_SAMPLER_TPE, NULL},
+    {"CmaEsSampler", RLT_SAMPLER_CMAES, NULL},      {"GPSampler", RLT_SAMPLER_GP, NULL},
+    {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL}, {0}};
+static const method_alias stopper_aliases[] = {
+    {"NopPruner", RLT_STOPPER_NONE, NULL},
+    {"FIFOScheduler", RLT_STOPPER_NONE, NULL},
+    {"MedianPruner", RLT_STOPPER_MEDIAN, NULL},
+    {"MedianStoppingRule", RLT_STOPPER_MEDIAN, "{\"startup_trials\": 0, \"min_trials\": 3}"},
+    {"PercentilePruner", RLT_STOPPER_PERCENTILE, NULL},
+    {"ASHAScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
+    {"AsyncHyperBandScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
+    {"SuccessiveHalvingPruner", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
+    {"HyperBandScheduler", RLT_STOPPER_HYPERBAND, NULL},
+    {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, NULL},
+    {"HyperbandPruner", RLT_STOPPER_HYPERBAND_ASHA, NULL},
+    {0}};
 
 typedef struct method_kind {
     const char *key; /* of the table tune */
-    const method_name *names;
+    const char *const *names;
     int count, initial;
+    const method_alias *aliases;
     size_t offset; /* of the int in rlt_tune_fields */
     const char *example;
 } method_kind;
 static const method_kind kinds[] = {
-    {"sampler", samplers, RLT_COUNT(samplers), RLT_SAMPLER_RANDOM,
+    {"sampler", samplers, RLT_COUNT(samplers), RLT_SAMPLER_RANDOM, sampler_aliases,
      offsetof(rlt_tune_fields, sampler), "{ \"tpe\", n_startup_trials = 20 }"},
-    {"stopper", stoppers, RLT_COUNT(stoppers), RLT_STOPPER_NONE, offsetof(rlt_tune_fields, stopper),
-     "{ \"asha\", grace = 1000 }"},
+    {"stopper", stoppers, RLT_COUNT(stoppers), RLT_STOPPER_NONE, stopper_aliases,
+     offsetof(rlt_tune_fields, stopper), "{ \"asha\", grace = 1000 }"},
 };
 
 static rlt_status refuse(rlt_config_loading *loading, const method_kind *kind, const char *text,
                          rlt_err *err) {
-    const char *names[32];
+    const char *names[64];
+    size_t count = 0;
     rlt_buf allowed = {0};
-    RLT_ASSERT((size_t)kind->count <= RLT_COUNT(names));
     for (int i = 0; i < kind->count; i++) {
-        names[i] = kind->names[i].name;
-        rlt_buf_printf(&allowed, "'%s', ", names[i]);
+        names[count++] = kind->names[i];
+        rlt_buf_printf(&allowed, "%s, ", kind->names[i]);
     }
-    const char *nearest = text != NULL ? rlt_str_nearest(text, names, (size_t)kind->count) : NULL;
+    for (const method_alias *alias = kind->aliases; alias->name != NULL; alias++) {
+        RLT_ASSERT(count < RLT_COUNT(names));
+        names[count++] = alias->name;
+    }
+    const char *nearest = text != NULL ? rlt_str_nearest(text, names, count) : NULL;
     snprintf(loading->failed, sizeof loading->failed, "tune.%s", kind->key);
     rlt_fail(err, RLT_ECONFIG,
              "tune.%s: '%.40s' is not a %s%s%s%s; allowed: %sor a table such as %s", kind->key,
@@ -61,28 +86,62 @@ static rlt_status refuse(rlt_config_loading *loading, const method_kind *kind, c
     return RLT_ECONFIG;
 }
 
-static int find_name(const method_kind *kind, const char *text) {
+/* -1: unknown. *defaults: of the tool that calls it so, or NULL. */
+static int find_name(const method_kind *kind, const char *text, const char **defaults) {
+    *defaults = NULL;
     for (int i = 0; i < kind->count; i++) {
-        const method_name *name = &kind->names[i];
-        if (strcmp(name->name, text) == 0 ||
-            (name->alias != NULL && strcmp(name->alias, text) == 0)) {
+        if (strcmp(kind->names[i], text) == 0) {
             return i;
+        }
+    }
+    for (const method_alias *alias = kind->aliases; alias->name != NULL; alias++) {
+        if (strcmp(alias->name, text) == 0) {
+            *defaults = alias->defaults;
+            return alias->index;
         }
     }
     return -1;
 }
 
-/* The index of the method, and its table or NULL. */
+/* The index of the method, its table or NULL, and the defaults that its name brings along. */
 static rlt_status parse(rlt_config_loading *loading, const method_kind *kind, const json_t *given,
-                        int *index, const json_t **table, rlt_err *err) {
+                        int *index, const json_t **table, const char **defaults, rlt_err *err) {
     const json_t *name = json_is_object(given)  ? json_object_get(given, "name")
                          : json_is_array(given) ? json_array_get(given, 0)
                                                 : given;
-    const char *text = given == NULL ? kind->names[kind->initial].name : json_string_value(name);
+    const char *text = given == NULL ? kind->names[kind->initial] : json_string_value(name);
     bool alone = !json_is_array(given) || json_array_size(given) == 1;
     *table = json_is_object(given) ? given : NULL;
-    *index = text != NULL && alone ? find_name(kind, text) : -1;
+    *index = text != NULL && alone ? find_name(kind, text, defaults) : -1;
     return *index >= 0 ? RLT_OK : refuse(loading, kind, text, err);
+}
+
+static bool gives(const json_t *table, const rlt_field *field) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)table, key, value) {
+        if (rlt_field_named(field, key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The table (may be NULL) with those of the defaults that it does not give: a new reference. */
+static json_t *with_defaults(const json_t *table, const char *defaults, const rlt_field *fields) {
+    json_t *all = table != NULL ? json_copy((json_t *)table) : json_object();
+    json_t *more = defaults != NULL ? json_loads(defaults, 0, NULL) : json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach(more, key, value) {
+        const rlt_field *field = rlt_field_find(fields, key);
+        RLT_ASSERT(field != NULL);
+        if (!gives(table, field)) {
+            json_object_set(all, key, value);
+        }
+    }
+    json_decref(more);
+    return all;
 }
 
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
@@ -96,19 +155,24 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
     }
     int index;
     const json_t *table;
-    RLT_TRY(parse(loading, kind, given, &index, &table, err));
+    const char *defaults = NULL;
+    RLT_TRY(parse(loading, kind, given, &index, &table, &defaults, err));
     *(int *)((char *)tune + kind->offset) = index;
 
     json_t *normalised = json_object();
     json_object_set_new(out, key, normalised);
-    json_object_set_new(normalised, "name", json_string(kind->names[index].name));
+    json_object_set_new(normalised, "name", json_string(kind->names[index]));
     char name[64], path[64];
-    snprintf(name, sizeof name, "%s.%s", key, kind->names[index].name);
+    snprintf(name, sizeof name, "%s.%s", key, kind->names[index]);
     snprintf(path, sizeof path, "tune.%s", key);
     const rlt_config_section none = {name, "", no_fields, RLT_SECTION_TUNE};
     const rlt_config_section *section = rlt_config_section_find(name);
     section = section != NULL ? section : &none;
-    RLT_TRY(rlt_config_read_section(loading, section, path, other_keys, table, normalised, err));
+    json_t *all = with_defaults(table, defaults, section->fields);
+    rlt_status status =
+        rlt_config_read_section(loading, section, path, other_keys, all, normalised, err);
+    json_decref(all);
+    RLT_TRY(status);
     rlt_schema_store(section->fields, normalised, tune);
     return RLT_OK;
 }

@@ -218,29 +218,6 @@ static const rlt_field lhs[] = {
      .help = "Trials of one hypercube, after which the next begins; 0: tune.trials."},
     {0}};
 
-static const rlt_field asha[] = {
-    {"grace", RLT_FIELD_INT, TUNE(asha.grace), .initial = "0", .min = 0, .max = 1e15,
-     .aliases = "grace_period min_resource",
-     .help = "Steps before the first decision; 0: max_steps / reduction^3."},
-    {"reduction", RLT_FIELD_INT, TUNE(asha.reduction), .initial = "3", .min = 2, .max = 1000,
-     .aliases = "reduction_factor", .help = "One in so many trials goes on at each rung."},
-    {"brackets", RLT_FIELD_INT, TUNE(asha.brackets), .initial = "1", .min = 1, .max = 20,
-     .help = "Brackets; each starts its rungs `reduction` times later than the one before."},
-    {"max_steps", RLT_FIELD_INT, TUNE(asha.max_steps), .initial = "0", .min = 0, .max = 1e15,
-     .aliases = "max_t max_resource", .help = "Steps after the last rung; 0: stop.steps."},
-    {0}};
-
-static const rlt_field median[] = {
-    {"grace", RLT_FIELD_INT, TUNE(median.grace), .initial = "0", .min = 0, .max = 1e15,
-     .aliases = "grace_period n_warmup_steps",
-     .help = "Steps before the first decision; 0: a tenth of stop.steps."},
-    {"interval", RLT_FIELD_INT, TUNE(median.interval), .initial = "0", .min = 0, .max = 1e15,
-     .aliases = "interval_steps", .help = "Steps between decisions; 0: a tenth of stop.steps."},
-    {"min_trials", RLT_FIELD_INT, TUNE(median.min_trials), .initial = "5", .min = 1, .max = 1e6,
-     .aliases = "min_samples_required n_startup_trials",
-     .help = "Trials with results at a step before anything is stopped there."},
-    {0}};
-
 static const char *const restarts[] = {"none", "ipop", "bipop", NULL};
 
 static const rlt_field cmaes[] = {
@@ -332,10 +309,19 @@ const rlt_config_section rlt_config_sections[] = {
     {"sampler.gp", "sampler = { \"gp\", ... }: Bayesian optimisation with a Gaussian process.", gp,
      RLT_SECTION_TUNE},
     {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", lhs, RLT_SECTION_TUNE},
-    {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.", asha,
-     RLT_SECTION_TUNE},
-    {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.", median,
-     RLT_SECTION_TUNE},
+    {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.",
+     rlt_fields_asha, RLT_SECTION_TUNE},
+    {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.",
+     rlt_fields_median, RLT_SECTION_TUNE},
+    {"stopper.percentile", "stopper = { \"percentile\", ... }: not among the best so many percent.",
+     rlt_fields_percentile, RLT_SECTION_TUNE},
+    {"stopper.sha", "stopper = { \"sha\", ... }: successive halving; trials pause at rungs.",
+     rlt_fields_sha, RLT_SECTION_TUNE},
+    {"stopper.hyperband", "stopper = { \"hyperband\", ... }: brackets of successive halving.",
+     rlt_fields_hyperband, RLT_SECTION_TUNE},
+    {"stopper.hyperband_asha",
+     "stopper = { \"hyperband_asha\", ... }: brackets of hyperband, the rule of asha.",
+     rlt_fields_hyperband_asha, RLT_SECTION_TUNE},
     {"objective.command", "objective = { \"command\", ... }: a trial runs a program.", command,
      RLT_SECTION_OBJECTIVE},
     {"objective.function",

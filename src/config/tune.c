@@ -13,48 +13,6 @@ static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     return RLT_ECONFIG;
 }
 
-static int64_t at_least_1(int64_t x) {
-    return x > 0 ? x : 1;
-}
-
-/* Rounded up, so that the last milestone does not fall a few steps before the end. */
-static int64_t part_of(int64_t steps, int64_t parts) {
-    return at_least_1(steps / parts + (steps % parts != 0));
-}
-
-/* What 0 stands for, as the help of each field says. */
-static rlt_status resolve(rlt_config_loading *loading, rlt_experiment_config *config,
-                          rlt_err *err) {
-    rlt_tune_fields *tune = &config->tune;
-    int64_t steps = config->run.stop.steps, cube = 1;
-    if (tune->max_failed == 0) {
-        tune->max_failed = at_least_1(tune->trials / 4);
-    }
-    if (tune->stopper == RLT_STOPPER_MEDIAN) {
-        tune->median.grace = tune->median.grace > 0 ? tune->median.grace : part_of(steps, 10);
-        tune->median.interval =
-            tune->median.interval > 0 ? tune->median.interval : part_of(steps, 10);
-    }
-    if (tune->stopper != RLT_STOPPER_ASHA) {
-        return RLT_OK;
-    }
-    tune->asha.max_steps = tune->asha.max_steps > 0 ? tune->asha.max_steps : steps;
-    for (int i = 0; i < 3; i++) {
-        cube *= tune->asha.reduction;
-    }
-    if (tune->asha.grace == 0) {
-        tune->asha.grace = part_of(tune->asha.max_steps, cube);
-    }
-    if (tune->asha.grace > tune->asha.max_steps) {
-        fail_at(loading, "tune.stopper.grace");
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper.grace: %lld steps are more than max_steps (%lld), so that "
-                        "nothing would ever be stopped",
-                        (long long)tune->asha.grace, (long long)tune->asha.max_steps);
-    }
-    return RLT_OK;
-}
-
 static rlt_status check_metric(rlt_config_loading *loading, const char *metric, rlt_err *err) {
     static const char *const names[] = {"eval_return", "mean_return"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
@@ -183,6 +141,9 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
                                    &config->tune, err));
     RLT_TRY(rlt_config_read_method(loading, "stopper", json_object_get(raw, "stopper"), out,
                                    &config->tune, err));
-    RLT_TRY(resolve(loading, config, err));
+    if (config->tune.max_failed == 0) { /* a quarter of the trials, at least 1 */
+        config->tune.max_failed = config->tune.trials >= 8 ? config->tune.trials / 4 : 1;
+    }
+    RLT_TRY(rlt_config_resolve_stopper(loading, config->run.stop.steps, &config->tune, err));
     return read_points(loading, json_object_get(raw, "points"), out, err);
 }

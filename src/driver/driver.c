@@ -147,6 +147,7 @@ static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_
     for (size_t i = 0; i < exited_count; i++) {
         RLT_TRY(on_exit_of(d, &d->trials[exited[i]], err));
     }
+    RLT_TRY(rlt_driver_rulings(d, err));
     RLT_TRY(check_search(d, err));
     check_limits(d, err);
     return rlt_driver_plan(d, err);

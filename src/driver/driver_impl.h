@@ -27,7 +27,7 @@ typedef struct rlt_driver_entry { /* one trial */
     bool sweep;              /* its process died: files that it did not report may be left */
     bool silent;             /* killed because it said nothing */
     const char *stop_reason; /* why it was asked to stop; NULL: it was not */
-    char *verdict;           /* the stopper's sentence, once it has ended the trial; owned */
+    char *verdict;           /* the stopper's sentence, if it ends or pauses the trial; owned */
     rlt_reply reply;         /* to send after the commit */
     rlt_action action;
     int64_t milestone;
@@ -90,6 +90,13 @@ rlt_status rlt_driver_stop_open(rlt_driver *d, bool finals, const char *reason, 
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* decisions.c: of the stopper; inside the group commit */
+rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
+                             bool missing, rlt_err *err);
+rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err); /* on trials that wait */
+rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char *const *values,
+                                       rlt_err *err);
 
 /* files.c: checkpoints on disk */
 /* All rows but the newest that `checkpoint.keep` asks for; their files go by remove_files. */

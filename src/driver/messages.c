@@ -57,31 +57,10 @@ static rlt_status store_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_ms
     return RLT_OK;
 }
 
-static rlt_status decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
-                         rlt_err *err) {
-    rlt_decision decision;
-    RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
-    rlt_decision_explain(d->tuner, &decision);
-    static const char *const deciders[] = {
-        [RLT_STOPPER_NONE] = "none", [RLT_STOPPER_MEDIAN] = "median", [RLT_STOPPER_ASHA] = "asha"};
-    json_t *numbers = json_pack(
-        "{s:o, s:o, s:i, s:i, s:i}", "value", isfinite(value) ? json_real(value) : json_null(),
-        "threshold", isfinite(decision.threshold) ? json_real(decision.threshold) : json_null(),
-        "bracket", decision.bracket, "rung", decision.rung, "compared", decision.compared);
-    char *text = json_dumps(numbers, JSON_COMPACT);
-    json_decref(numbers);
-    t->action = decision.action;
-    if (decision.action == RLT_ACTION_STOP && t->stopped_at == 0) {
-        t->stopped_at = milestone;
-        t->verdict = strdup(decision.reason);
-    }
-    t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
-    t->reply = RLT_REPLY_DECISION;
-    rlt_status status = rlt_store_decision(
-        d->store, t->id, milestone, deciders[d->config.tune.stopper],
-        decision.action == RLT_ACTION_STOP ? "stop" : "continue", text, decision.reason, err);
-    free(text);
-    return status;
+/* Whether the tuned metric has no value yet, which is something else than not a number. */
+static bool is_missing(const rlt_msg *msg) {
+    uint64_t missing;
+    return rlt_msg_get_u64(msg, "missing", &missing, NULL) == RLT_OK && missing != 0;
 }
 
 static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
@@ -97,7 +76,7 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
     t->steps = step;
     note_value(d, t, value);
     if (milestone > 0 && !t->final) {
-        RLT_TRY(decide(d, t, milestone, value, err));
+        RLT_TRY(rlt_driver_decide(d, t, milestone, value, is_missing(msg), err));
     }
     rlt_trial_progress progress = {.trial = t->id,
                                    .attempt = t->attempt,
@@ -133,7 +112,32 @@ static rlt_status store_final(rlt_driver *d, rlt_driver_entry *t, const rlt_msg 
     return RLT_OK;
 }
 
-/* A trial that was asked to stop is paused where it can go on, stopped where it should not. */
+/* A trial that was asked to stop is paused where it can go on, stopped where it should not; one
+ * that its stopper told to pause is, unless it has been ruled meanwhile that it ends. */
+static rlt_trial_state end_of(const rlt_driver *d, const rlt_driver_entry *t, rlt_trial_state said,
+                              char *reason, size_t size) {
+    rlt_trial_state to = said;
+    const char *why = NULL;
+    if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
+        bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
+        to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
+        why = t->stop_reason;
+    } else if (to == RLT_TRIAL_PAUSED) {
+        to = t->stopped_at > 0 ? RLT_TRIAL_STOPPED : RLT_TRIAL_PAUSED;
+        why = t->verdict;
+    } else if (to == RLT_TRIAL_STOPPED && t->stop_reason == NULL) {
+        why = t->verdict;
+    }
+    if (why != NULL) {
+        snprintf(reason, size, "%s", why);
+    }
+    if (to == RLT_TRIAL_COMPLETED && isnan(t->last)) {
+        size_t at = strlen(reason);
+        snprintf(reason + at, size - at, "; it never had any %.60s", d->config.tune.metric);
+    }
+    return to;
+}
+
 static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg, rlt_err *err) {
     char state[16], reason[256];
     double value;
@@ -145,14 +149,7 @@ static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg
     RLT_TRY(rlt_trial_state_parse(state, &to, err));
     note_value(d, t, value);
     RLT_TRY(store_final(d, t, msg, err));
-    if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
-        bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
-        to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
-        snprintf(reason, sizeof(reason), "%s", t->stop_reason);
-    }
-    if (to == RLT_TRIAL_STOPPED && t->stop_reason == NULL && t->verdict != NULL) {
-        snprintf(reason, sizeof(reason), "%s", t->verdict);
-    }
+    to = end_of(d, t, to, reason, sizeof(reason));
     t->reply = RLT_REPLY_LEAVE;
     return rlt_driver_finish(d, t, to, reason, err);
 }
@@ -252,8 +249,7 @@ rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err) {
         rlt_msg_begin(&d->writer, reply == RLT_REPLY_LEAVE ? RLT_MSG_DONE : RLT_MSG_DECISION,
                       (uint64_t)t->attempt, 0);
         if (reply == RLT_REPLY_DECISION) {
-            rlt_msg_put_str(&d->writer, "action",
-                            t->action == RLT_ACTION_STOP ? "stop" : "continue");
+            rlt_msg_put_str(&d->writer, "action", rlt_action_name(t->action));
             rlt_msg_put_i64(&d->writer, "milestone", t->milestone);
         }
         RLT_TRY(rlt_driver_send(d, t, err));

@@ -120,37 +120,22 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     return RLT_OK;
 }
 
-/* Columns step, value, action, reason. What was decided stands: the trials that a rung compares may
- * have come in another order. */
-static rlt_status restore_decision(rlt_driver *d, int64_t number, const char *const *values,
-                                   rlt_err *err) {
-    int64_t step = strtoll(values[0], NULL, 10);
-    double value = values[1] != NULL ? strtod(values[1], NULL) : NAN;
-    rlt_action action = strcmp(values[2], "stop") == 0 ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
-    if (action == RLT_ACTION_STOP) {
-        rlt_driver_entry *t = &d->trials[number];
-        t->stopped_at = step;
-        free(t->verdict);
-        t->verdict = strdup(values[3]);
-    }
-    RLT_TRY(rlt_tuner_report(d->tuner, number, step, value, NULL, err));
-    return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
-}
-
-/* Search trials as the tuner had them: asked for and ended in the order of time, which is what
- * samplers learn from; the decisions of a trial before its end, those of live trials last. */
+/* Search trials as the tuner had them: asked for, judged and ended in the order of time. Decisions
+ * of a database of version 1 do not know their time: they come before their trial's end, those of
+ * live trials last, which is as good for the stoppers that there were then. */
 static const char tuner_calls[] =
     "WITH search AS (SELECT id, number FROM trials WHERE experiment = ?1 AND role = 'search'), "
     "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
     "'failed')) "
-    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, r.id AS at, 0 AS part "
-    "FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS NULL "
-    "UNION ALL SELECT t.number, 'decision', d.step, json_extract(d.numbers_json, '$.value'), "
-    "d.action, d.reason, coalesce(e.id, 9223372036854775807), 1 "
+    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, r.id AS at, 0 AS part, "
+    "0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS NULL "
+    "UNION ALL SELECT t.number, 'decision', d.step, d.numbers_json, d.action, d.reason, "
+    "coalesce(d.after, e.id, 9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, "
+    "CASE WHEN d.after IS NULL THEN d.step ELSE d.id END "
     "FROM search t JOIN decisions d ON d.trial = t.id LEFT JOIN ends e ON e.trial = t.id "
-    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, e.id, 2 "
+    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, e.id, 2, 0 "
     "FROM search t JOIN ends e ON e.trial = t.id "
-    "ORDER BY at, part, step, number";
+    "ORDER BY at, part, row, number";
 
 static rlt_status restore_call(void *user, int columns, const char *const *names,
                                const char *const *values, rlt_err *err) {
@@ -168,7 +153,7 @@ static rlt_status restore_call(void *user, int columns, const char *const *names
         return rlt_tuner_restore(d->tuner, number, t->params, err);
     }
     return strcmp(values[1], "decision") == 0
-               ? restore_decision(d, number, values + 2, err)
+               ? rlt_driver_restore_decision(d, number, values + 2, err)
                : rlt_tuner_finish(d->tuner, number, t->state, t->last, t->steps, err);
 }
 

@@ -37,13 +37,14 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     t->ended = true;
     t->steps_per_s = 0;
     const char *role = t->final ? "final " : "";
-    if (isnan(t->last)) {
+    const char *metric = d->config.tune.metric;
+    if (isnan(t->last) || strncmp(reason, metric, strlen(metric)) == 0) {
         rlt_driver_say(d, "%strial %lld %s after %lld steps: %s", role, (long long)t->number,
                        rlt_trial_state_name(to), (long long)t->steps, reason);
     } else {
         rlt_driver_say(d, "%strial %lld %s after %lld steps, %s %.6g: %s", role,
-                       (long long)t->number, rlt_trial_state_name(to), (long long)t->steps,
-                       d->config.tune.metric, t->last, reason);
+                       (long long)t->number, rlt_trial_state_name(to), (long long)t->steps, metric,
+                       t->last, reason);
     }
     if (!is_terminal(to)) {
         return RLT_OK;
@@ -160,7 +161,7 @@ static rlt_status ask(rlt_driver *d, rlt_err *err) {
     rlt_status status = rlt_tuner_ask(d->tuner, &number, &params, err);
     if (status == RLT_ENOTFOUND) {
         d->exhausted = true;
-        return RLT_OK;
+        return rlt_driver_rulings(d, err); /* those that wait have nobody else to wait for */
     }
     if (status == RLT_OK) {
         rlt_driver_entry *t = rlt_driver_add(d);
@@ -226,6 +227,11 @@ static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
     return RLT_OK;
 }
 
+/* Its stopper has it wait, and the checkpoint to go on from is there. */
+static bool is_waiting(const rlt_driver *d, const rlt_driver_entry *t) {
+    return t->state == RLT_TRIAL_PAUSED && !t->final && rlt_tuner_waits(d->tuner, t->number, NULL);
+}
+
 /* A pending or paused trial that may be started, or NULL. */
 static rlt_driver_entry *next_open(rlt_driver *d) {
     for (size_t i = d->first_open; i < d->count; i++) {
@@ -234,28 +240,31 @@ static rlt_driver_entry *next_open(rlt_driver *d) {
             d->first_open++;
         }
         if ((t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) &&
-            !rlt_job_is_running(&t->job)) {
+            !rlt_job_is_running(&t->job) && !is_waiting(d, t)) {
             return t;
         }
     }
     return NULL;
 }
 
-/* Its stopper had decided to end it, and the checkpoint of that moment is there: only the
- * learner's last word was lost. From an older checkpoint it comes to the same decision again. */
-static rlt_status end_if_decided(rlt_driver *d, rlt_driver_entry *t, bool *ended, rlt_err *err) {
+/* Its stopper had decided to end it or to have it wait, and the checkpoint of that moment is there:
+ * only the learner's last word was lost. From an older checkpoint it comes to the same decision
+ * again. */
+static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_err *err) {
     rlt_checkpoint_row row = {0};
-    *ended = false;
-    if (t->stopped_at == 0) {
+    int64_t step = t->stopped_at;
+    bool waits = !t->final && rlt_tuner_waits(d->tuner, t->number, &step);
+    *settled = false;
+    if (step == 0) {
         return RLT_OK;
     }
     rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
-    if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < t->stopped_at)) {
+    if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < step)) {
         return RLT_OK;
     }
     RLT_TRY(status);
-    *ended = true;
-    return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+    *settled = true;
+    return rlt_driver_finish(d, t, waits ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED, t->verdict, err);
 }
 
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
@@ -272,12 +281,13 @@ rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
         if (t == NULL) {
             break;
         }
-        bool decided;
-        RLT_TRY(end_if_decided(d, t, &decided, err));
-        if (decided) {
+        bool settled;
+        RLT_TRY(settle(d, t, &settled, err));
+        if (settled) {
             continue;
         }
-        RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, "started", err));
+        const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
+        RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
         t->spawn = true;
         t->ended = t->silent = false;
         t->stop_reason = NULL;

@@ -44,7 +44,7 @@ typedef struct learner_process {
     int64_t eval_steps; /* at which `eval` was measured; -1: never */
     bool loading;       /* its checkpoint */
     bool stop;          /* asked by the driver */
-    bool ended;         /* told to by a decision */
+    bool ended, paused; /* told to by a decision */
     const char *reason;
 } learner_process;
 
@@ -263,6 +263,12 @@ static double metric_of(const metric *metrics, int count, const char *name) {
     return NAN;
 }
 
+/* Whether there is a value of the tuned metric at this moment, be it not a number. */
+static bool is_measured(const learner_process *p) {
+    return strcmp(p->metric, "eval_return") == 0 ? p->eval_steps == p->stats.steps
+                                                 : p->stats.episodes > 0;
+}
+
 /* One row of series; milestone > 0: a decision is asked for. */
 static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     metric metrics[METRICS_MAX];
@@ -280,6 +286,7 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     rlt_msg_put_str(&p->writer, "names", names);
     rlt_msg_put_f64s(&p->writer, "values", values, (size_t)count);
     rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
+    rlt_msg_put_u64(&p->writer, "missing", !is_measured(p));
     rlt_msg_put_i64(&p->writer, "milestone", milestone);
     p->report_clock = rlt_clock_s();
     p->report_steps = p->stats.steps;
@@ -297,8 +304,9 @@ static rlt_status ask_driver(learner_process *p, rlt_err *err) {
     RLT_TRY(await(p, RLT_MSG_DECISION, &packet, ACK_TIMEOUT_MS, err));
     RLT_TRY(rlt_msg_get_str(packet.msg, "action", action, sizeof(action), err));
     RLT_TRY(rlt_msg_get_i64(packet.msg, "milestone", &p->milestone, err));
-    if (strcmp(action, "stop") == 0) {
-        p->ended = true;
+    p->ended = strcmp(action, "stop") == 0;
+    p->paused = strcmp(action, "pause") == 0;
+    if (p->ended) {
         p->reason = "stopper";
     }
     return RLT_OK;
@@ -379,17 +387,17 @@ static rlt_status iterate(learner_process *p, rlt_err *err) {
 
 static rlt_status train(learner_process *p, rlt_err *err) {
     p->reason = "stop.steps reached";
-    while (steps_left(p) && !p->stop && !p->ended && !goal_reached(p)) {
+    while (steps_left(p) && !p->stop && !p->ended && !p->paused && !goal_reached(p)) {
         RLT_TRY(iterate(p, err));
         RLT_TRY(after_iteration(p, err));
     }
     return RLT_OK;
 }
 
-/* Stopped early by request: a checkpoint to go on from, and no result that an uninterrupted run
- * would not have. Otherwise the final evaluation too. */
+/* Stopped early by request, or told to pause: a checkpoint to go on from, and no result that an
+ * uninterrupted run would not have. Otherwise the final evaluation too. */
 static rlt_status finish(learner_process *p, rlt_err *err) {
-    bool paused = p->stop && !p->ended && steps_left(p);
+    bool paused = (p->stop || p->paused) && !p->ended && steps_left(p);
     if (!paused) {
         RLT_TRY(evaluate(p, err));
         RLT_TRY(report(p, 0, err));
@@ -399,7 +407,8 @@ static rlt_status finish(learner_process *p, rlt_err *err) {
     int count = paused ? 0 : metrics_now(p, metrics);
     begin(p, RLT_MSG_DONE);
     rlt_msg_put_str(&p->writer, "state", paused ? "paused" : p->ended ? "stopped" : "completed");
-    rlt_msg_put_str(&p->writer, "reason", paused ? "stop requested" : p->reason);
+    rlt_msg_put_str(&p->writer, "reason",
+                    paused ? (p->paused ? "stopper" : "stop requested") : p->reason);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
     rlt_msg_put_f64(&p->writer, "eval_mean", paused ? NAN : p->eval.mean);

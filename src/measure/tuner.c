@@ -21,7 +21,7 @@ rlt_status rlt_bench_tuner(int sampler, rlt_tuner **tuner, rlt_err *err) {
                               .seed = 1,
                               .sampler = sampler,
                               .stopper = RLT_STOPPER_ASHA,
-                              .asha = {100, 3, 1, 0}};
+                              .asha = {100, 3, 1, 0, 0, 0}};
     json_t *experiment = json_loads(space, 0, NULL);
     rlt_status status = rlt_tuner_create(&fields, experiment, NULL, NULL, tuner, err);
     json_decref(experiment);

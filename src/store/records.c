@@ -144,32 +144,40 @@ rlt_status rlt_store_checkpoint_remove(rlt_store *store, int64_t id, rlt_err *er
     return store_leave(store, remove_checkpoint(store, id, err), err);
 }
 
-static rlt_status insert_decision(rlt_store *store, int64_t trial, int64_t step,
-                                  const char *decider, const char *action, const char *numbers_json,
-                                  const char *reason, rlt_err *err) {
-    RLT_TRY(store_check_trial(store, trial, err));
+static rlt_status insert_decision(rlt_store *store, const rlt_decision_row *row, rlt_err *err) {
+    RLT_TRY(store_check_trial(store, row->trial, err));
     sqlite3_stmt *stmt;
     RLT_TRY(store_stmt(store, STMT_DECISION, &stmt, err));
-    store_bind_int(stmt, 1, trial);
-    store_bind_int(stmt, 2, step);
-    store_bind_text(stmt, 3, decider);
-    store_bind_text(stmt, 4, action);
-    store_bind_cut(stmt, 5, reason, STORE_REASON_MAX);
-    store_bind_text(stmt, 6, numbers_json != NULL ? numbers_json : "{}");
+    store_bind_int(stmt, 1, row->trial);
+    store_bind_int(stmt, 2, row->step);
+    store_bind_text(stmt, 3, row->decider);
+    store_bind_text(stmt, 4, row->action);
+    store_bind_cut(stmt, 5, row->reason, STORE_REASON_MAX);
+    store_bind_text(stmt, 6, row->numbers_json != NULL ? row->numbers_json : "{}");
     store_bind_int(stmt, 7, rlt_wall_ms());
+    store_bind_int(stmt, 8, row->round);
     return store_run(store, stmt, "write a decision", err);
+}
+
+rlt_status rlt_store_decide(rlt_store *store, const rlt_decision_row *row, rlt_err *err) {
+    RLT_TRY(store_check_text("the decider", row->decider, STORE_NAME_MAX, err));
+    RLT_TRY(store_check_text("the action of a decision", row->action, STORE_NAME_MAX, err));
+    RLT_TRY(
+        store_check_size("the numbers of a decision", row->numbers_json, STORE_NUMBERS_MAX, err));
+    RLT_TRY(store_enter(store, true, err));
+    return store_leave(store, insert_decision(store, row, err), err);
 }
 
 rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, const char *decider,
                               const char *action, const char *numbers_json, const char *reason,
                               rlt_err *err) {
-    RLT_TRY(store_check_text("the decider", decider, STORE_NAME_MAX, err));
-    RLT_TRY(store_check_text("the action of a decision", action, STORE_NAME_MAX, err));
-    RLT_TRY(store_check_size("the numbers of a decision", numbers_json, STORE_NUMBERS_MAX, err));
-    RLT_TRY(store_enter(store, true, err));
-    return store_leave(
-        store, insert_decision(store, trial, step, decider, action, numbers_json, reason, err),
-        err);
+    const rlt_decision_row row = {.trial = trial,
+                                  .step = step,
+                                  .decider = decider,
+                                  .action = action,
+                                  .numbers_json = numbers_json,
+                                  .reason = reason};
+    return rlt_store_decide(store, &row, err);
 }
 
 static rlt_status insert_event(rlt_store *store, int64_t experiment, int64_t trial,

@@ -161,7 +161,46 @@ static const char views_v1[] =
     "SELECT e.id AS experiment, substr(j.fullkey, 3) AS fact, j.atom AS value\n"
     "FROM experiments e, json_tree(e.facts_json) j WHERE j.atom IS NOT NULL;\n";
 
-static const store_migration migrations[] = {{{tables_v1, views_v1}}};
+/* A trial that paused has a second decision at its step, and decisions have an order among each
+ * other and among transitions. The view has to go for a moment: SQLite checks it when a table gets
+ * its name. */
+static const char decisions_v2[] =
+    "DROP VIEW trial_summary;\n"
+    "CREATE TABLE decisions_v2 (\n"
+    "  id INTEGER PRIMARY KEY, -- in the order of time\n"
+    "  trial INTEGER NOT NULL REFERENCES trials(id) ON DELETE CASCADE,\n"
+    "  step INTEGER NOT NULL CHECK (step >= 0),\n"
+    "  decider TEXT NOT NULL, -- 'asha', 'median', 'budget', ...\n"
+    "  round INTEGER NOT NULL CHECK (round >= 0), -- 0: on the result; 1: on a trial that paused\n"
+    "  action TEXT NOT NULL,  -- 'continue', 'stop', 'pause', ...\n"
+    "  reason TEXT NOT NULL,\n"
+    "  numbers_json TEXT NOT NULL CHECK (json_valid(numbers_json)), -- what led to it\n"
+    "  wall_ms INTEGER NOT NULL,\n"
+    "  after INTEGER, -- transitions.id of the newest transition then; NULL: not known\n"
+    "  UNIQUE (trial, step, decider, round)\n"
+    ") STRICT;\n"
+    "INSERT INTO decisions_v2 (trial, step, decider, round, action, reason, numbers_json, wall_ms)"
+    "\n  SELECT trial, step, decider, 0, action, reason, numbers_json, wall_ms FROM decisions"
+    "\n  ORDER BY wall_ms, trial, step;\n"
+    "DROP TABLE decisions;\n"
+    "ALTER TABLE decisions_v2 RENAME TO decisions;\n";
+
+static const char summary_v2[] =
+    "CREATE VIEW trial_summary AS\n"
+    "SELECT t.experiment, e.name AS experiment_name, t.id AS trial, t.role, t.number, t.state,\n"
+    "  t.reason, t.seed, t.attempt AS attempts, t.steps, t.value, t.best, t.wall_s,\n"
+    "  t.steps / nullif(t.wall_s, 0) AS steps_per_s,\n"
+    "  (SELECT count(*) FROM checkpoints c WHERE c.trial = t.id) AS checkpoints,\n"
+    "  (SELECT max(c.step) FROM checkpoints c WHERE c.trial = t.id) AS checkpoint_step,\n"
+    "  (SELECT count(*) FROM decisions d WHERE d.trial = t.id) AS decisions,\n"
+    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', min(r.wall_ms) / 1000, 'unixepoch')\n"
+    "   FROM transitions r WHERE r.trial = t.id AND r.to_state = 'running') AS started_utc,\n"
+    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', max(r.wall_ms) / 1000, 'unixepoch')\n"
+    "   FROM transitions r WHERE r.trial = t.id) AS changed_utc,\n"
+    "  t.params_json AS params\n"
+    "FROM trials t JOIN experiments e ON e.id = t.experiment;\n";
+
+static const store_migration migrations[] = {{{tables_v1, views_v1}}, {{decisions_v2, summary_v2}}};
 
 const store_migration *store_migrations(int *count) {
     *count = (int)RLT_COUNT(migrations);

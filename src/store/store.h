@@ -122,9 +122,16 @@ rlt_status rlt_store_checkpoints(rlt_store *store, int64_t experiment, rlt_check
                                  void *user, rlt_err *err);
 rlt_status rlt_store_checkpoint_remove(rlt_store *store, int64_t id, rlt_err *err);
 
-/* Decisions of a stopper: idempotent by (trial, step, decider), the first stays. numbers_json: what
- * led to it. Reasons are cut at 255 bytes, texts of events at 4096; JSON is valid and at
- * most 4 MiB, numbers_json 64 KiB. */
+/* Decisions of a stopper: idempotent by (trial, step, decider, round), the first stays. round: 0 on
+ * the result itself, 1 on a trial that was told to pause. numbers_json: what led to it. Reasons are
+ * cut at 255 bytes, texts of events at 4096; JSON is valid and at most 4 MiB, numbers_json 64 KiB.
+ */
+typedef struct rlt_decision_row {
+    int64_t trial, step, round;
+    const char *decider, *action, *numbers_json, *reason; /* borrowed */
+} rlt_decision_row;
+rlt_status rlt_store_decide(rlt_store *store, const rlt_decision_row *row, rlt_err *err);
+/* The same in round 0. */
 rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, const char *decider,
                               const char *action, const char *numbers_json, const char *reason,
                               rlt_err *err);

@@ -5,10 +5,9 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
-static rlt_status live_trial(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
-                             rlt_err *err) {
+rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
+                          rlt_err *err) {
     if (number < 0 || number >= tuner->count) {
         return rlt_fail(err, RLT_ENOTFOUND, "trial %" PRId64 " is unknown; there are %" PRId64,
                         number, tuner->count);
@@ -22,7 +21,7 @@ static rlt_status live_trial(const rlt_tuner *tuner, int64_t number, rlt_tuner_t
 }
 
 static double oriented(const rlt_tuner *tuner, double value) {
-    return tuner->config.maximise ? value : -value;
+    return rlt_tuner_oriented(tuner, value);
 }
 
 static void note_value(rlt_tuner *tuner, double value) {
@@ -43,8 +42,7 @@ int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step
     return tuner->stopper->step(tuner->stopper_state, number, index + 1);
 }
 
-/* The verdict at milestone `index` or NULL. */
-static rlt_verdict *find_verdict(const rlt_tuner_trial *at, int64_t index) {
+rlt_verdict *rlt_tuner_find_verdict(const rlt_tuner_trial *at, int64_t index) {
     int64_t low = 0, high = at->verdict_count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
@@ -58,51 +56,28 @@ static rlt_verdict *find_verdict(const rlt_tuner_trial *at, int64_t index) {
 }
 
 static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t step,
-                                const rlt_stopper_report *report) {
+                                rlt_stopper_report *report) {
     enum { FIRST_CAPACITY = 4 };
     int64_t needed = at->verdict_count + 1;
     at->verdicts =
         rlt_tuner_grow(at->verdicts, &at->verdict_capacity,
                        needed > FIRST_CAPACITY ? needed : FIRST_CAPACITY, sizeof(rlt_verdict));
+    report->earlier = at->verdicts;
+    report->earlier_count = at->verdict_count;
     rlt_verdict *made = &at->verdicts[at->verdict_count++];
-    *made = (rlt_verdict){.index = report->index, .step = step, .key = report->key};
+    *made = (rlt_verdict){.index = report->index,
+                          .step = step,
+                          .key = report->key,
+                          .threshold = NAN,
+                          .numbers = {NAN, NAN}};
     tuner->stopper->judge(tuner->stopper_state, report, made);
     return made;
-}
-
-static void fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_verdict *verdict,
-                          rlt_decision *decision) {
-    decision->action = (rlt_action)verdict->action;
-    decision->step = verdict->step;
-    decision->value = oriented(tuner, verdict->judged);
-    decision->threshold = oriented(tuner, verdict->threshold);
-    decision->compared = verdict->compared;
-    if (tuner->stopper->bracket != NULL) {
-        decision->bracket = tuner->stopper->bracket(tuner->stopper_state, number);
-        decision->rung = (int)verdict->index;
-    }
-    if (decision->action == RLT_ACTION_STOP) {
-        rlt_decision_explain(tuner, decision);
-    }
-}
-
-void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
-    char *text = decision->reason;
-    const size_t size = sizeof decision->reason;
-    if (isnan(decision->value) && decision->action == RLT_ACTION_STOP) {
-        snprintf(text, size, "at %lld steps the result is not a number", (long long)decision->step);
-    } else if (isnan(decision->threshold)) {
-        snprintf(text, size, "at %lld steps there is too little to compare %.6g with",
-                 (long long)decision->step, decision->value);
-    } else {
-        tuner->stopper->explain(tuner->stopper_state, decision, tuner->config.maximise, text, size);
-    }
 }
 
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err) {
     rlt_tuner_trial *at = NULL;
-    RLT_TRY(live_trial(tuner, number, &at, err));
+    RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
     if (step < 0) {
         return rlt_fail(err, RLT_EINVAL, "trial %" PRId64 " reports at step %" PRId64, number,
                         step);
@@ -117,11 +92,13 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
     }
 
     int64_t index = tuner->stopper->index(tuner->stopper_state, number, step);
-    const rlt_verdict *verdict = find_verdict(at, index);
+    const rlt_verdict *verdict = rlt_tuner_find_verdict(at, index);
     bool is_new =
         index >= 0 && (at->verdict_count == 0 || at->verdicts[at->verdict_count - 1].index < index);
     if (is_new) {
-        verdict = judge(tuner, at, step, &(rlt_stopper_report){number, index, key, at->best});
+        verdict = judge(
+            tuner, at, step,
+            &(rlt_stopper_report){.number = number, .index = index, .key = key, .best = at->best});
     }
     if (decision != NULL) {
         *decision = (rlt_decision){.action = RLT_ACTION_CONTINUE,
@@ -131,28 +108,9 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
                                    .value = value,
                                    .threshold = NAN};
         if (verdict != NULL) {
-            fill_decision(tuner, number, verdict, decision);
+            rlt_tuner_fill_decision(tuner, number, verdict, decision);
         }
     }
-    return RLT_OK;
-}
-
-rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
-                                      rlt_action action, rlt_err *err) {
-    if (number >= 0 && number < tuner->count && tuner->trials[number].state != RLT_TRIAL_RUNNING) {
-        return RLT_OK;
-    }
-    rlt_tuner_trial *at = NULL;
-    RLT_TRY(live_trial(tuner, number, &at, err));
-    rlt_verdict *verdict =
-        find_verdict(at, tuner->stopper->index(tuner->stopper_state, number, step));
-    if (verdict == NULL || verdict->step != step) {
-        return rlt_fail(err, RLT_ECORRUPT,
-                        "trial %" PRId64 " has a decision at step %" PRId64
-                        ", but no report that it could be about",
-                        number, step);
-    }
-    verdict->action = (uint8_t)action;
     return RLT_OK;
 }
 
@@ -166,7 +124,7 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
         return RLT_OK;
     }
     rlt_tuner_trial *at = NULL;
-    RLT_TRY(live_trial(tuner, number, &at, err));
+    RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
     at->state = (uint8_t)state;
     note_value(tuner, value);
     note_steps(tuner, at, steps);
@@ -174,7 +132,9 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
         at->key = oriented(tuner, value);
     }
     if (tuner->stopper->ended != NULL) {
-        tuner->stopper->ended(tuner->stopper_state, state, at->verdicts, at->verdict_count);
+        tuner->stopper->ended(
+            tuner->stopper_state,
+            &(rlt_stopper_end){number, state, at->key, at->verdicts, at->verdict_count});
     }
     if (number < tuner->history.count) {
         rlt_history_end(&tuner->history, number, state, at->key, at->steps);

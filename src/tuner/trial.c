@@ -11,9 +11,10 @@ static const char *const names[RLT_TRIAL_STATE_COUNT] = {
 };
 
 #define TO(state) (1u << RLT_TRIAL_##state)
-/* Running or paused goes back to pending when it is to be tried again. The last three are final. */
+/* Running or paused goes back to pending when it is to be tried again; pending becomes paused when
+ * it turns out that it need not be. The last three are final. */
 static const unsigned followers[RLT_TRIAL_STATE_COUNT] = {
-    [RLT_TRIAL_PENDING] = TO(RUNNING) | TO(STOPPED) | TO(FAILED),
+    [RLT_TRIAL_PENDING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED) | TO(FAILED),
     [RLT_TRIAL_RUNNING] = TO(PAUSED) | TO(STOPPED) | TO(COMPLETED) | TO(FAILED) | TO(PENDING),
     [RLT_TRIAL_PAUSED] = TO(RUNNING) | TO(STOPPED) | TO(FAILED) | TO(PENDING),
 };

@@ -19,7 +19,7 @@ static const rlt_sampler_def *const sampler_defs[] = {
 #include "tuner/samplers/samplers.def"
 #undef X
 };
-static const rlt_stopper_def *const stopper_defs[] = {
+const rlt_stopper_def *const rlt_stopper_defs[] = {
 #define X(id, name, help) [RLT_STOPPER_##id] = &rlt_stopper_##name,
 #include "tuner/stoppers/stoppers.def"
 #undef X
@@ -36,7 +36,7 @@ const rlt_listing rlt_stoppers[] = {
 static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
     const rlt_tune_fields *config = &tuner->config;
     if ((unsigned)config->sampler >= RLT_COUNT(sampler_defs) ||
-        (unsigned)config->stopper >= RLT_COUNT(stopper_defs)) {
+        (unsigned)config->stopper >= RLT_COUNT(rlt_stopper_defs)) {
         return rlt_fail(err, RLT_ECONFIG, "tune: unknown sampler %d or stopper %d", config->sampler,
                         config->stopper);
     }
@@ -56,6 +56,18 @@ static int64_t steps_of(const json_t *experiment) {
     return json_integer_value(steps) > 0 ? json_integer_value(steps) : INT64_MAX;
 }
 
+static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
+    const char *name = json_string_value(json_object_get(experiment, "name"));
+    const rlt_stopper_setup setup = {.config = &tuner->config,
+                                     .max_steps = steps_of(experiment),
+                                     .name = name != NULL ? name : "",
+                                     .rulings = &tuner->rulings};
+    tuner->stopper = rlt_stopper_defs[tuner->config.stopper];
+    tuner->stopper_state = rlt_alloc(tuner->stopper->state_size);
+    return tuner->stopper->init == NULL ? RLT_OK
+                                        : tuner->stopper->init(tuner->stopper_state, &setup, err);
+}
+
 static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
     RLT_TRY(rlt_search_space_collect(experiment, &tuner->space, err));
     RLT_TRY(check_config(tuner, err));
@@ -69,11 +81,7 @@ static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err
     tuner->sampler_state = rlt_alloc(sampler->state_size);
     tuner->history.dimensions = tuner->space.count;
     sampler->init(tuner->sampler_state, &tuner->space, &tuner->config, &tuner->history);
-    tuner->stopper = stopper_defs[tuner->config.stopper];
-    tuner->stopper_state = rlt_alloc(tuner->stopper->state_size);
-    return tuner->stopper->init == NULL ? RLT_OK
-                                        : tuner->stopper->init(tuner->stopper_state, &tuner->config,
-                                                               steps_of(experiment), err);
+    return start_stopper(tuner, experiment, err);
 }
 
 rlt_status rlt_tuner_create(const rlt_tune_fields *config, const json_t *experiment,
@@ -107,6 +115,7 @@ void rlt_tuner_destroy(rlt_tuner **tuner) {
     rlt_history_fini(&old->history);
     rlt_free(old->sampler_state);
     rlt_free(old->stopper_state);
+    rlt_free(old->rulings.items);
     rlt_free(old->trials);
     rlt_free(old->values);
     json_decref(old->points);
@@ -230,7 +239,7 @@ static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err
     return RLT_OK;
 }
 
-rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
+static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
     const rlt_tune_fields *config = &tuner->config;
     if (config->trials > 0 && tuner->count >= config->trials) {
         return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
@@ -253,6 +262,14 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
     *number = tuner->count - 1;
     *params = made;
     return RLT_OK;
+}
+
+rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
+    rlt_status status = ask(tuner, number, params, err);
+    if (status == RLT_ENOTFOUND && tuner->stopper->closed != NULL) {
+        tuner->stopper->closed(tuner->stopper_state, tuner->count);
+    }
+    return status;
 }
 
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {

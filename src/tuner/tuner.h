@@ -60,14 +60,22 @@ rlt_status rlt_trial_state_parse(const char *name, rlt_trial_state *state, rlt_e
 /* The one table of allowed transitions; the driver asks before it writes a row. */
 bool rlt_trial_may_become(rlt_trial_state from, rlt_trial_state to);
 
-typedef enum { RLT_ACTION_CONTINUE, RLT_ACTION_STOP } rlt_action;
+/* PAUSE: the trial saves a checkpoint and gives its slot back; a ruling says later whether it goes
+ * on from there. */
+typedef enum { RLT_ACTION_CONTINUE, RLT_ACTION_STOP, RLT_ACTION_PAUSE } rlt_action;
+const char *rlt_action_name(rlt_action action); /* "continue", "stop", "pause" */
+rlt_status rlt_action_parse(const char *name, rlt_action *action, rlt_err *err);
+enum { RLT_DECISION_NUMBERS = 2 };
 typedef struct rlt_decision {
     rlt_action action;
-    int bracket, rung;       /* asha; -1 else */
+    int bracket, rung;       /* of stoppers with rungs; -1 else */
     int64_t step;            /* of the report that was judged; of this report: none was */
-    double value, threshold; /* NAN threshold: too few results to judge */
+    double value, threshold; /* NAN threshold: nothing to compare with yet */
     int compared;            /* results that the threshold comes from */
-    char reason[160];        /* a sentence; filled for STOP and on request only */
+    /* What else led to it, by the stopper's own names; a NULL name ends. NAN: none. */
+    const char *names[RLT_DECISION_NUMBERS];
+    double numbers[RLT_DECISION_NUMBERS];
+    char reason[240]; /* a sentence; filled for STOP, for rulings and on request only */
 } rlt_decision;
 
 typedef struct rlt_tuner rlt_tuner;
@@ -97,8 +105,16 @@ int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step
  * RLT_ESTALE: the trial has ended. `decision` may be NULL. */
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err);
-/* Fills decision->reason, for CONTINUE too. */
+/* Fills decision->reason, for CONTINUE and PAUSE too. */
 void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
+/* Whether the trial was told to pause, and nothing has been ruled since; *step (may be NULL): of
+ * the report that it was told so at. Such a trial is not to be started. */
+bool rlt_tuner_waits(const rlt_tuner *tuner, int64_t number, int64_t *step);
+/* Rulings on trials that wait: each says that a trial goes on (CONTINUE) or ends (STOP). To be
+ * asked for after reports, ends, and an `ask` that gave nothing, until it returns false; what is
+ * reported again afterwards gets the ruling as its answer. A trial that has ended meanwhile gets
+ * none. */
+bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision);
 /* The trial ended in `state` (stopped, completed, failed; the same again is fine) with final value
  * (NAN when it has none). */
 rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
@@ -109,11 +125,12 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
  * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp take trial by
  * trial as well as the order of time; others need trials and their ends in the order of time. Then
  * later suggestions and decisions are the same. What was decided already depends on the order of
- * time, so unless rows are replayed in that order, each stored decision of a trial that goes on
- * follows by rlt_tuner_restore_decision. */
+ * time, so unless rows are replayed in that order, each stored decision of a trial that goes on,
+ * and each ruling, follows by rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
-/* The action decided for the report of a trial at `step` (rlt_decision.step). A trial that has
- * ended is of no interest: RLT_OK. RLT_ECORRUPT: there was no such report. */
+/* The action decided for the report of a trial at `step` (rlt_decision.step), or the ruling on it:
+ * the newest one is the last. A trial that has ended is of no interest: RLT_OK. RLT_ECORRUPT: there
+ * was no such report. */
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err);
 /* Number of the trial with the best final value, or latest one while it runs, or -1. Failed trials

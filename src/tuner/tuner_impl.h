@@ -95,32 +95,78 @@ typedef struct rlt_verdict {
     int64_t index; /* of the milestone, ascending in a trial */
     int64_t step;  /* of the report that counts for it: the first at or after the milestone */
     double key;    /* of that report */
-    double judged, threshold; /* what was compared with what */
+    double judged, threshold;             /* what was compared with what; keys */
+    double numbers[RLT_DECISION_NUMBERS]; /* by the stopper's names; as they are to be shown */
     int32_t compared;
     uint8_t action;
 } rlt_verdict;
 typedef struct rlt_stopper_report {
     int64_t number, index;
-    double key, best; /* of this report; of all reports of the trial so far (NAN: none) */
+    double key, best;           /* of this report; of all reports of the trial so far (NAN: none) */
+    const rlt_verdict *earlier; /* of this trial, at the milestones before */
+    int64_t earlier_count;
 } rlt_stopper_report;
+/* How a trial ended: key is its final value's, or its latest one's. */
+typedef struct rlt_stopper_end {
+    int64_t number;
+    rlt_trial_state state;
+    double key;
+    const rlt_verdict *verdicts;
+    int64_t count;
+} rlt_stopper_end;
+/* What is ruled on a trial that waits at milestone `index`. */
+typedef struct rlt_ruling {
+    int64_t number, index;
+    double threshold;
+    double numbers[RLT_DECISION_NUMBERS];
+    int32_t compared;
+    uint8_t action; /* CONTINUE or STOP */
+} rlt_ruling;
+typedef struct rlt_rulings { /* oldest first */
+    rlt_ruling *items;
+    int64_t next, count, capacity;
+} rlt_rulings;
+void rlt_rulings_add(rlt_rulings *rulings, const rlt_ruling *ruling);
+
+typedef struct rlt_stopper_setup { /* borrowed; config and rulings outlive the stopper */
+    const rlt_tune_fields *config;
+    int64_t max_steps;    /* where trials end by themselves, or INT64_MAX */
+    const char *name;     /* of the experiment */
+    rlt_rulings *rulings; /* where the stopper puts them */
+} rlt_stopper_setup;
 typedef struct rlt_stopper_def {
     size_t state_size; /* zeroed */
-    /* max_steps: where trials end by themselves, or INT64_MAX. */
-    rlt_status (*init)(void *state, const rlt_tune_fields *config, int64_t max_steps, rlt_err *err);
+    rlt_status (*init)(void *state, const rlt_stopper_setup *setup, rlt_err *err);
     void (*fini)(void *state); /* safe on a zeroed state */
     /* The index of the last milestone <= step, or -1; the step of milestone `index` (from 0), or
      * INT64_MAX when there are no more. */
     int64_t (*index)(const void *state, int64_t number, int64_t step);
     int64_t (*step)(const void *state, int64_t number, int64_t index);
-    /* Fills judged, threshold, compared and action; called once per (trial, index). */
+    /* Fills judged, threshold, compared, numbers and action; called once per (trial, index). */
     void (*judge)(void *state, const rlt_stopper_report *report, rlt_verdict *verdict);
-    /* A trial ended with these verdicts. NULL: of no interest. */
-    void (*ended)(void *state, rlt_trial_state end, const rlt_verdict *verdicts, int64_t count);
+    /* A trial has ended. NULL: of no interest. */
+    void (*ended)(void *state, const rlt_stopper_end *end);
+    /* There are `count` trials and no more will come; the same again is fine. NULL: of no interest.
+     */
+    void (*closed)(void *state, int64_t count);
     int (*bracket)(const void *state, int64_t number); /* NULL: it has none, nor rungs */
-    /* The sentence for a decision with a threshold. */
-    void (*explain)(const void *state, const rlt_decision *decision, bool maximise, char *text,
-                    size_t size);
+    /* The sentence for a decision, without its step; `metric` is what the value is called. Not
+     * called when the value is not a number or, but for PAUSE, the threshold is NAN. */
+    void (*explain)(const void *state, const rlt_decision *decision, const char *metric,
+                    bool maximise, char *text, size_t size);
+    const char *names[RLT_DECISION_NUMBERS]; /* of rlt_verdict.numbers */
 } rlt_stopper_def;
+extern const rlt_stopper_def *const rlt_stopper_defs[]; /* by rlt_stopper_kind */
+
+/* Milestones at grace, grace + interval, … below max_steps. */
+typedef struct rlt_milestones {
+    int64_t grace, interval, count;
+} rlt_milestones;
+/* RLT_ECONFIG names the stopper and the field. */
+rlt_status rlt_milestones_init(rlt_milestones *at, const char *stopper,
+                               const rlt_stopper_setup *setup, rlt_err *err);
+int64_t rlt_milestones_index(const rlt_milestones *at, int64_t step);
+int64_t rlt_milestones_step(const rlt_milestones *at, int64_t index);
 
 /* A growing multiset of numbers cut in two: the `high_count` largest and the rest. */
 typedef struct rlt_heap {
@@ -165,6 +211,7 @@ struct rlt_tuner {
     const rlt_sampler_def *sampler;
     const rlt_stopper_def *stopper;
     void *sampler_state, *stopper_state;
+    rlt_rulings rulings;
     rlt_history history; /* empty for samplers that learn nothing */
     rlt_value *values;   /* [space.count] scratch */
     rlt_tuner_trial *trials;
@@ -172,4 +219,15 @@ struct rlt_tuner {
     int64_t steps; /* of all trials */
     bool goal_reached;
 };
+/* A value as a key, or a key as a value. */
+static inline double rlt_tuner_oriented(const rlt_tuner *tuner, double value) {
+    return tuner->config.maximise ? value : -value;
+}
+/* RLT_ENOTFOUND: no such trial; RLT_ESTALE: it has ended. */
+rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
+                          rlt_err *err);
+rlt_verdict *rlt_tuner_find_verdict(const rlt_tuner_trial *at, int64_t index); /* or NULL */
+/* Everything but the step where there is no verdict; the reason for STOP only. */
+void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_verdict *verdict,
+                             rlt_decision *decision);
 #endif

@@ -1,5 +1,6 @@
 /* The commands that read a database, through the real binary on a database that is filled here.
  * `report_test fill FILE` only fills one, to be looked at. */
+#include "config/config.h"
 #include "core/core.h"
 #include "store/store.h"
 
@@ -342,9 +343,9 @@ static void test_listings(void **state) {
     (void)state;
     EXPECT("algos", 0, "ppo          ");
     EXPECT("samplers", 0, "random ", "grid ", "sobol ");
-    EXPECT("stoppers", 0, "none ", "median ", "asha ");
+    EXPECT("stoppers", 0, "none ", "median ", "asha ", "sha ", "hyperband ");
     json_t *list = run_json("stoppers --json");
-    assert_int_equal(json_array_size(list), 3);
+    assert_int_equal(json_array_size(list), RLT_STOPPER_COUNT);
     json_decref(list);
     EXPECT("explain", 0, "outermost table:", "  env = CartPole-v1\n", "\nppo: ", "  ppo.lr = ");
     EXPECT("explain ppo.lr", 0, "; tunable, best on a log scale; also learning_rate\n");

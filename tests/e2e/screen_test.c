@@ -159,10 +159,10 @@ static void test_stopped_trials_say_why(void **unused) {
     (void)unused;
     assert_int_equal(piped("run sweep.lua --db why.db"), 0);
     EXPECT(" stopped after ");
-    EXPECT(" is below the top 1/2 of ");
+    EXPECT("the cutoff of the best 1/2 of ");
     assert_null(strstr(out, ": stopper\n"));
     assert_int_equal(piped("show 1 --db why.db --json"), 0);
-    EXPECT("is below the top 1/2 of");
+    EXPECT("the cutoff of the best 1/2 of");
 }
 
 static void test_no_colour_and_dumb_terminals(void **unused) {

@@ -289,7 +289,9 @@ static void test_stopper_forms(void **state) {
         rlt_experiment_config config;
         load(forms[i], &config);
         assert_int_equal(config.tune.stopper, RLT_STOPPER_MEDIAN);
-        assert_true(config.tune.median.grace == 10000 && config.tune.median.min_trials == 5);
+        assert_true(config.tune.milestones.grace == 10000 &&
+                    config.tune.percentile.startup_trials == 5 &&
+                    config.tune.percentile.min_trials == 1);
         assert_true(config.tune.max_failed == 4 && isnan(config.tune.goal));
         rlt_experiment_config_fini(&config);
     }

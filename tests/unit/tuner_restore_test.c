@@ -201,9 +201,9 @@ static void test_restore(void **unused) {
         fields.asha.grace = 300;
         fields.asha.reduction = 3;
         fields.asha.brackets = 1 + world % 2;
-        fields.median.grace = 500;
-        fields.median.interval = 700;
-        fields.median.min_trials = 2;
+        fields.milestones.grace = 500;
+        fields.milestones.interval = 700;
+        fields.percentile.min_trials = 2;
         check_restore(&fields, world);
     }
 }

@@ -88,10 +88,13 @@ static rlt_action median_expected(model *model, int64_t number, int bracket, int
         }
     }
     *threshold = NAN;
-    if (*count >= model->fields.median.min_trials) {
+    if (*count >= model->fields.percentile.min_trials) {
         double upper = ranked(keys, *count, (*count - 1) / 2);
         double lower = ranked(keys, *count, *count / 2);
-        *threshold = upper == lower ? upper : lower + (upper - lower) / 2;
+        bool infinite = isinf(upper) || isinf(lower);
+        *threshold = upper == lower ? upper
+                     : infinite     ? upper + lower
+                                    : upper - (upper - lower) / 2;
     }
     double best = model->trials[number].best;
     return isnan(best) || best < *threshold ? RLT_ACTION_STOP : RLT_ACTION_CONTINUE;
@@ -102,14 +105,14 @@ static int milestone_of(const model *model, int64_t number, int64_t step, int *b
     const rlt_tune_fields *fields = &model->fields;
     bool asha = fields->stopper == RLT_STOPPER_ASHA;
     *bracket = asha ? model->tuner->stopper->bracket(model->tuner->stopper_state, number) : -1;
-    int64_t at = asha ? fields->asha.grace : fields->median.grace;
+    int64_t at = asha ? fields->asha.grace : fields->milestones.grace;
     for (int i = 0; i < *bracket; i++) {
         at *= fields->asha.reduction;
     }
     int reached = -1;
     while (at <= step && at < 10000) {
         reached++;
-        at = asha ? at * fields->asha.reduction : at + fields->median.interval;
+        at = asha ? at * fields->asha.reduction : at + fields->milestones.interval;
     }
     return reached;
 }
@@ -223,9 +226,9 @@ static void test_median_model(void **unused) {
         rlt_tune_fields fields = tune_default();
         fields.stopper = RLT_STOPPER_MEDIAN;
         fields.maximise = world % 2 == 0;
-        fields.median.grace = 100;
-        fields.median.interval = 150 + 100 * (world % 3);
-        fields.median.min_trials = 1 + world % 4;
+        fields.milestones.grace = 100;
+        fields.milestones.interval = 150 + 100 * (world % 3);
+        fields.percentile.min_trials = 1 + world % 4;
         check_against_model(&fields, 100 + world);
     }
 }
@@ -253,16 +256,17 @@ static void test_asha_by_hand(void **unused) {
         assert_int_equal(decision.action == RLT_ACTION_CONTINUE, goes_on[i]);
     }
     rlt_decision last = report(tuner, 8, 1024, 1);
-    assert_string_equal(last.reason,
-                        "at 1024 steps 1 is below the top 1/3 of 9 results (needs 7.2)");
+    assert_string_equal(
+        last.reason, "the result 1 is below 7.2, the cutoff of the best 1/3 of 9 trials at rung 0");
     rlt_decision first = report(tuner, 0, 1024, 5);
     rlt_decision_explain(tuner, &first);
-    assert_string_equal(first.reason, "at 1024 steps there is too little to compare 5 with");
+    assert_string_equal(first.reason, "there is too little to compare the result 5 with");
     rlt_decision sixth = report(tuner, 5, 1100, 9);
     assert_int_equal(sixth.step, 1024); /* no new milestone: the answer of the last one */
     rlt_decision_explain(tuner, &sixth);
-    assert_string_equal(sixth.reason,
-                        "at 1024 steps 7.5 is within the top 1/3 of 6 results (cut at 7)");
+    assert_string_equal(
+        sixth.reason,
+        "the result 7.5 is at or above 7, the cutoff of the best 1/3 of 6 trials at rung 0");
     rlt_tuner_destroy(&tuner);
 }
 
@@ -279,15 +283,16 @@ static void test_reasons(void **unused) {
         json_decref(ask(tuner, i));
     }
     report(tuner, 0, 10, 0.125);
-    assert_string_equal(report(tuner, 1, 10, 0.5).reason,
-                        "at 10 steps 0.5 is above the lowest 1/4 of 2 results (needs 0.125)");
-    assert_string_equal(report(tuner, 2, 10, NAN).reason, "at 10 steps the result is not a number");
+    assert_string_equal(
+        report(tuner, 1, 10, 0.5).reason,
+        "the result 0.5 is above 0.125, the cutoff of the best 1/4 of 2 trials at rung 0");
+    assert_string_equal(report(tuner, 2, 10, NAN).reason, "the result is not a number");
     rlt_tuner_destroy(&tuner);
 
     fields.stopper = RLT_STOPPER_MEDIAN;
-    fields.median.grace = 10;
-    fields.median.interval = 10;
-    fields.median.min_trials = 1;
+    fields.milestones.grace = 10;
+    fields.milestones.interval = 10;
+    fields.percentile.min_trials = 1;
     tuner = tuner_of(&fields, no_space);
     for (int i = 0; i < 3; i++) {
         json_decref(ask(tuner, i));
@@ -298,7 +303,7 @@ static void test_reasons(void **unused) {
     }
     assert_string_equal(
         report(tuner, 2, 10, 3).reason,
-        "at 10 steps the best so far, 3, is above 1.5, the median of 2 completed trials");
+        "the best so far of the result, 3, is above 1.5, the median of 2 completed trials");
     rlt_tuner_destroy(&tuner);
 }
 
@@ -347,9 +352,9 @@ static void test_golden(void **unused) {
     check_golden(&fields, "tests/golden/stopper_asha.bin");
     fields.maximise = false;
     fields.stopper = RLT_STOPPER_MEDIAN;
-    fields.median.grace = 200;
-    fields.median.interval = 300;
-    fields.median.min_trials = 4;
+    fields.milestones.grace = 200;
+    fields.milestones.interval = 300;
+    fields.percentile.min_trials = fields.percentile.startup_trials = 4;
     check_golden(&fields, "tests/golden/stopper_median.bin");
 }
 
@@ -397,9 +402,9 @@ static void test_refused(void **unused) {
     fields.asha.brackets = 4;
     check_refused(&fields, "leave room for 3 below 10000 steps");
     fields.stopper = RLT_STOPPER_MEDIAN;
-    check_refused(&fields, "median needs grace >= 0, interval >= 1");
-    fields.median.grace = 20000;
-    fields.median.interval = fields.median.min_trials = 1;
+    check_refused(&fields, "median needs min_trials >= 1");
+    fields.milestones.grace = 20000;
+    fields.milestones.interval = fields.percentile.min_trials = 1;
     check_refused(&fields, "make grace smaller");
     fields.stopper = 99;
     check_refused(&fields, "unknown");

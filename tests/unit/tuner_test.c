@@ -9,7 +9,7 @@ static const char *const space =
 static void test_states(void **unused) {
     (void)unused;
     /* rows: from; columns: to; pending, running, paused, stopped, completed, failed */
-    static const char *const allowed[] = {".x.x.x", "x.xxxx", "xx.x.x",
+    static const char *const allowed[] = {".xxx.x", "x.xxxx", "xx.x.x",
                                           "......", "......", "......"};
     for (int from = 0; from < RLT_TRIAL_STATE_COUNT; from++) {
         for (int to = 0; to < RLT_TRIAL_STATE_COUNT; to++) {

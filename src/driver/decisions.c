@@ -1,0 +1,140 @@
+/* driver: what the stopper decides, as rows first. A result may decide on trials that wait as well:
+ * those rulings are rows of the same transaction as the result, so that a driver that dies has
+ * either both or none; what a ruling leads to follows from the rows.
+ * Thread: the driver's. Owner: the driver. */
+#include "driver/driver_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *decider(const rlt_driver *d) {
+    return rlt_stoppers[d->config.tune.stopper].name;
+}
+
+/* JSON has no infinities: "inf" and "-inf". */
+static json_t *real_or_null(double x) {
+    return isnan(x) ? json_null() : isinf(x) ? json_string(x > 0 ? "inf" : "-inf") : json_real(x);
+}
+
+static double real_of(const json_t *json) {
+    return json_is_string(json)   ? strtod(json_string_value(json), NULL)
+           : json_is_number(json) ? json_number_value(json)
+                                  : NAN;
+}
+
+/* Owned by the caller (free). `value`: of the report, which may be another than what was judged. */
+static char *numbers_of(const rlt_decision *decision, double value) {
+    json_t *numbers = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i}", "value", real_or_null(value),
+                                "judged", real_or_null(decision->value), "threshold",
+                                real_or_null(decision->threshold), "bracket", decision->bracket,
+                                "rung", decision->rung, "compared", decision->compared);
+    for (int i = 0; i < RLT_DECISION_NUMBERS && decision->names[i] != NULL; i++) {
+        if (!isnan(decision->numbers[i])) {
+            json_object_set_new(numbers, decision->names[i], real_or_null(decision->numbers[i]));
+        }
+    }
+    char *text = json_dumps(numbers, JSON_COMPACT);
+    json_decref(numbers);
+    return text;
+}
+
+static rlt_status store_row(rlt_driver *d, const rlt_driver_entry *t, int64_t step, int round,
+                            const rlt_decision *decision, char *numbers, rlt_err *err) {
+    const rlt_decision_row row = {.trial = t->id,
+                                  .step = step,
+                                  .round = round,
+                                  .decider = decider(d),
+                                  .action = rlt_action_name(decision->action),
+                                  .numbers_json = numbers,
+                                  .reason = decision->reason};
+    rlt_status status = rlt_store_decide(d->store, &row, err);
+    free(numbers);
+    return status;
+}
+
+static void keep_verdict(rlt_driver_entry *t, rlt_action action, int64_t step, const char *reason) {
+    if (action == RLT_ACTION_STOP) {
+        t->stopped_at = t->stopped_at > 0 ? t->stopped_at : step;
+    }
+    if (reason != NULL && reason[0] != 0) {
+        free(t->verdict);
+        t->verdict = action == RLT_ACTION_CONTINUE ? NULL : strdup(reason);
+    }
+}
+
+/* There is nothing to judge: the tuner is not told, and the trial goes on. */
+static rlt_status pass_by(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, rlt_err *err) {
+    rlt_decision decision = {.action = RLT_ACTION_CONTINUE};
+    snprintf(decision.reason, sizeof(decision.reason),
+             "it had no %.60s yet, so that nothing could be judged", d->config.tune.metric);
+    return store_row(d, t, milestone, 0, &decision, strdup("{\"missing\":true}"), err);
+}
+
+rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
+                             bool missing, rlt_err *err) {
+    t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
+    t->reply = RLT_REPLY_DECISION;
+    t->action = RLT_ACTION_CONTINUE;
+    if (missing) {
+        return pass_by(d, t, milestone, err);
+    }
+    rlt_decision decision;
+    RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
+    rlt_decision_explain(d->tuner, &decision);
+    t->action = decision.action;
+    keep_verdict(t, decision.action, milestone, decision.reason);
+    return store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err);
+}
+
+/* One that still has to be told what was decided is told the ruling at once; one whose process is
+ * about to end is dealt with when it has. */
+static rlt_status apply(rlt_driver *d, rlt_driver_entry *t, const rlt_decision *ruling,
+                        rlt_err *err) {
+    keep_verdict(t, ruling->action, ruling->step, ruling->reason);
+    if (t->reply == RLT_REPLY_DECISION) {
+        t->action = ruling->action;
+    }
+    bool idle = t->state == RLT_TRIAL_PAUSED || t->state == RLT_TRIAL_PENDING;
+    if (ruling->action == RLT_ACTION_STOP && idle) {
+        return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, ruling->reason, err);
+    }
+    if (idle) {
+        rlt_driver_say(d, "trial %lld goes on: %s", (long long)t->number, ruling->reason);
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err) {
+    int64_t number;
+    rlt_decision ruling;
+    while (rlt_tuner_ruling(d->tuner, &number, &ruling)) {
+        RLT_ASSERT((size_t)number < d->count && !d->trials[number].final);
+        rlt_driver_entry *t = &d->trials[number]; /* search trials come first */
+        RLT_TRY(store_row(d, t, ruling.step, 1, &ruling, numbers_of(&ruling, ruling.value), err));
+        RLT_TRY(apply(d, t, &ruling, err));
+    }
+    return RLT_OK;
+}
+
+/* ---- from rows ---- */
+
+/* Columns step, numbers_json, action, reason. What was decided stands: the trials that a rung
+ * compares may have come in another order. */
+rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char *const *values,
+                                       rlt_err *err) {
+    int64_t step = strtoll(values[0], NULL, 10);
+    json_t *numbers = json_loads(values[1], 0, NULL);
+    bool missing = json_is_true(json_object_get(numbers, "missing"));
+    double result = real_of(json_object_get(numbers, "value"));
+    json_decref(numbers);
+    if (missing) {
+        return RLT_OK;
+    }
+    rlt_action action;
+    RLT_TRY(rlt_action_parse(values[2], &action, err));
+    keep_verdict(&d->trials[number], action, step, values[3]);
+    RLT_TRY(rlt_tuner_report(d->tuner, number, step, result, NULL, err));
+    return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
+}

@@ -1,0 +1,151 @@
+/* tuner: decisions: what they say, rulings on trials that wait, and both restored.
+ * Why rulings are a queue: one result at a rung may decide on many trials that wait there.
+ * Thread: the tuner's. Owner: the tuner. */
+#include "tuner/tuner_impl.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const action_names[] = {
+    [RLT_ACTION_CONTINUE] = "continue", [RLT_ACTION_STOP] = "stop", [RLT_ACTION_PAUSE] = "pause"};
+
+const char *rlt_action_name(rlt_action action) {
+    RLT_ASSERT((unsigned)action < RLT_COUNT(action_names));
+    return action_names[action];
+}
+
+rlt_status rlt_action_parse(const char *name, rlt_action *action, rlt_err *err) {
+    for (size_t i = 0; i < RLT_COUNT(action_names); i++) {
+        if (strcmp(action_names[i], name) == 0) {
+            *action = (rlt_action)i;
+            return RLT_OK;
+        }
+    }
+    return rlt_fail(err, RLT_EINVAL, "unknown action '%.40s'; allowed: continue, stop, pause",
+                    name);
+}
+
+void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_verdict *verdict,
+                             rlt_decision *decision) {
+    decision->action = (rlt_action)verdict->action;
+    decision->step = verdict->step;
+    decision->value = rlt_tuner_oriented(tuner, verdict->judged);
+    decision->threshold = rlt_tuner_oriented(tuner, verdict->threshold);
+    decision->compared = verdict->compared;
+    memcpy(decision->names, tuner->stopper->names, sizeof decision->names);
+    memcpy(decision->numbers, verdict->numbers, sizeof decision->numbers);
+    if (tuner->stopper->bracket != NULL) {
+        decision->bracket = tuner->stopper->bracket(tuner->stopper_state, number);
+        decision->rung = (int)verdict->index;
+    }
+    if (decision->action == RLT_ACTION_STOP) {
+        rlt_decision_explain(tuner, decision);
+    }
+}
+
+void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
+    char *text = decision->reason;
+    const size_t size = sizeof decision->reason;
+    const char *metric = tuner->config.metric[0] != 0 ? tuner->config.metric : "the result";
+    bool waits = decision->action == RLT_ACTION_PAUSE;
+    if (isnan(decision->value) && decision->action == RLT_ACTION_STOP) {
+        snprintf(text, size, "%.60s is not a number", metric);
+    } else if (isnan(decision->value)) {
+        snprintf(text, size, "%.60s is not a number, and nothing was compared", metric);
+    } else if (isnan(decision->threshold) && !waits) {
+        snprintf(text, size, "there is too little to compare %.60s %.6g with", metric,
+                 decision->value);
+    } else {
+        tuner->stopper->explain(tuner->stopper_state, decision, metric, tuner->config.maximise,
+                                text, size);
+    }
+}
+
+/* ---- rulings ---- */
+
+void rlt_rulings_add(rlt_rulings *rulings, const rlt_ruling *ruling) {
+    enum { FIRST_CAPACITY = 16 };
+    if (rulings->next == rulings->count) {
+        rulings->next = rulings->count = 0;
+    }
+    int64_t needed = rulings->count < FIRST_CAPACITY ? FIRST_CAPACITY : rulings->count + 1;
+    rulings->items = rlt_tuner_grow(rulings->items, &rulings->capacity, needed, sizeof(rlt_ruling));
+    rulings->items[rulings->count++] = *ruling;
+}
+
+static rlt_verdict *waiting_verdict(const rlt_tuner *tuner, int64_t number) {
+    if (number < 0 || number >= tuner->count) {
+        return NULL;
+    }
+    const rlt_tuner_trial *at = &tuner->trials[number];
+    rlt_verdict *last = at->verdict_count > 0 ? &at->verdicts[at->verdict_count - 1] : NULL;
+    bool waits =
+        at->state == RLT_TRIAL_RUNNING && last != NULL && last->action == (uint8_t)RLT_ACTION_PAUSE;
+    return waits ? last : NULL;
+}
+
+bool rlt_tuner_waits(const rlt_tuner *tuner, int64_t number, int64_t *step) {
+    const rlt_verdict *verdict = waiting_verdict(tuner, number);
+    if (verdict != NULL && step != NULL) {
+        *step = verdict->step;
+    }
+    return verdict != NULL;
+}
+
+bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision) {
+    rlt_rulings *rulings = &tuner->rulings;
+    while (rulings->next < rulings->count) {
+        const rlt_ruling *ruling = &rulings->items[rulings->next++];
+        rlt_verdict *verdict = waiting_verdict(tuner, ruling->number);
+        if (verdict == NULL || verdict->index != ruling->index) {
+            continue; /* it has ended, or the ruling came back from a row */
+        }
+        verdict->action = ruling->action;
+        verdict->threshold = ruling->threshold;
+        verdict->compared = ruling->compared;
+        memcpy(verdict->numbers, ruling->numbers, sizeof verdict->numbers);
+        *decision = (rlt_decision){.bracket = -1, .rung = -1};
+        rlt_tuner_fill_decision(tuner, ruling->number, verdict, decision);
+        rlt_decision_explain(tuner, decision);
+        *number = ruling->number;
+        return true;
+    }
+    return false;
+}
+
+static bool is_ruled(const rlt_tuner *tuner, int64_t number, int64_t index) {
+    const rlt_rulings *rulings = &tuner->rulings;
+    for (int64_t i = rulings->count - 1; i >= 0; i--) { /* a recent one */
+        if (rulings->items[i].number == number && rulings->items[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same calls in the same order lead to the same rulings. One that did not come about by them
+ * was made when it turned out that no more trials would come. */
+rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
+                                      rlt_action action, rlt_err *err) {
+    if (number >= 0 && number < tuner->count && tuner->trials[number].state != RLT_TRIAL_RUNNING) {
+        return RLT_OK;
+    }
+    rlt_tuner_trial *at = NULL;
+    RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
+    rlt_verdict *verdict =
+        rlt_tuner_find_verdict(at, tuner->stopper->index(tuner->stopper_state, number, step));
+    if (verdict == NULL || verdict->step != step) {
+        return rlt_fail(err, RLT_ECORRUPT,
+                        "trial %" PRId64 " has a decision at step %" PRId64
+                        ", but no report that it could be about",
+                        number, step);
+    }
+    bool ruled = verdict->action == (uint8_t)RLT_ACTION_PAUSE && action != RLT_ACTION_PAUSE;
+    if (ruled && !is_ruled(tuner, number, verdict->index) && tuner->stopper->closed != NULL) {
+        tuner->stopper->closed(tuner->stopper_state, tuner->count);
+    }
+    verdict->action = (uint8_t)action;
+    return RLT_OK;
+}
