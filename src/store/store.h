@@ -123,9 +123,8 @@ rlt_status rlt_store_checkpoints(rlt_store *store, int64_t experiment, rlt_check
 rlt_status rlt_store_checkpoint_remove(rlt_store *store, int64_t id, rlt_err *err);
 
 /* Decisions of a stopper: idempotent by (trial, step, decider, round), the first stays. round: 0 on
- * the result itself, 1 on a trial that was told to pause. numbers_json: what led to it. Reasons are
- * cut at 255 bytes, texts of events at 4096; JSON is valid and at most 4 MiB, numbers_json 64 KiB.
- */
+ * the result, 1 on a trial that had paused. numbers_json: what led to it, at most 64 KiB. Reasons
+ * are cut at 255 bytes, texts of events at 4096; other JSON is valid and at most 4 MiB. */
 typedef struct rlt_decision_row {
     int64_t trial, step, round;
     const char *decider, *action, *numbers_json, *reason; /* borrowed */

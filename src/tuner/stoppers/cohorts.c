@@ -117,7 +117,9 @@ static void tell(rlt_cohorts *at, const rlt_member *member, rlt_action action,
 /* Rules on the cohort's rung. Those that go on and have been beyond the next rung already are at
  * that one too: a step of theirs was longer than the distance of the rungs. */
 static void rule_rung(rlt_cohorts *at, rlt_cohort *cohort, int64_t judged, rlt_verdict *verdict) {
-    qsort(cohort->members, (size_t)cohort->count, sizeof(rlt_member), by_rank);
+    if (cohort->count > 0) {
+        qsort(cohort->members, (size_t)cohort->count, sizeof(rlt_member), by_rank);
+    }
     int64_t places = cohort->places / at->reduction > 1 ? cohort->places / at->reduction : 1;
     rung_rule rule = {.kept = places < cohort->count ? places : cohort->count,
                       .compared = cohort->count};
