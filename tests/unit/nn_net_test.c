@@ -60,6 +60,24 @@ static int width_of(const fixture *f, int value) {
     return value == RLT_VALUE_NONE ? 0 : f->program.ops[value].out;
 }
 
+/* Of each sequence; attention's last float counts the steps that it has kept. */
+static float *random_state(const rlt_program *p, int seqs) {
+    float *state = random_floats((size_t)seqs * (size_t)p->state_width, 0.5f, 12);
+    for (int i = 0; i < p->op_count; i++) {
+        for (int n = 0; p->ops[i].kind == RLT_OP_attention && n < seqs; n++) {
+            float *of_op = state + (size_t)n * (size_t)p->state_width + p->ops[i].state;
+            of_op[p->ops[i].state_width - 1] = (float)(n % (p->ops[i].context + 1));
+        }
+    }
+    return state;
+}
+
+static void fill_reset(uint8_t *reset, int count) {
+    for (int i = 0; i < count; i++) {
+        reset[i] = i % 7 == 3;
+    }
+}
+
 /* A loss linear in both heads. */
 static double loss_of(fixture *f) {
     rlt_net_forward(f->net, &f->in);
@@ -112,13 +130,21 @@ static void check_differences(fixture *f, const char *what, float *x, const floa
 
 static void check_gradient(const rlt_net_spec *spec, int steps, int seqs) {
     fixture f;
+    uint8_t reset[64];
     open_fixture(&f, spec, steps, seqs);
+    float *state = random_state(&f.program, seqs);
+    if (f.program.state_width > 0) {
+        fill_reset(reset, steps * seqs);
+        f.in.reset = reset;
+        f.in.state = state;
+    }
     loss_of(&f);
     set_loss_grad(&f);
     rlt_net_backward_obs(f.net, &f.in, f.grad, f.d_obs);
     check_differences(&f, "parameters", f.params, f.grad, f.program.param_count);
     check_differences(&f, "observations", f.obs, f.d_obs,
                       (size_t)steps * (size_t)seqs * (size_t)f.program.obs_width);
+    rlt_free(state);
     close_fixture(&f);
 }
 
@@ -147,8 +173,36 @@ static const rlt_net_spec image_net = {
     .value_width = 1,
 };
 
+static const rlt_layer recurrent_layers[] = {
+    {.kind = RLT_LAYER_DENSE, .units = 12, .act = RLT_ACT_TANH},
+    {.kind = RLT_LAYER_GATED},
+    {.kind = RLT_LAYER_LAYER_NORM},
+    {.kind = RLT_LAYER_ATTENTION, .heads = 3, .context = 4},
+    {.kind = RLT_LAYER_END},
+    {.kind = RLT_LAYER_RESIDUAL},
+    {.kind = RLT_LAYER_RMS_NORM},
+    {.kind = RLT_LAYER_LSTM, .units = 12},
+    {.kind = RLT_LAYER_END},
+    {.kind = RLT_LAYER_GRU, .units = 9},
+};
+
+static rlt_net_spec recurrent_net(bool separate) {
+    rlt_net_spec spec = {.obs_shape = {1, 1, 7},
+                         .layer_count = RLT_COUNT(recurrent_layers),
+                         .separate = separate,
+                         .head_width = 3,
+                         .value_width = 1};
+    memcpy(spec.layers, recurrent_layers, sizeof recurrent_layers);
+    return spec;
+}
+
 static void test_gradients(void **unused) {
     (void)unused;
+    rlt_net_spec recurrent = recurrent_net(false);
+    check_gradient(&recurrent, 9, 3);
+    check_gradient(&recurrent, 1, 5);
+    recurrent = recurrent_net(true);
+    check_gradient(&recurrent, 6, 4);
     rlt_net_spec spec = image_net;
     check_gradient(&spec, 1, 7);
     spec.separate = true;
@@ -322,6 +376,113 @@ static void test_sequences_of_rows(void **unused) {
     rlt_free(grad);
 }
 
+static rlt_policy_spec recurrent_policy(void) {
+    rlt_policy_spec spec = {.obs_dim = 7,
+                            .discrete = true,
+                            .action_dim = 3,
+                            .layer_count = RLT_COUNT(recurrent_layers),
+                            .separate = true};
+    memcpy(spec.layers, recurrent_layers, sizeof recurrent_layers);
+    return spec;
+}
+
+/* Steps one after the other give the bits of the whole sequence at once, and so does each sequence
+ * alone; without state a step is the first of an episode. */
+static void test_steps_of_sequences(void **unused) {
+    (void)unused;
+    enum { STEPS = 11, SEQS = 21, WIDTH = 3 };
+    rlt_policy_spec spec = recurrent_policy();
+    rlt_net_spec net_spec = recurrent_net(true);
+    fixture f;
+    uint8_t reset[STEPS * SEQS], ones[SEQS];
+    open_fixture(&f, &net_spec, STEPS, SEQS);
+    fill_reset(reset, STEPS * SEQS);
+    memset(ones, 1, sizeof ones);
+    size_t width = (size_t)f.program.state_width;
+    assert_int_equal(rlt_policy_state_width(&spec), f.program.state_width);
+    float *state = random_state(&f.program, SEQS), *alone = random_state(&f.program, SEQS);
+    float *after = random_floats(SEQS * width, 0, 0);
+    f.in.reset = reset;
+    f.in.state = state;
+    f.in.state_out = after;
+    rlt_net_forward(f.net, &f.in);
+    rlt_policy_workspace *ws = rlt_policy_workspace_create(&spec);
+    float head[SEQS * WIDTH], value[SEQS], head_alone[WIDTH], value_alone;
+    for (int t = 0; t < STEPS; t++) {
+        const float *obs = f.obs + t * SEQS * 7;
+        rlt_policy_step(ws, f.params, obs, SEQS, reset + t * SEQS, state, head, value);
+        assert_memory_equal(head, rlt_net_head(f.net) + t * SEQS * WIDTH, sizeof head);
+        assert_memory_equal(value, rlt_net_value(f.net) + t * SEQS, sizeof value);
+        rlt_policy_step(ws, f.params, obs + 5 * 7, 1, reset + t * SEQS + 5, alone + 5 * width,
+                        head_alone, &value_alone);
+        assert_memory_equal(head_alone, head + 5 * WIDTH, sizeof head_alone);
+        assert_memory_equal(&value_alone, value + 5, sizeof value_alone);
+    }
+    assert_memory_equal(state, after, sizeof(float) * SEQS * width);
+    assert_memory_equal(alone + 5 * width, after + 5 * width, sizeof(float) * width);
+    float first[SEQS * WIDTH], first_value[SEQS];
+    rlt_policy_forward(ws, f.params, f.obs, SEQS, first, first_value);
+    rlt_policy_step(ws, f.params, f.obs, SEQS, ones, state, head, value);
+    assert_memory_equal(first, head, sizeof head);
+    assert_memory_equal(first_value, value, sizeof value);
+    float *const all[] = {state, alone, after};
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        rlt_free(all[i]);
+    }
+    rlt_policy_workspace_destroy(&ws);
+    close_fixture(&f);
+}
+
+/* The gradient through sequences: of all at once as of each alone. */
+static void test_gradient_of_sequences(void **unused) {
+    (void)unused;
+    enum { STEPS = 10, SEQS = 30 };
+    rlt_policy_spec spec = recurrent_policy();
+    rlt_program program;
+    rlt_net_spec net_spec = recurrent_net(true);
+    rlt_err err = {0};
+    assert_int_equal(rlt_program_build(&net_spec, &program, &err), RLT_OK);
+    size_t count = rlt_policy_param_count(&spec), width = (size_t)program.state_width;
+    float *params = random_floats(count, 0.3f, 1), *sum = random_floats(count, 0, 0);
+    float *state = random_state(&program, SEQS);
+    uint8_t reset[STEPS * SEQS], one_reset[STEPS];
+    fill_reset(reset, STEPS * SEQS);
+    rlt_policy_workspace *ws = rlt_policy_workspace_create(&spec);
+    rows all, one;
+    open_rows(&all, &spec, ws, params, STEPS * SEQS);
+    open_rows(&one, &spec, ws, params, STEPS);
+    all.batch.steps = one.batch.steps = STEPS;
+    all.batch.reset = reset;
+    one.batch.reset = one_reset;
+    all.batch.state = state;
+    rlt_ppo_grad(ws, params, &all.batch, &coef, STEPS * SEQS, all.grad, &all.stats);
+    for (int n = 0; n < SEQS; n++) {
+        for (int t = 0; t < STEPS; t++) {
+            int from = t * SEQS + n;
+            memcpy(one.obs + (ptrdiff_t)t * 7, all.obs + (ptrdiff_t)from * 7, sizeof(float) * 7);
+            ((int32_t *)one.action)[t] = ((int32_t *)all.action)[from];
+            one.log_prob[t] = all.log_prob[from];
+            one.old_value[t] = all.old_value[from];
+            one.advantage[t] = all.advantage[from];
+            one.ret[t] = all.ret[from];
+            one_reset[t] = reset[from];
+        }
+        one.batch.state = state + (size_t)n * width;
+        rlt_ppo_grad(ws, params, &one.batch, &coef, STEPS * SEQS, sum, &one.stats);
+    }
+    assert_near(all.grad, sum, count, 2e-5);
+    assert_true(fabs(all.stats.entropy - one.stats.entropy) < 1e-3);
+    uint64_t allocations = rlt_alloc_count();
+    rlt_ppo_grad(ws, params, &all.batch, &coef, STEPS * SEQS, all.grad, &all.stats);
+    assert_int_equal(rlt_alloc_count(), allocations);
+    close_rows(&all);
+    close_rows(&one);
+    rlt_policy_workspace_destroy(&ws);
+    rlt_free(params);
+    rlt_free(sum);
+    rlt_free(state);
+}
+
 static void test_packed_pieces(void **unused) {
     (void)unused;
     rlt_policy_spec spec = as_layers(mlp_spec(false, RLT_ACT_TANH));
@@ -419,10 +580,15 @@ static void test_devices(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),         cmocka_unit_test(test_same_policy),
-        cmocka_unit_test(test_sequences_of_rows), cmocka_unit_test(test_packed_pieces),
-        cmocka_unit_test(test_rows_alone),        cmocka_unit_test(test_recorded),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_same_policy),
+        cmocka_unit_test(test_sequences_of_rows),
+        cmocka_unit_test(test_packed_pieces),
+        cmocka_unit_test(test_rows_alone),
+        cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_steps_of_sequences),
+        cmocka_unit_test(test_gradient_of_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
