@@ -34,3 +34,21 @@ if(RLT_SANITIZE STREQUAL "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/unit/cuda_emulation_test.cpp PROPERTIES
                               COMPILE_OPTIONS -fsanitize-sections=rlt_shared)
 endif()
+
+# The parity suite (tests/gpu/parity.h): over the emulated backend always; over the module where
+# there is a device, else it reports itself skipped. Without cmocka: the reduced build runs it too.
+set(parity_sources tests/gpu/parity.c tests/gpu/parity_op.c tests/gpu/parity_feedforward.c
+    tests/gpu/parity_memory.c)
+rlt_program(gpu_parity tests SOURCES ${parity_sources} DEPS nn LIBS m)
+rlt_program(gpu_parity_emulated tests SOURCES ${parity_sources} DEPS nn LIBS
+            $<LINK_LIBRARY:WHOLE_ARCHIVE,rlt_cuda_emulated> m stdc++)
+target_compile_definitions(gpu_parity_emulated PRIVATE RLT_PARITY_EMULATED)
+foreach(precision fp32 tf32 bf16)
+  add_test(NAME gpu_parity_emulated_${precision}
+           COMMAND gpu_parity_emulated --precision ${precision})
+  add_test(NAME gpu_parity_${precision} COMMAND gpu_parity --precision ${precision})
+  set_tests_properties(gpu_parity_${precision} PROPERTIES SKIP_RETURN_CODE 77
+    ENVIRONMENT RLTUNE_CUDA_MODULE=${CMAKE_BINARY_DIR}/librltune_cuda.so)
+  set_tests_properties(gpu_parity_${precision} gpu_parity_emulated_${precision} PROPERTIES
+                       TIMEOUT ${RLT_TEST_TIMEOUT_S})
+endforeach()
