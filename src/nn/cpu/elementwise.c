@@ -10,7 +10,12 @@ size_t rlt_cpu_activation_scratch(const rlt_op *op, int steps, int seqs, bool tr
 
 void rlt_cpu_activation_forward(rlt_device *device, const rlt_op *op, const rlt_op_io *io) {
     (void)device;
-    rlt_nn_kernels_get()->activate((int)op->act, io->x, rlt_io_rows(io) * (size_t)op->in, io->y);
+    size_t count = rlt_io_rows(io) * (size_t)op->in;
+    if (op->act == RLT_ACT_NONE) {
+        memcpy(io->y, io->x, sizeof(float) * count);
+        return;
+    }
+    rlt_nn_kernels_get()->activate((int)op->act, io->x, count, io->y);
 }
 
 void rlt_cpu_activation_backward(rlt_device *device, const rlt_op *op, const rlt_op_io *io) {
@@ -19,10 +24,16 @@ void rlt_cpu_activation_backward(rlt_device *device, const rlt_op *op, const rlt
     if (io->dx == NULL) {
         return;
     }
-    float *to = op->dx_add ? io->scratch : io->dx;
-    rlt_nn_kernels_get()->act_grad((int)op->act, io->y, io->x, io->dy, count, to);
+    const float *dx = io->dy;
+    if (op->act != RLT_ACT_NONE) {
+        float *to = op->dx_add ? io->scratch : io->dx;
+        rlt_nn_kernels_get()->act_grad((int)op->act, io->y, io->x, io->dy, count, to);
+        dx = to;
+    }
     if (op->dx_add) {
-        rlt_nn_kernels_get()->add(io->dx, to, count);
+        rlt_nn_kernels_get()->add(io->dx, dx, count);
+    } else if (dx != io->dx) {
+        memcpy(io->dx, dx, sizeof(float) * count);
     }
 }
 

@@ -37,8 +37,7 @@ size_t rlt_cuda_activation_scratch(const rlt_op *, int, int, bool) {
     return 0;
 }
 
-static __global__ void add_values(size_t n, const float *__restrict__ x,
-                                  const float *__restrict__ x2, float *__restrict__ y) {
+static __global__ void add_values(size_t n, const float *x, const float *x2, float *y) {
     RLT_GRID_LOOP(i, n) {
         y[i] = x[i] + x2[i];
     }
