@@ -1,5 +1,6 @@
 rlt_test(env_test SOURCES tests/unit/env_test.c DEPS envs env core LIBS m)
 rlt_test(envs_test SOURCES tests/unit/envs_test.c DEPS envs env core LIBS m)
+rlt_test(minatar_test SOURCES tests/unit/minatar_test.c DEPS envs env core LIBS m)
 rlt_bench(env_bench SOURCES bench/env_bench.c DEPS measure envs env core LIBS m)
 rlt_test(lanes_test SOURCES tests/unit/lanes_test.c DEPS core LIBS m)
 target_compile_options(lanes_test PRIVATE -ffp-contract=off)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { N = 150, SPLIT = 67, T = 1200, WIDTH = 500 };
+enum { N = 150, SPLIT = 67, T = 1200, WIDTH = 1000 };
 typedef struct trace {
     float observation[N * WIDTH], reward[N], final_observation[N * WIDTH], episode_return[N];
     uint8_t terminated[N], truncated[N];
@@ -181,14 +181,14 @@ static void test_get_state(void **unused) {
         rlt_vec_env *vec = make(def, N, 0);
         rlt_step_out out = out_at(&t, def, 0);
         int32_t action[N];
-        double state[8];
-        float observation[8], reward = 0;
+        static double state[256], have[256];
+        static float observation[WIDTH];
+        float reward = 0;
         rlt_rng rng = rlt_rng_make(3, RLT_STREAM_ENV, 77);
         assert_true(def->state_size <= sizeof(state));
         rlt_vec_env_reset(vec, out.observation);
         def->reset(def->context, state, &rng, observation);
         for (int step = 0; step < 5; step++) {
-            double have[8] = {0};
             for (int i = 0; i < N; i++) {
                 draw(def, step, i, action);
             }
