@@ -198,13 +198,13 @@ rlt_status bench_run_iterate(bench_run *run, double seconds[2], rlt_err *err) {
         episodes += run->shards[s].episodes;
     }
     run->mean_return = episodes > 0 ? return_sum / episodes : run->mean_return;
-    rlt_ppo_rows rows = {(int64_t)run->config.envs * run->config.horizon,
-                         run->ppo_obs,
-                         run->action,
-                         run->log_prob,
-                         run->ppo_value,
-                         run->advantage,
-                         run->ret};
+    rlt_ppo_rows rows = {.rows = (int64_t)run->config.envs * run->config.horizon,
+                         .obs = run->ppo_obs,
+                         .action = run->action,
+                         .log_prob = run->log_prob,
+                         .value = run->ppo_value,
+                         .advantage = run->advantage,
+                         .ret = run->ret};
     rlt_ppo_coef coef = {.clip = 0.2f, .vf_coef = 0.5f};
     rlt_ppo_result result;
     RLT_TRY(

@@ -32,27 +32,30 @@ static uint32_t next_below(word_stream *s, uint32_t bound) {
 }
 
 /* Fisher-Yates, inside out. An iteration has 2^32 words of the epoch's stream to itself. */
-void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t rows,
+void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t count,
                      uint32_t *order) {
     word_stream s = {seed, (uint64_t)iteration << 30, (uint32_t)epoch, {0}, 4};
-    for (uint32_t i = 0; i < rows; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         uint32_t j = next_below(&s, i + 1);
         order[i] = order[j];
         order[j] = i;
     }
 }
 
-rlt_ppo_moments rlt_ppo_measure(const float *advantage, const uint32_t *order, int64_t n) {
+rlt_ppo_moments rlt_ppo_measure(const float *advantage, const rlt_ppo_minibatch *minibatch) {
+    double n = (double)(minibatch->n * minibatch->steps), sum = 0, squares = 0;
     if (n < 2) {
         return (rlt_ppo_moments){0, 1};
     }
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double x = (double)advantage[order[i]];
-        sum += x;
-        squares += x * x;
+    for (int64_t t = 0; t < minibatch->steps; t++) {
+        const float *row = advantage + t * minibatch->sequences;
+        for (int64_t i = 0; i < minibatch->n; i++) {
+            double x = (double)row[minibatch->order[i]];
+            sum += x;
+            squares += x * x;
+        }
     }
-    double mean = sum / (double)n, variance = (squares - sum * mean) / (double)(n - 1);
+    double mean = sum / n, variance = (squares - sum * mean) / (n - 1);
     return (rlt_ppo_moments){(float)mean, (float)(1 / (sqrt(fmax(variance, 0)) + 1e-8))};
 }
 
@@ -75,19 +78,36 @@ static void gather_rows(void *restrict to, const void *restrict from, const uint
     }
 }
 
-void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
-                    int64_t n, rlt_ppo_shard *shard) {
+/* One step of the chosen sequences: a row each. `to`: the first row written. */
+static void gather_step(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch,
+                        const uint32_t *order, size_t count, size_t step, rlt_ppo_shard *shard) {
     const rlt_ppo_rows *from = minibatch->rows;
-    const uint32_t *order = minibatch->order + first;
-    size_t count = (size_t)n, actions = (size_t)(spec->discrete ? 1 : spec->action_dim);
-    gather_rows(shard->obs, from->obs, order, count, (size_t)spec->obs_dim);
-    gather_rows(shard->action, from->action, order, count, actions);
+    size_t first = step * (size_t)minibatch->sequences, to = step * count;
+    size_t words = rlt_policy_action_bytes(spec) / 4, width = (size_t)spec->obs_dim;
+    gather_rows(shard->obs + to * width, from->obs + first * width, order, count, width);
+    gather_rows(shard->action + to * 4 * words,
+                (const unsigned char *)from->action + first * 4 * words, order, count, words);
     float mean = minibatch->moments.mean, scale = minibatch->moments.scale;
     for (size_t i = 0; i < count; i++) {
-        size_t r = order[i];
-        shard->log_prob[i] = from->log_prob[r];
-        shard->value[i] = from->value[r];
-        shard->advantage[i] = (from->advantage[r] - mean) * scale;
-        shard->ret[i] = from->ret[r];
+        size_t r = first + order[i];
+        shard->log_prob[to + i] = from->log_prob[r];
+        shard->value[to + i] = from->value[r];
+        shard->advantage[to + i] = (from->advantage[r] - mean) * scale;
+        shard->ret[to + i] = from->ret[r];
+    }
+    for (size_t i = 0; minibatch->steps > 1 && i < count; i++) {
+        shard->reset[to + i] = from->reset[first + order[i]];
+    }
+}
+
+void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
+                    int64_t n, rlt_ppo_shard *shard) {
+    const uint32_t *order = minibatch->order + first;
+    for (int64_t step = 0; step < minibatch->steps; step++) {
+        gather_step(spec, minibatch, order, (size_t)n, (size_t)step, shard);
+    }
+    if (minibatch->steps > 1) {
+        gather_rows(shard->memory, minibatch->rows->memory, order, (size_t)n,
+                    (size_t)rlt_policy_state_width(spec));
     }
 }

@@ -15,12 +15,13 @@ struct rlt_ppo {
     rlt_policy_spec spec;
     rlt_ppo_options options;
     int64_t rows_max, step;
+    int64_t steps, taken; /* rows of a sequence; sequences of a minibatch */
     rlt_pool *pool;
     size_t param_count;
     rlt_policy_packed *packed; /* of the parameters as they are, within an update */
     float *moments;            /* [2][param_count], the optimiser's */
     rlt_ppo_shard shards[RLT_PPO_SHARDS];
-    uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][rows_max] */
+    uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][sequences] */
     rlt_ppo_moments *measured; /* [RLT_PPO_EPOCHS_AHEAD][minibatches] */
 };
 
@@ -38,13 +39,20 @@ typedef struct update { /* what the tasks of one update share */
     int64_t rows_seen, steps;
 } update;
 
-static int64_t minibatch_count(const rlt_ppo *ppo, int64_t rows) {
-    return (rows + ppo->options.minibatch - 1) / ppo->options.minibatch;
+static int64_t minibatch_count(const rlt_ppo *ppo, int64_t sequences) {
+    return (sequences + ppo->taken - 1) / ppo->taken;
 }
 
-static int64_t minibatch_rows(const rlt_ppo *ppo, int64_t rows, int64_t index) {
-    int64_t left = rows - index * ppo->options.minibatch;
-    return left < ppo->options.minibatch ? left : ppo->options.minibatch;
+/* Minibatch `index` of an epoch, which has that order. */
+static rlt_ppo_minibatch minibatch_at(const rlt_ppo *ppo, const rlt_ppo_rows *rows,
+                                      const uint32_t *order, int64_t index) {
+    int64_t sequences = rows->rows / ppo->steps, left = sequences - index * ppo->taken;
+    return (rlt_ppo_minibatch){.rows = rows,
+                               .order = order + index * ppo->taken,
+                               .n = left < ppo->taken ? left : ppo->taken,
+                               .steps = ppo->steps,
+                               .sequences = sequences,
+                               .moments = {0, 1}};
 }
 
 static rlt_status check_options(const rlt_ppo_options *o, int64_t rows_max, rlt_err *err) {
@@ -56,6 +64,7 @@ static rlt_status check_options(const rlt_ppo_options *o, int64_t rows_max, rlt_
         {"epochs", (double)o->epochs, 1, 1e6},
         {"minibatch", (double)o->minibatch, 1, (double)INT32_MAX},
         {"rows", (double)rows_max, 1, (double)INT32_MAX},
+        {"steps", (double)o->steps, 0, (double)rows_max},
         {"max_grad_norm", (double)o->max_grad_norm, 0, 1e30},
         {"target_kl", (double)o->target_kl, 0, 1e30},
         {"optimiser", (double)opt->kind, RLT_OPT_ADAM, RLT_OPT_RMSPROP},
@@ -79,10 +88,14 @@ static float *floats(size_t count) {
     return rlt_alloc(sizeof(float) * count);
 }
 
-static void shard_init(rlt_ppo_shard *shard, const rlt_policy_spec *spec, size_t rows) {
+static void shard_init(rlt_ppo_shard *shard, const rlt_policy_spec *spec, size_t sequences,
+                       size_t steps) {
+    size_t rows = sequences * steps;
     shard->workspace = rlt_policy_workspace_create(spec);
     shard->obs = floats(rows * (size_t)spec->obs_dim);
-    shard->action = rlt_alloc(4 * rows * (size_t)(spec->discrete ? 1 : spec->action_dim));
+    shard->action = rlt_alloc(rows * rlt_policy_action_bytes(spec));
+    shard->reset = rlt_alloc(rows);
+    shard->memory = floats(sequences * (size_t)rlt_policy_state_width(spec));
     shard->log_prob = floats(rows);
     shard->value = floats(rows);
     shard->advantage = floats(rows);
@@ -94,6 +107,8 @@ static void shard_fini(rlt_ppo_shard *shard) {
     rlt_policy_workspace_destroy(&shard->workspace);
     rlt_free(shard->obs);
     rlt_free(shard->action);
+    rlt_free(shard->reset);
+    rlt_free(shard->memory);
     rlt_free(shard->log_prob);
     rlt_free(shard->value);
     rlt_free(shard->advantage);
@@ -110,17 +125,21 @@ rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *op
     made->spec = *spec;
     made->options = *options;
     made->rows_max = rows_max;
+    made->steps = options->steps > 1 ? options->steps : 1;
+    int64_t sequences = rows_max / made->steps;
+    made->taken = options->minibatch / made->steps;
+    made->taken = made->taken < 1 ? 1 : made->taken > sequences ? sequences : made->taken;
     made->pool = pool;
     made->param_count = rlt_policy_param_count(spec);
     made->packed = rlt_policy_packed_create(spec);
     made->moments = floats(2 * made->param_count);
-    int64_t minibatch = options->minibatch < rows_max ? options->minibatch : rows_max;
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
-        shard_init(&made->shards[s], spec, (size_t)(minibatch / RLT_PPO_SHARDS + 1));
+        shard_init(&made->shards[s], spec, (size_t)(made->taken / RLT_PPO_SHARDS + 1),
+                   (size_t)made->steps);
     }
-    made->order = rlt_alloc(sizeof(uint32_t) * RLT_PPO_EPOCHS_AHEAD * (size_t)rows_max);
+    made->order = rlt_alloc(sizeof(uint32_t) * RLT_PPO_EPOCHS_AHEAD * (size_t)sequences);
     made->measured = rlt_alloc(sizeof(rlt_ppo_moments) * RLT_PPO_EPOCHS_AHEAD *
-                               (size_t)minibatch_count(made, rows_max));
+                               (size_t)minibatch_count(made, sequences));
     *ppo = made;
     return RLT_OK;
 }
@@ -154,15 +173,15 @@ int64_t *rlt_ppo_step(rlt_ppo *ppo) {
 static void prepare_epoch(void *user, int ahead) {
     update *u = user;
     rlt_ppo *ppo = u->ppo;
-    int64_t rows = u->rows->rows, count = minibatch_count(ppo, rows);
-    uint32_t *order = ppo->order + ahead * rows;
+    int64_t sequences = u->rows->rows / ppo->steps, count = minibatch_count(ppo, sequences);
+    uint32_t *order = ppo->order + ahead * sequences;
     rlt_ppo_moments *measured = ppo->measured + ahead * count;
-    rlt_ppo_shuffle(ppo->options.seed, u->iteration, u->first_epoch + ahead, (uint32_t)rows, order);
+    rlt_ppo_shuffle(ppo->options.seed, u->iteration, u->first_epoch + ahead, (uint32_t)sequences,
+                    order);
     for (int64_t i = 0; i < count; i++) {
-        measured[i] = ppo->options.norm_advantage
-                          ? rlt_ppo_measure(u->rows->advantage, order + i * ppo->options.minibatch,
-                                            minibatch_rows(ppo, rows, i))
-                          : (rlt_ppo_moments){0, 1};
+        rlt_ppo_minibatch minibatch = minibatch_at(ppo, u->rows, order, i);
+        measured[i] = ppo->options.norm_advantage ? rlt_ppo_measure(u->rows->advantage, &minibatch)
+                                                  : minibatch.moments;
     }
 }
 
@@ -172,19 +191,23 @@ static void shard_grad(void *user, int s) {
     rlt_ppo *ppo = u->ppo;
     rlt_ppo_shard *shard = &ppo->shards[s];
     int64_t n = u->minibatch.n, first = n * s / RLT_PPO_SHARDS;
-    int64_t rows = n * (s + 1) / RLT_PPO_SHARDS - first;
-    rlt_ppo_gather(&ppo->spec, &u->minibatch, first, rows, shard);
-    rlt_ppo_batch batch = {.n = (int)rows,
+    int64_t taken = n * (s + 1) / RLT_PPO_SHARDS - first;
+    bool sequences = ppo->steps > 1;
+    rlt_ppo_gather(&ppo->spec, &u->minibatch, first, taken, shard);
+    rlt_ppo_batch batch = {.n = (int)(taken * ppo->steps),
                            .obs = shard->obs,
                            .action = shard->action,
                            .old_log_prob = shard->log_prob,
                            .old_value = shard->value,
                            .advantage = shard->advantage,
-                           .ret = shard->ret};
+                           .ret = shard->ret,
+                           .steps = (int)ppo->steps,
+                           .reset = sequences ? shard->reset : NULL,
+                           .state = sequences ? shard->memory : NULL};
     memset(shard->grad, 0, sizeof(float) * ppo->param_count);
     shard->stats = (rlt_ppo_stats){0};
-    rlt_ppo_grad_packed(shard->workspace, u->params, ppo->packed, &batch, u->coef, (int)n,
-                        shard->grad, &shard->stats);
+    rlt_ppo_grad_packed(shard->workspace, u->params, ppo->packed, &batch, u->coef,
+                        (int)(n * ppo->steps), shard->grad, &shard->stats);
 }
 
 /* Chunk c is a run of pieces of the parameters. */
@@ -267,8 +290,9 @@ static rlt_status add_stats(update *u, double *kl, rlt_err *err) {
     u->sums.entropy += sum.entropy;
     u->sums.approx_kl += sum.approx_kl;
     u->sums.clipped += sum.clipped;
-    u->rows_seen += u->minibatch.n;
-    *kl = sum.approx_kl / (double)u->minibatch.n;
+    int64_t rows = u->minibatch.n * u->minibatch.steps;
+    u->rows_seen += rows;
+    *kl = sum.approx_kl / (double)rows;
     return RLT_OK;
 }
 
@@ -306,11 +330,11 @@ static rlt_status train_minibatch(update *u, bool *stop, rlt_err *err) {
 
 static rlt_status train_epoch(update *u, int64_t ahead, bool *stop, rlt_err *err) {
     rlt_ppo *ppo = u->ppo;
-    int64_t rows = u->rows->rows, count = minibatch_count(ppo, rows);
+    int64_t sequences = u->rows->rows / ppo->steps, count = minibatch_count(ppo, sequences);
+    const uint32_t *order = ppo->order + ahead * sequences;
     for (int64_t i = 0; i < count && !*stop; i++) {
-        u->minibatch =
-            (rlt_ppo_minibatch){u->rows, ppo->order + ahead * rows + i * ppo->options.minibatch,
-                                minibatch_rows(ppo, rows, i), ppo->measured[ahead * count + i]};
+        u->minibatch = minibatch_at(ppo, u->rows, order, i);
+        u->minibatch.moments = ppo->measured[ahead * count + i];
         RLT_TRY(train_minibatch(u, stop, err));
     }
     return RLT_OK;
@@ -333,9 +357,10 @@ rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows,
                           const rlt_ppo_coef *coef, int64_t iteration, rlt_ppo_result *result,
                           rlt_err *err) {
     *result = (rlt_ppo_result){0};
-    if (rows->rows < 1 || rows->rows > ppo->rows_max) {
-        return rlt_fail(err, RLT_EINVAL, "ppo: a batch of %lld rows; allowed: 1 to %lld",
-                        (long long)rows->rows, (long long)ppo->rows_max);
+    if (rows->rows < 1 || rows->rows > ppo->rows_max || rows->rows % ppo->steps != 0) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "ppo: a batch of %lld rows; allowed: 1 to %lld, whole sequences of %lld",
+                        (long long)rows->rows, (long long)ppo->rows_max, (long long)ppo->steps);
     }
     update u = {
         .ppo = ppo, .params = params, .rows = rows, .coef = coef, .lr = lr, .iteration = iteration};

@@ -8,9 +8,11 @@
 
 typedef struct rlt_ppo_options {
     int64_t epochs, minibatch; /* rows; the last minibatch of an epoch may be smaller */
-    bool norm_advantage;       /* per minibatch */
-    float max_grad_norm;       /* 0: not clipped */
-    float target_kl;           /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
+    int steps; /* rows of a sequence, which a minibatch takes whole: the horizon of a policy with
+                * memory; 0 or 1: rows are independent */
+    bool norm_advantage; /* per minibatch */
+    float max_grad_norm; /* 0: not clipped */
+    float target_kl;     /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
     rlt_optimiser_spec optimiser;
     uint64_t seed;
 } rlt_ppo_options;
@@ -20,6 +22,10 @@ typedef struct rlt_ppo_rows { /* the prepared batch, all borrowed */
     const float *obs;   /* [rows][obs_dim], normalised as the policy saw it */
     const void *action; /* [rows] int32 or [rows][action_dim] float32 */
     const float *log_prob, *value, *advantage, *ret; /* [rows] */
+    /* With sequences, row step * sequences + sequence: whether a row begins an episode, and the
+     * memory before each sequence's first row. */
+    const uint8_t *reset; /* [rows] */
+    const float *memory;  /* [sequences][rlt_policy_state_width] */
 } rlt_ppo_rows;
 
 typedef struct rlt_ppo_result { /* means over the rows trained on */

@@ -10,7 +10,8 @@ enum { RLT_PPO_SHARDS = 4, RLT_PPO_CHUNKS = 8, RLT_PPO_EPOCHS_AHEAD = 4 };
 typedef struct rlt_ppo_shard { /* a part of the minibatch, gathered, and its partial gradient */
     rlt_policy_workspace *workspace;
     float *obs, *log_prob, *value, *advantage, *ret; /* [rows][obs_dim] and [rows] */
-    unsigned char *action;
+    unsigned char *action, *reset;
+    float *memory;
     float *grad; /* [param_count] */
     rlt_ppo_stats stats;
 } rlt_ppo_shard;
@@ -22,17 +23,17 @@ typedef struct rlt_ppo_moments {
 
 typedef struct rlt_ppo_minibatch {
     const rlt_ppo_rows *rows;
-    const uint32_t *order; /* [n] */
-    int64_t n;
+    const uint32_t *order;       /* [n] sequences */
+    int64_t n, steps, sequences; /* of the minibatch; rows of each; of the whole batch */
     rlt_ppo_moments moments;
 } rlt_ppo_minibatch;
 
-/* A permutation of 0 .. rows - 1, a function of (seed, iteration, epoch) alone. */
-void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t rows,
+/* A permutation of 0 .. count - 1, a function of (seed, iteration, epoch) alone. */
+void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t count,
                      uint32_t *order);
-/* Of advantage[order[0 .. n - 1]]; the standard deviation is the unbiased one plus 1e-8. */
-rlt_ppo_moments rlt_ppo_measure(const float *advantage, const uint32_t *order, int64_t n);
-/* Copies rows order[first .. first + n - 1] of the minibatch, advantages normalised. */
+/* Of the advantages of the minibatch; the standard deviation is the unbiased one plus 1e-8. */
+rlt_ppo_moments rlt_ppo_measure(const float *advantage, const rlt_ppo_minibatch *minibatch);
+/* Copies sequences order[first .. first + n - 1] of the minibatch, advantages normalised. */
 void rlt_ppo_gather(const rlt_policy_spec *spec, const rlt_ppo_minibatch *minibatch, int64_t first,
                     int64_t n, rlt_ppo_shard *shard);
 #endif

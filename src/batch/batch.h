@@ -11,6 +11,7 @@ typedef struct rlt_batch_spec {
     int obs_width;          /* floats of an observation row */
     size_t action_bytes;    /* of one environment's action */
     size_t env_state_bytes; /* the vector environment's whole state */
+    int memory_width;       /* floats that a recurrent policy carries from step to step; 0: none */
 } rlt_batch_spec;
 
 typedef struct rlt_segment_header {
@@ -34,6 +35,7 @@ typedef struct rlt_segment {
     uint8_t *terminated, *truncated; /* [T][n] */
     float *norm;              /* [2][obs_width]: mean and 1/std that the policy's input had */
     unsigned char *env_state; /* after the last step */
+    float *memory;            /* [2][n][memory_width]: before the first step, after the last */
 } rlt_segment;
 
 /* Bytes of a block; 0 when the spec is out of range. */
@@ -43,7 +45,8 @@ void rlt_segment_bind(const rlt_batch_spec *spec, void *block, rlt_segment *segm
 /* Writes the header of a block that is about to be filled. */
 void rlt_segment_seal(const rlt_batch_spec *spec, rlt_segment *segment, uint32_t worker,
                       uint64_t index, uint64_t weights_version);
-/* What a rollout goes on from after a segment: [env_state][last observation row], as bytes. */
+/* What a rollout goes on from after a segment, as bytes: [env_state][last observation row][memory
+ * after the last step]. */
 size_t rlt_segment_state_size(const rlt_batch_spec *spec);
 void rlt_segment_keep_state(const rlt_batch_spec *spec, const rlt_segment *segment, void *state);
 /* RLT_EPROTO unless the block has the size, shape, worker and index that are due and its flags and

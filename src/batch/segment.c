@@ -22,8 +22,13 @@ enum {
     COL_TRUNCATED,
     COL_NORM,
     COL_ENV_STATE,
+    COL_MEMORY,
     COL_COUNT
 };
+
+static size_t memory_bytes(const rlt_batch_spec *spec) {
+    return sizeof(float) * (size_t)spec->envs * (size_t)spec->memory_width;
+}
 
 /* Offsets of the columns; the last entry is the size of the whole. */
 static void layout(const rlt_batch_spec *spec, size_t offset[COL_COUNT + 1]) {
@@ -43,6 +48,7 @@ static void layout(const rlt_batch_spec *spec, size_t offset[COL_COUNT + 1]) {
         [COL_TRUNCATED] = rows,
         [COL_NORM] = 2 * sizeof(float) * width,
         [COL_ENV_STATE] = spec->env_state_bytes,
+        [COL_MEMORY] = 2 * memory_bytes(spec),
     };
     offset[0] = 0;
     for (int i = 0; i < COL_COUNT; i++) {
@@ -54,7 +60,8 @@ size_t rlt_segment_size(const rlt_batch_spec *spec) {
     if (spec->horizon < 1 || spec->envs < 1 || spec->obs_width < 1 ||
         (int64_t)spec->horizon * spec->envs > 1 << 28 || spec->obs_width > 1 << 20 ||
         spec->action_bytes == 0 || spec->action_bytes > 1 << 20 ||
-        spec->env_state_bytes > segment_bytes_max) {
+        spec->env_state_bytes > segment_bytes_max || spec->memory_width < 0 ||
+        spec->memory_width > 1 << 24) {
         return 0;
     }
     size_t offset[COL_COUNT + 1];
@@ -81,13 +88,14 @@ void rlt_segment_bind(const rlt_batch_spec *spec, void *block, rlt_segment *segm
         .truncated = base + offset[COL_TRUNCATED],
         .norm = (float *)(base + offset[COL_NORM]),
         .env_state = base + offset[COL_ENV_STATE],
+        .memory = (float *)(base + offset[COL_MEMORY]),
     };
 }
 
 static uint64_t spec_hash(const rlt_batch_spec *spec) {
-    const uint64_t fields[] = {(uint64_t)spec->horizon, (uint64_t)spec->envs,
+    const uint64_t fields[] = {(uint64_t)spec->horizon,   (uint64_t)spec->envs,
                                (uint64_t)spec->obs_width, spec->action_bytes,
-                               spec->env_state_bytes};
+                               spec->env_state_bytes,     (uint64_t)spec->memory_width};
     return rlt_hash64(fields, sizeof(fields), segment_magic);
 }
 
@@ -107,13 +115,16 @@ static size_t row_bytes(const rlt_batch_spec *spec) {
 }
 
 size_t rlt_segment_state_size(const rlt_batch_spec *spec) {
-    return spec->env_state_bytes + row_bytes(spec);
+    return spec->env_state_bytes + row_bytes(spec) + memory_bytes(spec);
 }
 
 void rlt_segment_keep_state(const rlt_batch_spec *spec, const rlt_segment *segment, void *state) {
     size_t floats = (size_t)spec->horizon * (size_t)spec->envs * (size_t)spec->obs_width;
     memcpy(state, segment->env_state, spec->env_state_bytes);
-    memcpy((unsigned char *)state + spec->env_state_bytes, segment->obs + floats, row_bytes(spec));
+    unsigned char *row = (unsigned char *)state + spec->env_state_bytes;
+    memcpy(row, segment->obs + floats, row_bytes(spec));
+    const float *after = segment->memory + (size_t)spec->envs * (size_t)spec->memory_width;
+    memcpy(row + row_bytes(spec), after, memory_bytes(spec));
 }
 
 static bool flags_are_valid(const rlt_batch_spec *spec, const rlt_segment *segment) {

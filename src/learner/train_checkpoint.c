@@ -8,7 +8,7 @@
 
 /* Changes whenever a tensor's meaning does. */
 static const char checkpoint_format[] = "rltune-1";
-enum { TENSORS_MAX = 4 * (RLT_HIDDEN_MAX + 1) + 256 };
+enum { TENSORS_MAX = RLT_POLICY_TENSORS_MAX + 1100 /* a part of the source each */ };
 
 typedef struct tensor_list {
     rlt_tensor tensors[TENSORS_MAX];
@@ -24,30 +24,18 @@ static void add(tensor_list *list, const char *name, rlt_dtype dtype, int64_t ro
     snprintf(t->name, sizeof(t->name), "%s", name);
 }
 
-/* Views of one net's layers inside the flat parameters (nn.h: W[in][out], then b[out]). */
-static float *add_net(tensor_list *list, const rlt_policy_spec *spec, const char *net, int out,
-                      float *at) {
-    for (int l = 0; l <= spec->hidden_count; l++) {
-        int rows = l == 0 ? spec->obs_dim : spec->hidden[l - 1];
-        int columns = l == spec->hidden_count ? out : spec->hidden[l];
-        char name[64];
-        snprintf(name, sizeof(name), "%s.%d.weight", net, l);
-        add(list, name, RLT_DTYPE_F32, rows, columns, at);
-        at += rows * columns;
-        snprintf(name, sizeof(name), "%s.%d.bias", net, l);
-        add(list, name, RLT_DTYPE_F32, columns, 0, at);
-        at += columns;
-    }
-    return at;
-}
-
 static void add_policy(tensor_list *list, const rlt_policy_spec *spec,
                        const rlt_weights_view *view) {
-    float *at = add_net(list, spec, "actor", spec->action_dim, view->params);
-    at = add_net(list, spec, "critic", 1, at);
-    if (!spec->discrete) {
-        add(list, "log_std", RLT_DTYPE_F32, spec->action_dim, 0, at);
+    rlt_policy_tensor *tensors = rlt_alloc(sizeof(*tensors) * RLT_POLICY_TENSORS_MAX);
+    int count = rlt_policy_tensors(spec, tensors);
+    for (int i = 0; i < count; i++) {
+        const rlt_policy_tensor *from = &tensors[i];
+        add(list, from->name, RLT_DTYPE_F32, 0, 0, view->params + from->offset);
+        rlt_tensor *t = &list->tensors[list->count - 1];
+        t->rank = from->rank;
+        memcpy(t->shape, from->shape, sizeof(from->shape));
     }
+    rlt_free(tensors);
     add(list, "observation.mean", RLT_DTYPE_F32, spec->obs_dim, 0, view->mean);
     add(list, "observation.inv_std", RLT_DTYPE_F32, spec->obs_dim, 0, view->inv_std);
 }
@@ -108,7 +96,10 @@ rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const 
 static rlt_status copy_in(const rlt_checkpoint *checkpoint, const tensor_list *list, rlt_err *err) {
     for (int i = 0; i < list->count; i++) {
         const rlt_tensor *t = &list->tensors[i];
-        size_t elements = (size_t)t->shape[0] * (size_t)(t->rank == 2 ? t->shape[1] : 1);
+        size_t elements = 1;
+        for (int d = 0; d < t->rank; d++) {
+            elements *= (size_t)t->shape[d];
+        }
         const void *data = NULL;
         RLT_TRY(rlt_checkpoint_get(checkpoint, t->name, t->dtype, elements, &data, err));
         memcpy((void *)t->data, data, rlt_tensor_bytes(t));

@@ -33,6 +33,7 @@ static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
     rlt_ppo_options options = {
         .epochs = c->epochs,
         .minibatch = c->minibatch < t->rows ? c->minibatch : t->rows,
+        .steps = t->batch.memory_width > 0 ? t->batch.horizon : 1,
         .norm_advantage = c->norm_advantage,
         .max_grad_norm = (float)c->max_grad_norm,
         .target_kl = (float)c->target_kl,
@@ -52,6 +53,10 @@ static void allocate(rlt_trainer *t) {
                                &t->scaled,   &t->part_advantage, &t->part_ret};
     for (size_t i = 0; i < RLT_COUNT(columns); i++) {
         *columns[i] = floats(t->rows);
+    }
+    if (t->batch.memory_width > 0) {
+        t->reset = rlt_alloc((size_t)t->rows);
+        t->memory = floats((int64_t)t->envs * t->batch.memory_width);
     }
     rlt_running_init(&t->obs_stats, (int)width);
     rlt_reward_scaler_init(&t->rewards, t->envs, (float)t->config.ppo.gamma,
@@ -91,7 +96,8 @@ rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *d
         .horizon = (int)config->ppo.horizon,
         .envs = envs_per_part,
         .obs_width = spec.obs_dim,
-        .action_bytes = spec.discrete ? sizeof(int32_t) : sizeof(float) * (size_t)spec.action_dim,
+        .action_bytes = rlt_policy_action_bytes(&spec),
+        .memory_width = rlt_policy_state_width(&spec),
     };
     allocate(t);
     rlt_status status = rlt_pool_create(threads, &t->pool, err);
@@ -116,8 +122,9 @@ void rlt_trainer_destroy(rlt_trainer **trainer) {
     rlt_pool_destroy(&t->pool);
     rlt_running_fini(&t->obs_stats);
     rlt_reward_scaler_fini(&t->rewards);
-    void *const all[] = {t->weights, t->obs,       t->action, t->log_prob,       t->value,
-                         t->ret,     t->advantage, t->scaled, t->part_advantage, t->part_ret};
+    void *const all[] = {t->weights,        t->obs,      t->action,    t->log_prob,
+                         t->value,          t->ret,      t->advantage, t->scaled,
+                         t->part_advantage, t->part_ret, t->reset,     t->memory};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -163,6 +170,21 @@ static void scale_rewards(rlt_trainer *t) {
     }
 }
 
+/* Where episodes begin, and the memory before the first step, of one part. The rollout has cleared
+ * the memory of those that begin with the segment. */
+static void prepare_sequences(rlt_trainer *t, const rlt_segment *s, size_t base) {
+    size_t n = (size_t)t->batch.envs, width = (size_t)t->batch.memory_width;
+    memcpy(t->memory + base * width, s->memory, sizeof(float) * n * width);
+    for (size_t step = 1; step < (size_t)t->batch.horizon; step++) {
+        const uint8_t *terminated = s->terminated + (step - 1) * n;
+        const uint8_t *truncated = s->truncated + (step - 1) * n;
+        uint8_t *reset = t->reset + step * (size_t)t->envs + base;
+        for (size_t i = 0; i < n; i++) {
+            reset[i] = terminated[i] | truncated[i];
+        }
+    }
+}
+
 /* Advantages of one part, then its rows into the flat batch. */
 static void prepare_part(void *user, int part) {
     rlt_trainer *t = user;
@@ -182,6 +204,9 @@ static void prepare_part(void *user, int part) {
         .lambda = (float)t->config.ppo.lambda,
     };
     rlt_gae(&in, advantage, ret);
+    if (t->batch.memory_width > 0) {
+        prepare_sequences(t, s, base);
+    }
     for (size_t step = 0; step < horizon; step++) {
         size_t from = step * n, to = step * (size_t)t->envs + base;
         memcpy(t->log_prob + to, s->log_prob + from, sizeof(float) * n);
@@ -250,7 +275,15 @@ static rlt_status update(rlt_trainer *t, rlt_err *err) {
     float lr = (float)(c->lr * (c->anneal_lr ? left : 1));
     rlt_ppo_coef coef = {(float)(c->clip * (c->anneal_clip ? left : 1)), (float)c->vf_clip,
                          (float)c->vf_coef, (float)c->ent_coef};
-    rlt_ppo_rows rows = {t->rows, t->obs, t->action, t->log_prob, t->value, t->advantage, t->ret};
+    rlt_ppo_rows rows = {.rows = t->rows,
+                         .obs = t->obs,
+                         .action = t->action,
+                         .log_prob = t->log_prob,
+                         .value = t->value,
+                         .advantage = t->advantage,
+                         .ret = t->ret,
+                         .reset = t->reset,
+                         .memory = t->memory};
     rlt_ppo_result result;
     RLT_TRY(
         rlt_ppo_update(t->ppo, t->view.params, &rows, lr, &coef, t->stats.iteration, &result, err));

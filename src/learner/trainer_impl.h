@@ -26,7 +26,9 @@ struct rlt_trainer {
     /* the flat batch: row t * envs + global environment */
     float *obs, *log_prob, *value, *advantage, *ret;
     unsigned char *action;
-    float *scaled;                    /* [parts][T][n]: rewards as trained on */
+    uint8_t *reset; /* a policy with memory: whether a row begins an episode; else NULL */
+    float *memory;  /* [envs][memory_width] before the first step; else NULL */
+    float *scaled;  /* [parts][T][n]: rewards as trained on */
     float *part_advantage, *part_ret; /* [parts][T][n] */
     const rlt_segment *segments;      /* of the iteration in progress */
 };

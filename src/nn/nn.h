@@ -41,6 +41,16 @@ rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err);
 size_t rlt_policy_param_count(const rlt_policy_spec *spec);
 size_t rlt_policy_action_bytes(const rlt_policy_spec *spec); /* of one row's action */
 int rlt_policy_state_width(const rlt_policy_spec *spec);     /* floats; 0: no memory */
+/* The parameters as named tensors, in their order. out: room for RLT_POLICY_TENSORS_MAX, or NULL;
+ * returns how many there are. */
+enum { RLT_POLICY_TENSORS_MAX = 7 * RLT_OPS_MAX };
+typedef struct rlt_policy_tensor {
+    char name[56];
+    int rank;
+    int64_t shape[4];
+    size_t offset; /* in the parameters */
+} rlt_policy_tensor;
+int rlt_policy_tensors(const rlt_policy_spec *spec, rlt_policy_tensor *out);
 /* Orthogonal (Saxe et al. 2013): gain sqrt(2) hidden, 0.01 actor head, 1 critic head; zero bias. */
 void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params);
 

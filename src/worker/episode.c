@@ -14,6 +14,7 @@ typedef struct player {
     float clip;
     rlt_rng env_rng, action_rng;
     float *obs, *input, *head, *drawn, *env_action;
+    float *memory; /* of a policy that has one */
 } player;
 
 static rlt_status open_player(player *p, const rlt_run_config *config, rlt_err *err) {
@@ -24,6 +25,7 @@ static rlt_status open_player(player *p, const rlt_run_config *config, rlt_err *
         p->normalise = config->normalise.observation;
         p->clip = (float)config->normalise.clip;
         p->ws = rlt_policy_workspace_create(&p->spec);
+        p->memory = rlt_alloc(sizeof(float) * (size_t)rlt_policy_state_width(&p->spec));
     }
     p->obs = rlt_alloc(sizeof(float) * width);
     p->input = rlt_alloc(sizeof(float) * width);
@@ -34,7 +36,7 @@ static rlt_status open_player(player *p, const rlt_run_config *config, rlt_err *
 }
 
 static void close_player(player *p) {
-    float *const all[] = {p->obs, p->input, p->head, p->drawn, p->env_action};
+    float *const all[] = {p->obs, p->input, p->head, p->drawn, p->env_action, p->memory};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -67,7 +69,7 @@ static const void *choose_action(player *p) {
         input = p->input;
     }
     float value;
-    rlt_policy_forward(p->ws, p->weights->params, input, 1, p->head, &value);
+    rlt_policy_step(p->ws, p->weights->params, input, 1, NULL, p->memory, p->head, &value);
     rlt_policy_mode(&p->spec, p->head, 1, p->drawn);
     return rlt_env_actions(p->def, p->spec.squash, p->drawn, 1, p->env_action);
 }

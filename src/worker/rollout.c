@@ -20,6 +20,8 @@ struct rlt_rollout {
     float *head;       /* [n][action_dim] */
     float *env_action; /* [n][action_dim] */
     float *final_obs;  /* [n][width] */
+    /* of a policy with memory: what it carries, [n][memory_width], and a scratch of that size */
+    float *memory, *spare;
 };
 
 static float *floats(size_t count) {
@@ -33,6 +35,8 @@ static void allocate(rlt_rollout *r) {
     r->final_obs = floats(n * width);
     r->head = floats(n * (size_t)r->spec.action_dim);
     r->env_action = floats(n * (size_t)r->spec.action_dim);
+    r->memory = floats(n * (size_t)r->batch.memory_width);
+    r->spare = floats(n * (size_t)r->batch.memory_width);
     r->ws = rlt_policy_workspace_create(&r->spec);
 }
 
@@ -54,8 +58,9 @@ rlt_status rlt_rollout_create(const rlt_run_config *config, const rlt_env_def *d
         .horizon = (int)config->ppo.horizon,
         .envs = envs,
         .obs_width = spec.obs_dim,
-        .action_bytes = spec.discrete ? sizeof(int32_t) : sizeof(float) * (size_t)spec.action_dim,
+        .action_bytes = rlt_policy_action_bytes(&spec),
         .env_state_bytes = rlt_vec_env_state_size(vec),
+        .memory_width = rlt_policy_state_width(&spec),
     };
     if (rlt_segment_size(&r->batch) == 0) {
         rlt_vec_env_destroy(&r->vec);
@@ -83,7 +88,8 @@ void rlt_rollout_destroy(rlt_rollout **rollout) {
     }
     rlt_policy_workspace_destroy(&r->ws);
     rlt_vec_env_destroy(&r->vec);
-    float *const all[] = {r->obs, r->input, r->head, r->env_action, r->final_obs};
+    float *const all[] = {r->obs,       r->input,  r->head, r->env_action,
+                          r->final_obs, r->memory, r->spare};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -105,14 +111,32 @@ static const float *policy_input(rlt_rollout *r, const rlt_weights_view *w, cons
     return r->input;
 }
 
+/* Values of observations that are not acted on: the memory stays as it is. */
+static void value_of(rlt_rollout *r, const rlt_weights_view *w, const float *obs, int first, int n,
+                     float *value) {
+    size_t memory = (size_t)r->batch.memory_width;
+    memcpy(r->spare, r->memory + (size_t)first * memory, sizeof(float) * (size_t)n * memory);
+    rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, n), n, NULL, r->spare, r->head,
+                    value);
+}
+
 /* Values of the observations that a time limit cut off, one by one: they are rare. */
 static void value_cuts(rlt_rollout *r, const rlt_weights_view *w, const uint8_t *truncated,
                        float *final_value) {
     for (int i = 0; i < r->batch.envs; i++) {
         if (truncated[i]) {
             const float *last = r->final_obs + (size_t)i * (size_t)r->batch.obs_width;
-            rlt_policy_forward(r->ws, w->params, policy_input(r, w, last, 1), 1, r->head,
-                               &final_value[i]);
+            value_of(r, w, last, i, 1, &final_value[i]);
+        }
+    }
+}
+
+/* An episode that has ended is forgotten. */
+static void forget(rlt_rollout *r, const uint8_t *terminated, const uint8_t *truncated) {
+    size_t memory = (size_t)r->batch.memory_width;
+    for (int i = 0; memory > 0 && i < r->batch.envs; i++) {
+        if (terminated[i] | truncated[i]) {
+            memset(r->memory + (size_t)i * memory, 0, sizeof(float) * memory);
         }
     }
 }
@@ -122,8 +146,8 @@ static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, 
     size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width, row = n * (size_t)t;
     unsigned char *action = s->action + row * r->batch.action_bytes;
     float *obs = s->obs + row * width;
-    rlt_policy_forward(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, r->head,
-                       s->value + row);
+    rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, NULL, r->memory,
+                    r->head, s->value + row);
     rlt_policy_sample(&r->spec, w->params, r->head, (int)n, r->seed, r->first_env,
                       (uint64_t)step_index, action, s->log_prob + row);
     rlt_step_out out = {
@@ -138,6 +162,7 @@ static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, 
     rlt_vec_env_step(r->vec, rlt_env_actions(r->def, r->spec.squash, action, (int)n, r->env_action),
                      &out);
     value_cuts(r, w, s->truncated + row, s->final_value + row);
+    forget(r, s->terminated + row, s->truncated + row);
 }
 
 rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32_t worker,
@@ -145,6 +170,8 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
                                rlt_err *err) {
     size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width;
     size_t horizon = (size_t)r->batch.horizon, bytes = sizeof(float) * n * width;
+    size_t memory = n * (size_t)r->batch.memory_width;
+    memcpy(s->memory, r->memory, sizeof(float) * memory);
     memcpy(s->obs, r->obs, bytes);
     memcpy(s->norm, w->mean, sizeof(float) * width);
     memcpy(s->norm + width, w->inv_std, sizeof(float) * width);
@@ -156,8 +183,8 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
     }
     const float *last = s->obs + horizon * n * width;
     memcpy(r->obs, last, bytes);
-    rlt_policy_forward(r->ws, w->params, policy_input(r, w, last, (int)n), (int)n, r->head,
-                       s->value + horizon * n);
+    value_of(r, w, last, 0, (int)n, s->value + horizon * n);
+    memcpy(s->memory + memory, r->memory, sizeof(float) * memory);
     rlt_vec_env_save(r->vec, s->env_state);
     rlt_segment_seal(&r->batch, s, worker, index, weights_version);
     return rlt_vec_env_status(r->vec, err);
@@ -166,7 +193,9 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
 rlt_status rlt_rollout_restore(rlt_rollout *r, const void *state, rlt_err *err) {
     size_t env_bytes = r->batch.env_state_bytes;
     RLT_TRY(rlt_vec_env_load(r->vec, state, env_bytes, err));
-    memcpy(r->obs, (const unsigned char *)state + env_bytes,
-           rlt_segment_state_size(&r->batch) - env_bytes);
+    size_t rows = (size_t)r->batch.envs, bytes = sizeof(float) * rows * (size_t)r->batch.obs_width;
+    const unsigned char *row = (const unsigned char *)state + env_bytes;
+    memcpy(r->obs, row, bytes);
+    memcpy(r->memory, row + bytes, sizeof(float) * rows * (size_t)r->batch.memory_width);
     return RLT_OK;
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-static const rlt_batch_spec spec = {7, 5, 3, sizeof(int32_t), 33};
+static const rlt_batch_spec spec = {7, 5, 3, sizeof(int32_t), 33, 6};
 
 typedef struct column {
     unsigned char *data;
@@ -35,6 +35,7 @@ static void test_columns_are_apart(void **unused) {
         {s.truncated, rows},
         {(void *)s.norm, 4 * 2 * 3},
         {s.env_state, 33},
+        {(void *)s.memory, 4 * 2 * 5 * 6},
     };
     for (size_t i = 0; i < RLT_COUNT(columns); i++) {
         assert_int_equal((uintptr_t)columns[i].data % 64, 0);
