@@ -1,7 +1,8 @@
 /* One seed gives one trajectory: whether environments are stepped by the learner or by two worker
  * processes, over shared memory or TCP, and whether the run is interrupted or not, the final
  * weights, optimiser, normalisers and counters are the same to the last bit. For discrete actions,
- * for continuous ones with normalised observations and rewards, and for an environment in Lua. */
+ * for continuous ones with normalised observations and rewards, for an environment in Lua, and for
+ * a policy with memory. */
 #include "checkpoint/checkpoint.h"
 #include "core/core.h"
 #include "tests/support/run.h"
@@ -36,6 +37,14 @@ static const char corridor[] =
     "      return observe(s), arrived and 1 or -0.01, arrived end },\n"
     "  ppo = { lr = 2e-3, horizon = 32, minibatch = 64, epochs = 4 },\n"
     "  model = { hidden = { 16 } }, stop = { steps = 10240 },\n"
+    "  eval = { every = 5120, episodes = 3 }, checkpoint = { every = 1024, keep = 2 } }\n";
+
+/* A policy with memory: what each sequence carries crosses segments, processes and checkpoints. */
+static const char recurrent[] =
+    "return { name = 'memory', env = 'CartPole-v1', device = 'cpu', seed = 14, threads = 1,\n"
+    "  ppo = { lr = 2.5e-3, horizon = 32, minibatch = 64, epochs = 2 },\n"
+    "  model = { { 'dense', 16, 'tanh' }, { 'lstm', 12 }, { 'attention', 2, 4 } },\n"
+    "  stop = { steps = 20480 },\n"
     "  eval = { every = 5120, episodes = 3 }, checkpoint = { every = 1024, keep = 2 } }\n";
 
 static const char *const local[] = {"workers=0", "envs_per_worker=8", "transport=shm"};
@@ -124,6 +133,11 @@ static void lua_environments_give_one_trajectory_in_every_form(void **state) {
     check_forms(corridor);
 }
 
+static void policies_with_memory_give_one_trajectory_in_every_form(void **state) {
+    (void)state;
+    check_forms(recurrent);
+}
+
 /* Paused, resumed, its learner killed, its driver killed, resumed: the end is the same. */
 static void check_interrupted(const char *script, const char *const form[3]) {
     static const char steps[] = "SELECT max(step) FROM checkpoints";
@@ -163,13 +177,20 @@ static void interrupted_lua_run_ends_the_same(void **state) {
     check_interrupted(corridor, over_shm);
 }
 
+static void interrupted_run_with_memory_ends_the_same(void **state) {
+    (void)state;
+    check_interrupted(recurrent, over_shm);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(discrete_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(normalised_continuous_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(lua_environments_give_one_trajectory_in_every_form),
+        cmocka_unit_test(policies_with_memory_give_one_trajectory_in_every_form),
         cmocka_unit_test(interrupted_normalised_run_ends_the_same),
         cmocka_unit_test(interrupted_lua_run_ends_the_same),
+        cmocka_unit_test(interrupted_run_with_memory_ends_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

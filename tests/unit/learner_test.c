@@ -129,7 +129,32 @@ static const char *const small_configs[] = {
     "\"normalise\": {\"observation\": true, \"reward\": true}}",
     "{\"env\": \"Taxi-v3\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 16, "
     "\"minibatch\": 256, \"epochs\": 1, \"optimiser\": \"rmsprop\"}}",
+    "{\"env\": \"CartPole-v1\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 16, "
+    "\"minibatch\": 100, \"epochs\": 2}, \"model\": [[\"dense\", 8, \"tanh\"], [\"lstm\", 8], "
+    "[\"attention\", 2, 4], [\"gru\", 8]], \"normalise\": {\"observation\": true}}",
+    "{\"env\": \"Pendulum-v1\", \"envs_per_worker\": 64, \"ppo\": {\"horizon\": 40, "
+    "\"minibatch\": 512, \"epochs\": 1}, \"model\": {\"layers\": [[\"dense\", 16], "
+    "[\"gated\", [[\"layer_norm\"], [\"attention\", 2, 8]]]], \"separate\": true}}",
 };
+
+/* What a rollout acted with, remembered over ends of episodes and of segments, is what the update
+ * computes in one go from the memory at the segment's start: the first gradient's probabilities and
+ * values are those of the rollout, so that the divergence is 0 before any step. */
+static void test_sequences_are_those_of_the_rollout(void **unused) {
+    (void)unused;
+    rlt_run_config config =
+        config_of("{\"env\": \"CartPole-v1\", \"envs_per_worker\": 32, \"ppo\": {\"horizon\": 48, "
+                  "\"minibatch\": 1536, \"epochs\": 1, \"lr\": 0.01}, \"model\": [[\"lstm\", 8], "
+                  "[\"attention\", 2, 4], [\"gru\", 8]]}");
+    session s = open_session(&config, 1);
+    for (int i = 0; i < 4; i++) {
+        iterate(&s, 1);
+        assert_true(fabs(s.stats.approx_kl) < 1e-6);
+        assert_true(s.stats.clip_fraction == 0);
+    }
+    assert_true(s.stats.episodes > 32); /* or no end was within a sequence */
+    close_session(&s);
+}
 
 static void test_threads_change_nothing(void **unused) {
     (void)unused;
@@ -200,6 +225,11 @@ static void test_checkpoint_of_another_shape_is_refused(void **unused) {
     session b = open_session(&config, 1);
     assert_int_equal(rlt_train_load(b.trainer, b.source, path, sha256, &err), RLT_ECORRUPT);
     assert_non_null(strstr(err.message, "actor.0.weight"));
+    close_session(&b);
+    config = config_of(small_configs[3]);
+    b = open_session(&config, 1);
+    assert_int_equal(rlt_train_load(b.trainer, b.source, path, sha256, &err), RLT_ECORRUPT);
+    assert_non_null(strstr(err.message, "layer.1.dense.weight"));
     close_session(&a);
     close_session(&b);
     unlink(path);
@@ -225,6 +255,7 @@ static void test_bad_configurations_name_the_field(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_learns_cartpole_on_five_seeds),
+        cmocka_unit_test(test_sequences_are_those_of_the_rollout),
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_goes_on_from_a_checkpoint),
         cmocka_unit_test(test_training_allocates_nothing),
