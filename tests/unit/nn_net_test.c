@@ -558,6 +558,87 @@ static void test_recorded(void **unused) {
     close_fixture(&f);
 }
 
+/* ---- what goes wrong ---- */
+
+static int allocations_left;
+
+static rlt_status failing_alloc(rlt_device *device, size_t bytes, void **memory, rlt_err *err) {
+    if (allocations_left-- == 0) {
+        return rlt_fail(err, RLT_ENOMEM, "%zu bytes asked for, 7 are free", bytes);
+    }
+    return rlt_backend_cpu.alloc(device, bytes, memory, err);
+}
+
+/* Memory that ends at any point gives the error that names the bytes, and nothing stays behind. */
+static void test_out_of_memory(void **unused) {
+    (void)unused;
+    rlt_backend failing = rlt_backend_cpu;
+    failing.alloc = failing_alloc;
+    rlt_err err = {0};
+    rlt_program program;
+    rlt_device *device = NULL;
+    rlt_net *net = NULL;
+    assert_int_equal(rlt_program_build(&image_net, &program, &err), RLT_OK);
+    assert_int_equal(rlt_device_open("cpu", RLT_PRECISION_FP32, &device, &err), RLT_OK);
+    device->backend = &failing;
+    rlt_status status = RLT_ENOMEM;
+    int tried = 0;
+    for (; status != RLT_OK; tried++) {
+        allocations_left = tried;
+        status = rlt_net_create(device, &program, 2, 3, true, &net, &err);
+        assert_int_equal(net == NULL, status != RLT_OK);
+        assert_true(status == RLT_OK || strstr(err.message, "bytes asked for") != NULL);
+    }
+    assert_true(tried > 10);
+    rlt_net_destroy(&net);
+    assert_int_equal(rlt_net_create(device, &program, 1 << 20, 1 << 20, true, &net, &err),
+                     RLT_ELIMIT);
+    assert_true(rlt_net_bytes(&program, 2, 3, true) > 2 * rlt_net_bytes(&program, 2, 3, false));
+    rlt_device_close(&device);
+}
+
+static void test_bad_policies(void **unused) {
+    (void)unused;
+    const rlt_policy_spec good = {.obs_dim = 48,
+                                  .discrete = true,
+                                  .action_dim = 5,
+                                  .layer_count = 1,
+                                  .layers = {{.kind = RLT_LAYER_DENSE, .units = 4}},
+                                  .obs_shape = {4, 4, 3}};
+    rlt_policy_spec bad[8];
+    for (size_t i = 0; i < RLT_COUNT(bad); i++) {
+        bad[i] = good;
+    }
+    bad[0].obs_shape[0] = 5;
+    bad[1].layers[0].units = 0;
+    bad[2].layer_count = RLT_LAYERS_MAX + 1;
+    bad[3].layer_count = -1;
+    bad[4].component_count = 2;
+    bad[4].components[0] = bad[4].components[1] = 3;
+    bad[5].component_count = 1;
+    bad[5].components[0] = 0;
+    bad[6].component_count = RLT_COMPONENTS_MAX + 1;
+    bad[7].component_count = 1;
+    bad[7].components[0] = 5;
+    bad[7].discrete = false;
+    const char *const messages[] = {"5 x 4 x 3 are 60 floats, observations have 48",
+                                    "model[1]: dense with units = 0",
+                                    "65 layers",
+                                    "-1 layers",
+                                    "6 values together, 5 expected",
+                                    "component 0 has 0 values",
+                                    "65 action components",
+                                    "continuous actions"};
+    rlt_err err = {0};
+    assert_int_equal(rlt_policy_check(&good, &err), RLT_OK);
+    for (size_t i = 0; i < RLT_COUNT(bad); i++) {
+        assert_int_not_equal(rlt_policy_check(&bad[i], &err), RLT_OK);
+        if (strstr(err.message, messages[i]) == NULL) {
+            fail_msg("case %zu: %s", i, err.message);
+        }
+    }
+}
+
 static void test_devices(void **unused) {
     (void)unused;
     rlt_err err = {0};
@@ -587,6 +668,8 @@ int main(void) {
         cmocka_unit_test(test_rows_alone),
         cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_bad_policies),
         cmocka_unit_test(test_steps_of_sequences),
         cmocka_unit_test(test_gradient_of_sequences),
     };
