@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <stdio.h>
 
-enum { ROWS = 256, EPOCHS = 4, ROUNDS = 5 };
+enum { ROWS = 256, IMAGES = 64, EPOCHS = 4, ROUNDS = 5 };
 
 double rlt_flop_per_step(const rlt_policy_spec *spec, bool rollout, int epochs) {
     double first = 2.0 * spec->obs_dim * spec->hidden[0];
@@ -18,39 +18,75 @@ double rlt_flop_per_step(const rlt_policy_spec *spec, bool rollout, int epochs) 
 
 typedef struct network {
     rlt_policy_spec spec;
+    int rows, calls; /* calls between two looks at the clock */
     rlt_policy_workspace *ws;
     rlt_policy_packed *packed;
     float *params, *grad, *obs, *head, *value, *log_prob, *ones;
     int32_t *action;
 } network;
 
-static void open_network(network *n) {
-    n->spec = (rlt_policy_spec){.obs_dim = 4,
-                                .discrete = true,
-                                .action_dim = 2,
-                                .hidden = {64, 64},
-                                .hidden_count = 2,
-                                .act = RLT_ACT_TANH};
-    size_t params = rlt_policy_param_count(&n->spec);
-    n->ws = rlt_policy_workspace_create(&n->spec);
-    n->packed = rlt_policy_packed_create(&n->spec);
+static const rlt_policy_spec mlp = {.obs_dim = 4,
+                                    .discrete = true,
+                                    .action_dim = 2,
+                                    .hidden = {64, 64},
+                                    .hidden_count = 2,
+                                    .act = RLT_ACT_TANH};
+
+static rlt_layer conv(int filters, int kernel, int stride) {
+    return (rlt_layer){.kind = RLT_LAYER_CONV,
+                       .act = RLT_ACT_RELU,
+                       .units = filters,
+                       .kernel = kernel,
+                       .stride = stride};
+}
+
+/* Mnih et al. 2015, on 84 x 84 x 4. */
+static rlt_policy_spec nature_cnn(void) {
+    return (rlt_policy_spec){
+        .obs_dim = 84 * 84 * 4,
+        .obs_shape = {84, 84, 4},
+        .discrete = true,
+        .action_dim = 6,
+        .layer_count = 4,
+        .layers = {conv(32, 8, 4),
+                   conv(64, 4, 2),
+                   conv(64, 3, 1),
+                   {.kind = RLT_LAYER_DENSE, .units = 512, .act = RLT_ACT_RELU}}};
+}
+
+/* 2 a multiply-add; nothing needs the gradient of observations. */
+static double nature_flop(bool gradient) {
+    double first = 2.0 * 20 * 20 * 32 * 8 * 8 * 4;
+    double all = first + 2.0 * (9 * 9 * 64 * 4 * 4 * 32 + 7 * 7 * 64 * 3 * 3 * 64) +
+                 2.0 * (3136 * 512 + 512 * 7);
+    return gradient ? 3 * all - first : all;
+}
+
+static void open_network(network *n, const rlt_policy_spec *spec, int rows, int calls) {
+    *n = (network){.spec = *spec, .rows = rows, .calls = calls};
+    size_t params = rlt_policy_param_count(spec), count = (size_t)rows;
+    size_t inputs = count * (size_t)spec->obs_dim;
+    n->ws = rlt_policy_workspace_create(spec);
+    n->packed = rlt_policy_packed_create(spec);
     n->params = rlt_alloc(sizeof(float) * params);
     n->grad = rlt_alloc(sizeof(float) * params);
-    n->obs = rlt_alloc(sizeof(float) * ROWS * 4);
-    n->head = rlt_alloc(sizeof(float) * ROWS * 2);
-    n->value = rlt_alloc(sizeof(float) * ROWS);
-    n->log_prob = rlt_alloc(sizeof(float) * ROWS);
-    n->ones = rlt_alloc(sizeof(float) * ROWS);
-    n->action = rlt_alloc(sizeof(int32_t) * ROWS);
-    rlt_policy_init(&n->spec, 1, n->params);
+    n->obs = rlt_alloc(sizeof(float) * inputs);
+    n->head = rlt_alloc(sizeof(float) * count * (size_t)spec->action_dim);
+    n->value = rlt_alloc(sizeof(float) * count);
+    n->log_prob = rlt_alloc(sizeof(float) * count);
+    n->ones = rlt_alloc(sizeof(float) * count);
+    n->action = rlt_alloc(sizeof(int32_t) * count);
+    rlt_policy_init(spec, 1, n->params);
     rlt_policy_pack(n->packed, n->params);
     rlt_rng rng = rlt_rng_make(1, RLT_STREAM_TEST, 0);
-    for (int i = 0; i < ROWS * 4; i++) {
+    for (size_t i = 0; i < inputs; i++) {
         n->obs[i] = rlt_rng_uniform(&rng, -1, 1);
-        n->ones[i / 4] = 1;
     }
-    rlt_policy_forward(n->ws, n->params, n->obs, ROWS, n->head, n->value);
-    rlt_policy_sample(&n->spec, n->params, n->head, ROWS, 1, 0, 0, n->action, n->log_prob);
+    for (size_t i = 0; i < count; i++) {
+        n->ones[i] = 1;
+    }
+    rlt_policy_forward(n->ws, n->params, n->obs, rows, n->head, n->value);
+    rlt_policy_sample(spec, n->params, n->head, rows, 1, 0, 0, n->action, n->log_prob);
 }
 
 static void close_network(network *n) {
@@ -64,11 +100,11 @@ static void close_network(network *n) {
 }
 
 static void run_forward(network *n) {
-    rlt_policy_forward(n->ws, n->params, n->obs, ROWS, n->head, n->value);
+    rlt_policy_forward(n->ws, n->params, n->obs, n->rows, n->head, n->value);
 }
 
 static void run_gradient(network *n) {
-    rlt_ppo_batch batch = {.n = ROWS,
+    rlt_ppo_batch batch = {.n = n->rows,
                            .obs = n->obs,
                            .action = n->action,
                            .old_log_prob = n->log_prob,
@@ -77,7 +113,7 @@ static void run_gradient(network *n) {
                            .ret = n->ones};
     rlt_ppo_coef coef = {.clip = 0.2f, .vf_coef = 0.5f};
     rlt_ppo_stats stats = {0};
-    rlt_ppo_grad_packed(n->ws, n->params, n->packed, &batch, &coef, ROWS, n->grad, &stats);
+    rlt_ppo_grad_packed(n->ws, n->params, n->packed, &batch, &coef, n->rows, n->grad, &stats);
 }
 
 /* Seconds of one call, the best of ROUNDS. */
@@ -87,7 +123,7 @@ static double time_call(void (*call)(network *), network *n, double seconds) {
         double start = rlt_thread_seconds(), now;
         int calls = 0;
         do {
-            for (int i = 0; i < 50; i++, calls++) {
+            for (int i = 0; i < n->calls; i++, calls++) {
                 call(n);
             }
             now = rlt_thread_seconds();
@@ -97,24 +133,40 @@ static double time_call(void (*call)(network *), network *n, double seconds) {
     return best;
 }
 
+typedef struct network_case {
+    const char *name;
+    rlt_policy_spec spec;
+    int rows, calls;
+    double forward, gradient; /* FLOP a row */
+} network_case;
+
 rlt_status rlt_measure_nn(const rlt_measure *m, rlt_err *err) {
     (void)err;
-    network n = {0};
     char name[96];
-    open_network(&n);
+    const network_case cases[] = {
+        {"2 x 64 tanh", mlp, ROWS, 50, rlt_flop_per_step(&mlp, true, 0),
+         rlt_flop_per_step(&mlp, false, 1)},
+        {"nature_cnn", nature_cnn(), IMAGES, 1, nature_flop(false), nature_flop(true)},
+    };
     rlt_figure figure = {.name = name,
                          .unit = "GFLOP/s",
                          .limit = rlt_ceiling_f32(NULL),
                          .limit_name = "multiply-adds of one core"};
-    double seconds = time_call(run_forward, &n, m->seconds);
-    snprintf(name, sizeof(name), "forward, 2 x 64 tanh, %d rows, %s", ROWS, rlt_nn_form_name());
-    figure.value = rlt_flop_per_step(&n.spec, true, 0) * ROWS / seconds * 1e-9;
-    m->figure(m->user, &figure);
-    seconds = time_call(run_gradient, &n, m->seconds);
-    snprintf(name, sizeof(name), "PPO gradient of the same");
-    figure.value = rlt_flop_per_step(&n.spec, false, 1) * ROWS / seconds * 1e-9;
-    m->figure(m->user, &figure);
-    close_network(&n);
+    for (size_t i = 0; i < RLT_COUNT(cases); i++) {
+        const network_case *c = &cases[i];
+        network n;
+        open_network(&n, &c->spec, c->rows, c->calls);
+        snprintf(name, sizeof(name), "forward, %s, %d rows, %s", c->name, c->rows,
+                 rlt_nn_form_name());
+        double seconds = time_call(run_forward, &n, m->seconds);
+        figure.value = c->forward * c->rows / seconds * 1e-9;
+        m->figure(m->user, &figure);
+        snprintf(name, sizeof(name), "PPO gradient of the same");
+        seconds = time_call(run_gradient, &n, m->seconds);
+        figure.value = c->gradient * c->rows / seconds * 1e-9;
+        m->figure(m->user, &figure);
+        close_network(&n);
+    }
     return RLT_OK;
 }
 

@@ -1,6 +1,7 @@
 /* nn: the actor-critic network, its PPO gradient, advantages, Adam; on the CPU.
  * Parameters of a model are one flat float32 buffer: actor, critic, then log_std (Gaussian only);
- * a net is its layers in order, a layer W[in][out] then b[out].
+ * a net is its layers in order, a layer W[in][out] then b[out]. With layers: those of the program
+ * (layers.h), then log_std; with several action components an MLP is such a program too.
  * A row's results do not depend on the number of rows or on its place among them.
  * Thread: the caller's; a workspace belongs to one thread. */
 #ifndef RLT_NN_H
