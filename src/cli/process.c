@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "envs/envs.h"
 #include "learner/learner_process.h"
+#include "scheduler/scheduler.h"
 #include "worker/worker.h"
 
 #include <signal.h>
@@ -20,6 +21,12 @@ const rlt_cli_option rlt_cli_worker_options[] = {
     {"--epoch", "N", "this worker's incarnation"},
     {"--segments-fd", "FD", "inherited shared memory, or -1"},
     {"--weights-fd", "FD", "inherited shared memory, or -1"},
+    {0},
+};
+
+const rlt_cli_option rlt_cli_guard_options[] = {
+    {"--fd", "FD", "inherited; ends with the parent"},
+    {"--mark", "NAME=VALUE", "in the environment of what is to end"},
     {0},
 };
 
@@ -68,4 +75,15 @@ rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err) {
     worker.segments_fd = (int)segments_fd;
     worker.weights_fd = (int)weights_fd;
     return rlt_worker_run(&worker, err);
+}
+
+rlt_status rlt_cli_guard(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    const char *mark;
+    int64_t fd = -1;
+    leave_signals_to_driver();
+    RLT_TRY(rlt_cli_parse("guard", 0, 0, argc, argv, &args, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--fd", 3, 1 << 20, &fd, err));
+    RLT_TRY(required(&args, "--mark", &mark, err));
+    return rlt_guard_run((int)fd, mark, err);
 }

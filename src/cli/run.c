@@ -111,6 +111,7 @@ static rlt_status dry_run(const rlt_driver_options *options, rlt_script *script,
 typedef struct seed_stats {
     int count;
     double sum;
+    bool program; /* trials were no trainings */
 } seed_stats;
 
 static rlt_status add_seed(void *user, int columns, const char *const *names,
@@ -126,10 +127,23 @@ static rlt_status add_seed(void *user, int columns, const char *const *names,
     return RLT_OK;
 }
 
+static rlt_status note_program(void *user, int columns, const char *const *names,
+                               const char *const *values, rlt_err *err) {
+    (void)columns;
+    (void)names;
+    (void)err;
+    ((seed_stats *)user)->program = values[0] != NULL;
+    return RLT_OK;
+}
+
 /* Final evaluations of the retrained winner, or of the one trial there is. */
 static rlt_status read_finals(rlt_store *store, int64_t id, seed_stats *stats, rlt_err *err) {
     *stats = (seed_stats){0};
     const int64_t args[] = {id};
+    RLT_TRY(rlt_store_query(store,
+                            "SELECT json_extract(config_json, '$.objective') FROM experiments "
+                            "WHERE id = ?1",
+                            args, 1, note_program, stats, err));
     return rlt_store_query(store,
                            "SELECT m.value FROM trials t JOIN metrics m ON m.trial = t.id "
                            "JOIN metric_names n ON n.id = m.name "
@@ -159,7 +173,8 @@ static rlt_status print_end(const rlt_cli_args *args, const rlt_driver_result *r
     const char *option = named ? " --db " : "", *value = named ? db : "";
     printf("\nin %s; next:\n", db);
     static const char *const next[] = {"plot", "best", "eval", "render"};
-    for (size_t i = 0; i < RLT_COUNT(next); i++) {
+    size_t count = finals.program ? 2 : RLT_COUNT(next); /* no policy to look at */
+    for (size_t i = 0; i < count; i++) {
         printf("  rltune %s %s%s%s\n", next[i], id, option, value);
     }
     return RLT_OK;

@@ -1,7 +1,7 @@
 /* driver: everything that can be known to be wrong before a run starts. Why so much: a run that
  * fails after an hour, or that leaves an experiment's row behind, costs more than any check.
  * Thread: the caller's. Owner: the caller. */
-#include "driver/driver_impl.h"
+#include "driver/programs.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -32,15 +32,20 @@ rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script
     return rlt_tuner_create(&config->tune, config->json, rlt_script_resolve, script, tuner, err);
 }
 
-/* One trial's configuration: functions of the script answer, and the values go together. */
+/* One trial's configuration (def NULL: of a program): functions of the script answer, and the
+ * values go together. */
 static rlt_status check_trial(const rlt_env_def *def, const rlt_experiment_config *config,
                               const json_t *params, rlt_err *err) {
     json_t *run = NULL;
     rlt_run_config concrete;
     RLT_TRY(rlt_config_trial_json(config->json, params, &run, err));
     rlt_status status = rlt_run_config_load(run, &concrete, err);
+    if (status == RLT_OK) {
+        status = def != NULL ? check_run(def, &concrete, err)
+                             : rlt_driver_check_program(&concrete, run, err);
+    }
     json_decref(run);
-    return status == RLT_OK ? check_run(def, &concrete, err) : status;
+    return status;
 }
 
 static rlt_status check_trials(const rlt_env_def *def, const rlt_experiment_config *config,
@@ -82,6 +87,10 @@ static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
                             const rlt_experiment_config *config, const char **path, rlt_err *err) {
     rlt_env_source source = {0};
     size_t size;
+    if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
+        *path = "objective";
+        return check_trials(NULL, config, script, err);
+    }
     *path = "device";
     RLT_TRY(rlt_driver_check_device(config->run.device, err));
     *path = "env";

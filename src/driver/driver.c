@@ -1,6 +1,6 @@
 /* driver: the loop. One pass: messages, dead processes, new trials, one group commit, then the
  * answers and the new processes. Thread: the caller's. Owner: the caller. */
-#include "driver/driver_impl.h"
+#include "driver/programs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,6 +52,10 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
     rlt_poll_item items[RLT_POLL_ITEMS_MAX] = {{.channel = d->channel}};
     size_t indices[RLT_POLL_ITEMS_MAX];
     int count = 1, ready = 0;
+    if (d->host != NULL) { /* a place of its own in the list; it is pumped in any case */
+        items[count++] = (rlt_poll_item){.fd = rlt_command_host_fd(d->host)};
+    }
+    int first = count;
     for (size_t i = d->first_open; i < d->count && count < RLT_POLL_ITEMS_MAX; i++) {
         if (rlt_job_is_running(&d->trials[i].job)) {
             indices[count] = i;
@@ -63,7 +67,7 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
         return status;
     }
     *exited_count = 0;
-    for (int i = 1; status == RLT_OK && i < count; i++) {
+    for (int i = first; status == RLT_OK && i < count; i++) {
         if (items[i].ready) {
             exited[(*exited_count)++] = indices[i];
         }
@@ -78,11 +82,13 @@ static void check_requests(rlt_driver *d) {
     if (stop > 0 && d->stop_seen == 0) {
         d->stop_seen = stop;
         d->ending = "stop requested";
-        rlt_driver_say(d, "stopping: %d running trial%s save%s a checkpoint", d->active,
-                       d->active == 1 ? "" : "s", d->active == 1 ? "s" : "");
+        const char *s = d->active == 1 ? "s" : "", *plural = d->active == 1 ? "" : "s";
+        rlt_driver_say(d, "stopping: %d running trial%s %s%s%s", d->active, plural,
+                       d->host != NULL ? "end" : "save", s, d->host != NULL ? "" : " a checkpoint");
     }
     if (stop > 1 && d->stop_seen < 2) {
         d->stop_seen = 2;
+        rlt_driver_kill_programs(d);
         for (size_t i = d->first_open; i < d->count; i++) {
             rlt_job_signal(&d->trials[i].job, SIGKILL);
         }
@@ -144,6 +150,9 @@ static bool is_finished(const rlt_driver *d) {
 static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_count,
                              rlt_err *err) {
     RLT_TRY(rlt_driver_drain(d, err));
+    if (d->host != NULL) {
+        RLT_TRY(rlt_driver_pump_programs(d, err));
+    }
     for (size_t i = 0; i < exited_count; i++) {
         RLT_TRY(on_exit_of(d, &d->trials[exited[i]], err));
     }
@@ -176,6 +185,7 @@ static rlt_status pass(rlt_driver *d, rlt_err *err) {
 }
 
 static void kill_all(rlt_driver *d) {
+    rlt_driver_close_programs(d);
     for (size_t i = 0; i < d->count; i++) {
         rlt_job_end(&d->trials[i].job, 0);
     }

@@ -1,14 +1,22 @@
 /* Private to src/driver. */
 #ifndef RLT_DRIVER_IMPL_H
 #define RLT_DRIVER_IMPL_H
+#include "command/command.h"
 #include "driver/driver.h"
 #include "scheduler/scheduler.h"
 #include "store/store.h"
 #include "transport/transport.h"
 
-enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1 };
+enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1, RLT_PROGRAMS_MAX = 4096 };
 
 typedef enum { RLT_REPLY_NONE, RLT_REPLY_DECISION, RLT_REPLY_LEAVE } rlt_reply;
+
+typedef struct rlt_driver_program { /* of a trial that is a program (programs.c) */
+    bool runs, dirty, asks;         /* dirty: progress to be written; asks: waits for an answer */
+    bool reported;                  /* the tuned metric */
+    int64_t diverged_at;            /* step of its last value if that is no number; -1 */
+    const char *done;               /* why it has come to its end though it runs; NULL */
+} rlt_driver_program;
 
 typedef struct rlt_driver_entry { /* one trial */
     int64_t id, number, attempt, seed;
@@ -31,6 +39,7 @@ typedef struct rlt_driver_entry { /* one trial */
     rlt_reply reply;         /* to send after the commit */
     rlt_action action;
     int64_t milestone;
+    rlt_driver_program program;
     int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
 
@@ -44,7 +53,10 @@ typedef struct rlt_driver {
     char *script_text, *script_path; /* owned */
     rlt_script *script;              /* its own copy, for conditional parameters */
     rlt_tuner *tuner;
-    char folder[512]; /* of checkpoints */
+    char folder[512];       /* of checkpoints */
+    rlt_command_host *host; /* of programs; NULL: trials are trainings */
+    rlt_patterns *patterns;
+    char *programs_folder; /* owned */
     rlt_driver_entry *trials;
     rlt_driver_trial *views; /* the same indices */
     size_t count, capacity;
@@ -88,6 +100,9 @@ rlt_status rlt_driver_again(rlt_driver *d, rlt_driver_entry *t, const char *reas
 /* Trials that will not go on: pending and paused ones become stopped. */
 rlt_status rlt_driver_stop_open(rlt_driver *d, bool finals, const char *reason, rlt_err *err);
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+/* The trial's concrete configuration, a new reference. */
+rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t **out,
+                                   rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
 
@@ -110,6 +125,10 @@ rlt_status rlt_driver_remove_files(rlt_driver *d, rlt_err *err); /* after the co
 
 /* messages.c */
 rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err);
+void rlt_driver_note_value(rlt_driver *d, rlt_driver_entry *t, double value);
+/* Asks the tuner about a result at `milestone`; the decision is a row, the answer comes later. */
+rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
+                             rlt_err *err);
 rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err); /* after the commit */
 rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 

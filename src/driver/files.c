@@ -133,6 +133,9 @@ static rlt_status remove_unknown(rlt_driver *d, const known_files *known, const 
 }
 
 rlt_status rlt_driver_remove_orphans(rlt_driver *d, int64_t trial, rlt_err *err) {
+    if (d->host != NULL) {
+        return RLT_OK; /* the files of programs are their own */
+    }
     known_files known = {0};
     char prefix[64];
     int at = snprintf(prefix, sizeof(prefix), "e%lld-t", (long long)d->experiment);

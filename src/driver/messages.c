@@ -1,6 +1,6 @@
 /* driver: what learners say. Everything is written to the store first; the answers go out after
  * the group commit. Thread: the driver's. Owner: the driver. */
-#include "driver/driver_impl.h"
+#include "driver/programs.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -30,7 +30,7 @@ static bool better(const rlt_driver *d, double a, double b) {
     return isnan(b) || (d->config.tune.maximise ? a > b : a < b);
 }
 
-static void note_value(rlt_driver *d, rlt_driver_entry *t, double value) {
+void rlt_driver_note_value(rlt_driver *d, rlt_driver_entry *t, double value) {
     if (!isnan(value)) {
         t->last = value;
         t->best = better(d, value, t->best) ? value : t->best;
@@ -74,7 +74,7 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
     }
     RLT_TRY(store_metrics(d, t, msg, step, err));
     t->steps = step;
-    note_value(d, t, value);
+    rlt_driver_note_value(d, t, value);
     if (milestone > 0 && !t->final) {
         RLT_TRY(rlt_driver_decide(d, t, milestone, value, is_missing(msg), err));
     }
@@ -147,7 +147,7 @@ static rlt_status on_done(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *msg
     RLT_TRY(rlt_msg_get_f64(msg, "value", &value, err));
     rlt_trial_state to;
     RLT_TRY(rlt_trial_state_parse(state, &to, err));
-    note_value(d, t, value);
+    rlt_driver_note_value(d, t, value);
     RLT_TRY(store_final(d, t, msg, err));
     to = end_of(d, t, to, reason, sizeof(reason));
     t->reply = RLT_REPLY_LEAVE;
@@ -241,6 +241,10 @@ rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err) {
 rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err) {
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
+        if (d->host != NULL) {
+            rlt_driver_reply_program(d, t);
+            continue;
+        }
         if (t->reply == RLT_REPLY_NONE) {
             continue;
         }

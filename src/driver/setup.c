@@ -1,6 +1,6 @@
 /* driver: what must be true before anything starts, and how a run comes back from its rows.
  * Thread: the driver's. Owner: the driver. */
-#include "driver/driver_impl.h"
+#include "driver/programs.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static int parallel_of(const rlt_tune_fields *tune) {
+static int parallel_of(const rlt_tune_fields *tune, int64_t parallel_max) {
     int64_t parallel = tune->parallel > 0 ? tune->parallel : rlt_scheduler_cores();
     parallel = parallel < tune->trials || tune->trials == 0 ? parallel : tune->trials;
-    parallel = parallel < RLT_PARALLEL_MAX ? parallel : RLT_PARALLEL_MAX;
+    parallel = parallel < parallel_max ? parallel : parallel_max;
     return parallel > 0 ? (int)parallel : 1;
 }
 
@@ -37,16 +37,17 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
 }
 
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
-    RLT_TRY(rlt_driver_check_device(d->config.run.device, err));
+    bool programs = rlt_driver_has_programs(d);
+    RLT_TRY(programs ? RLT_OK : rlt_driver_check_device(d->config.run.device, err));
     int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
     if (length < 0 || (size_t)length >= sizeof(d->folder)) {
         return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);
     }
-    RLT_TRY(rlt_mkdirs(d->folder, err));
+    RLT_TRY(programs ? rlt_driver_open_programs(d, err) : rlt_mkdirs(d->folder, err));
     if (!d->config.tuned) {
         RLT_TRY(tune_single_run(&d->config, err));
     }
-    d->parallel = parallel_of(&d->config.tune);
+    d->parallel = parallel_of(&d->config.tune, programs ? RLT_PROGRAMS_MAX : RLT_PARALLEL_MAX);
     RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
                               &d->script, err));
     rlt_script_set_experiment(d->script, d->config.json);
@@ -56,6 +57,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
 }
 
 void rlt_driver_close(rlt_driver *d) {
+    rlt_driver_close_programs(d);
     for (size_t i = 0; i < d->count; i++) {
         rlt_job_end(&d->trials[i].job, 0);
         json_decref(d->trials[i].params);
@@ -113,6 +115,8 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     t->best = row->best;
     t->params = params;
     t->ended = true;
+    t->program.reported = !isnan(row->value);
+    t->program.diverged_at = -1;
     t->steps_max = d->config.run.stop.steps;
     d->failed += state == RLT_TRIAL_FAILED;
     d->finals_planned |= t->final;

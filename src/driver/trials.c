@@ -1,6 +1,6 @@
 /* driver: rows and processes of trials. A row says what is about to happen before it does.
  * Thread: the driver's. Owner: the driver. */
-#include "driver/driver_impl.h"
+#include "driver/programs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -74,8 +74,8 @@ rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cau
 rlt_status rlt_driver_again(rlt_driver *d, rlt_driver_entry *t, const char *reason, rlt_err *err) {
     RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, reason, err));
     t->ended = true;
-    rlt_driver_say(d, "%strial %lld goes on from its last checkpoint, %s", t->final ? "final " : "",
-                   (long long)t->number, reason);
+    rlt_driver_say(d, "%strial %lld %s, %s", t->final ? "final " : "", (long long)t->number,
+                   d->host != NULL ? "starts again" : "goes on from its last checkpoint", reason);
     return RLT_OK;
 }
 
@@ -100,6 +100,9 @@ static rlt_status set_integer(json_t *run, const char *path, int64_t value, rlt_
 }
 
 static rlt_status fill_config(rlt_driver *d, const rlt_driver_entry *t, json_t *run, rlt_err *err) {
+    if (rlt_driver_has_programs(d)) {
+        return set_integer(run, "seed", t->seed, err);
+    }
     int64_t threads = d->config.run.threads;
     if (threads == 0) {
         threads = rlt_scheduler_cores() / d->parallel;
@@ -110,8 +113,8 @@ static rlt_status fill_config(rlt_driver *d, const rlt_driver_entry *t, json_t *
                     : RLT_OK;
 }
 
-static rlt_status trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t **out,
-                               rlt_err *err) {
+rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t **out,
+                                   rlt_err *err) {
     json_t *run = NULL;
     RLT_TRY(rlt_config_trial_json(d->config.json, t->params, &run, err));
     rlt_status status = fill_config(d, t, run, err);
@@ -126,7 +129,7 @@ static rlt_status trial_config(rlt_driver *d, const rlt_driver_entry *t, json_t 
 /* The pending row, with parameters and concrete configuration. */
 static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     json_t *run = NULL;
-    RLT_TRY(trial_config(d, t, &run, err));
+    RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
     rlt_run_config check;
     rlt_status status = rlt_run_config_load(run, &check, err);
     rlt_trial_row row = {.experiment = d->experiment,
@@ -258,6 +261,10 @@ static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_
     if (step == 0) {
         return RLT_OK;
     }
+    if (d->host != NULL) { /* a program has nothing to save after the decision */
+        *ended = true;
+        return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+    }
     rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
     if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < step)) {
         return RLT_OK;
@@ -304,6 +311,9 @@ static void learner_name(const rlt_driver_entry *t, char name[RLT_PEER_NAME_MAX 
 }
 
 static rlt_status spawn_one(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    if (d->host != NULL) {
+        return rlt_driver_start_program(d, t, err);
+    }
     char name[RLT_PEER_NAME_MAX + 1], epoch[32], keys[RLT_CREDENTIALS_SIZE];
     learner_name(t, name);
     snprintf(epoch, sizeof(epoch), "%lld", (long long)t->attempt);
@@ -321,9 +331,12 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
             t->spawn = false;
             rlt_err why;
             rlt_log(RLT_LOG_DEBUG, "driver.spawns", "clock %.6f", rlt_clock_s());
-            if (spawn_one(d, t, &why) != RLT_OK) {
+            rlt_status status = spawn_one(d, t, &why);
+            if (status != RLT_OK) {
                 d->active--;
-                RLT_TRY(rlt_driver_broken(d, t, why.message, err));
+                RLT_TRY(status == RLT_ENOTFOUND
+                            ? rlt_driver_finish(d, t, RLT_TRIAL_FAILED, why.message, err)
+                            : rlt_driver_broken(d, t, why.message, err));
             }
         }
     }
@@ -333,7 +346,7 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
 /* What the learner of a trial is told when it has said hello. */
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     json_t *run = NULL;
-    RLT_TRY(trial_config(d, t, &run, err));
+    RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
     char *config = json_dumps(run, JSON_COMPACT), path[1024] = "", stem[64];
     json_decref(run);
     rlt_checkpoint_row row = {0};
@@ -372,6 +385,10 @@ rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *er
 }
 
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
+    if (d->host != NULL) {
+        rlt_command_stop(d->host, t - d->trials);
+        return RLT_OK;
+    }
     rlt_msg_begin(&d->writer, RLT_MSG_STOP, (uint64_t)t->attempt, 0);
     return rlt_driver_send(d, t, err);
 }

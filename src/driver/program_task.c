@@ -1,0 +1,297 @@
+/* driver: how the program of a trial is started: folder, arguments, environment, input.
+ * Thread: the driver's. Owner: the driver. */
+#include "driver/programs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct program_task {
+    const rlt_objective_fields *fields;
+    const json_t *objective; /* of run */
+    json_t *run, *values;    /* owned: the trial's configuration, the texts of {names} */
+    char folder[PATH_MAX], log[PATH_MAX + 16], params_file[PATH_MAX + 16];
+    char checkpoint[PATH_MAX + 16];
+    char *input; /* owned */
+    rlt_texts argv, environment;
+    rlt_buf where, tensorboard;
+} program_task;
+
+static void task_fini(program_task *task) {
+    json_decref(task->run);
+    json_decref(task->values);
+    free(task->input);
+    rlt_texts_fini(&task->argv);
+    rlt_texts_fini(&task->environment);
+    rlt_buf_fini(&task->where);
+    rlt_buf_fini(&task->tensorboard);
+}
+
+static void set_integer(json_t *values, const char *name, int64_t x) {
+    json_object_set_new(values, name, json_sprintf("%lld", (long long)x));
+}
+
+/* What {name} may be; the user's own names win. */
+static json_t *make_values(const json_t *run, const program_task *task, int64_t trial,
+                           int64_t attempt) {
+    json_t *values = json_object(), *value;
+    const char *name;
+    set_integer(values, "trial", trial);
+    set_integer(values, "attempt", attempt);
+    set_integer(values, "seed", json_integer_value(json_object_get(run, "seed")));
+    json_object_set_new(values, "params_file", json_string(task->params_file));
+    json_object_set_new(values, "checkpoint", json_string(task->checkpoint));
+    json_object_foreach(json_object_get(run, "params"), name, value) {
+        json_object_set_new(values, name, rlt_driver_value_text(value));
+    }
+    return values;
+}
+
+/* ---- arguments and environment ---- */
+
+static rlt_status add_filled(rlt_texts *texts, const char *prefix, const char *field,
+                             const char *text, const json_t *values, rlt_err *err) {
+    rlt_buf filled = {0};
+    rlt_buf_printf(&filled, "%s", prefix);
+    rlt_status status = rlt_driver_fill(field, text, values, &filled, err);
+    if (status == RLT_OK) {
+        rlt_texts_add(texts, strdup(filled.data));
+    }
+    rlt_buf_fini(&filled);
+    return status;
+}
+
+static rlt_status fill_argv(program_task *task, rlt_err *err) {
+    size_t i;
+    json_t *text;
+    json_array_foreach(json_object_get(task->objective, "argv"), i, text) {
+        RLT_TRY(add_filled(&task->argv, "", "objective.argv", json_string_value(text), task->values,
+                           err));
+    }
+    return RLT_OK;
+}
+
+static rlt_status fill_environment(program_task *task, rlt_err *err) {
+    const char *name;
+    json_t *text;
+    char prefix[256];
+    json_object_foreach(json_object_get(task->objective, "env"), name, text) {
+        if (*name == 0 || strchr(name, '=') != NULL || strlen(name) + 2 > sizeof prefix) {
+            return rlt_fail(err, RLT_ECONFIG,
+                            "objective.env: '%.60s' is no name for an environment variable", name);
+        }
+        snprintf(prefix, sizeof prefix, "%s=", name);
+        RLT_TRY(add_filled(&task->environment, prefix, "objective.env", json_string_value(text),
+                           task->values, err));
+    }
+    return RLT_OK;
+}
+
+static rlt_status fill_texts(program_task *task, rlt_err *err) {
+    RLT_TRY(fill_argv(task, err));
+    RLT_TRY(fill_environment(task, err));
+    RLT_TRY(
+        rlt_driver_fill("objective.folder", task->fields->folder, task->values, &task->where, err));
+    return rlt_driver_fill("objective.tensorboard", task->fields->tensorboard, task->values,
+                           &task->tensorboard, err);
+}
+
+static void add_variable(program_task *task, const char *name, const char *value) {
+    char *text = NULL;
+    int length = asprintf(&text, "%s=%s", name, value);
+    RLT_ASSERT(length >= 0);
+    rlt_texts_add(&task->environment, text);
+}
+
+/* Those that every program has. */
+static void add_variables(program_task *task, int64_t experiment) {
+    static const struct {
+        const char *variable, *value;
+    } rows[] = {{"RLTUNE_TRIAL", "trial"}, {"RLTUNE_ATTEMPT", "attempt"}, {"RLTUNE_SEED", "seed"}};
+    char number[32];
+    char *params = json_dumps(json_object_get(task->run, "params"), JSON_COMPACT | JSON_SORT_KEYS);
+    snprintf(number, sizeof number, "%lld", (long long)experiment);
+    add_variable(task, "RLTUNE_EXPERIMENT", number);
+    add_variable(task, "RLTUNE_PARAMS", params);
+    free(params);
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) {
+        add_variable(task, rows[i].variable,
+                     json_string_value(json_object_get(task->values, rows[i].value)));
+    }
+    if (task->fields->params_file) {
+        add_variable(task, "RLTUNE_PARAMS_FILE", task->params_file);
+    }
+    if (task->fields->checkpoint) {
+        add_variable(task, "RLTUNE_CHECKPOINT_DIR", task->checkpoint);
+    }
+}
+
+/* ---- checks ---- */
+
+static rlt_status check_patterns(const json_t *objective, rlt_patterns **patterns, rlt_err *err) {
+    const char *names[RLT_REPORT_METRICS_MAX + 1], *texts[RLT_REPORT_METRICS_MAX + 1], *name;
+    json_t *text;
+    int count = 0;
+    *patterns = NULL;
+    json_object_foreach(json_object_get(objective, "metrics"), name, text) {
+        if (count <= RLT_REPORT_METRICS_MAX) {
+            names[count] = name;
+            texts[count++] = json_string_value(text);
+        }
+    }
+    rlt_err inner = {0};
+    rlt_status status =
+        count > 0 ? rlt_patterns_create(names, texts, count, patterns, &inner) : RLT_OK;
+    return status == RLT_OK ? RLT_OK
+                            : rlt_fail(err, status, "objective.metrics: %s", inner.message);
+}
+
+static rlt_status check_task(program_task *task, rlt_err *err) {
+    char path[PATH_MAX];
+    rlt_err inner = {0};
+    struct stat info;
+    RLT_TRY(fill_texts(task, err));
+    if (stat(task->where.data, &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return rlt_fail(err, RLT_ECONFIG, "objective.folder: '%.200s' is no folder",
+                        task->where.data);
+    }
+    if (rlt_job_find(task->argv.items[0], task->where.data, path, &inner) != RLT_OK) {
+        return rlt_fail(err, RLT_ECONFIG, "objective.argv: %s", inner.message);
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_driver_check_program(const rlt_run_config *config, const json_t *run, rlt_err *err) {
+    program_task task = {.fields = &config->objective};
+    rlt_patterns *patterns;
+    if (config->objective.kind != RLT_OBJECTIVE_COMMAND) {
+        return RLT_OK;
+    }
+    task.run = json_incref((json_t *)run);
+    task.objective = json_object_get(run, "objective");
+    task.values = make_values(run, &task, 0, 1);
+    rlt_status status = check_patterns(task.objective, &patterns, err);
+    if (status == RLT_OK) {
+        status = check_task(&task, err);
+    }
+    rlt_patterns_destroy(&patterns);
+    task_fini(&task);
+    return status;
+}
+
+/* ---- start ---- */
+
+rlt_status rlt_driver_open_programs(rlt_driver *d, rlt_err *err) {
+    char folder[PATH_MAX];
+    int length = snprintf(folder, sizeof folder, "%s-trials", d->o->db_path);
+    if (length < 0 || (size_t)length >= sizeof folder) {
+        return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);
+    }
+    RLT_TRY(rlt_mkdirs(folder, err));
+    d->programs_folder = realpath(folder, NULL); /* programs run in folders of their own */
+    if (d->programs_folder == NULL) {
+        return rlt_fail(err, RLT_EIO, "%.200s: %s", folder, strerror(errno));
+    }
+    RLT_TRY(check_patterns(json_object_get(d->config.json, "objective"), &d->patterns, err));
+    return rlt_command_host_create(&d->host, err);
+}
+
+void rlt_driver_close_programs(rlt_driver *d) {
+    rlt_command_host_destroy(&d->host);
+    rlt_patterns_destroy(&d->patterns);
+    free(d->programs_folder);
+    d->programs_folder = NULL;
+}
+
+static rlt_status set_paths(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
+                            rlt_err *err) {
+    int length = snprintf(task->folder, sizeof task->folder, "%s/e%lld-t%lld", d->programs_folder,
+                          (long long)d->experiment, (long long)t->id);
+    if (length < 0 || (size_t)length >= sizeof task->folder) {
+        return rlt_fail(err, RLT_EINVAL, "%.100s…: the path is too long", d->programs_folder);
+    }
+    snprintf(task->log, sizeof task->log, "%s/log", task->folder);
+    snprintf(task->params_file, sizeof task->params_file, "%s/params.json", task->folder);
+    snprintf(task->checkpoint, sizeof task->checkpoint, "%s/checkpoint", task->folder);
+    return task->fields->checkpoint    ? rlt_mkdirs(task->checkpoint, err)
+           : task->fields->params_file ? rlt_mkdirs(task->folder, err)
+                                       : RLT_OK;
+}
+
+static rlt_status write_params(const program_task *task, rlt_err *err) {
+    if (!task->fields->params_file) {
+        return RLT_OK;
+    }
+    char *text = json_dumps(json_object_get(task->run, "params"), JSON_INDENT(2) | JSON_SORT_KEYS);
+    rlt_status status = rlt_file_write_atomic(task->params_file, text, strlen(text), err);
+    free(text);
+    return status;
+}
+
+/* A function runs in a process of this very binary, which reads its task from standard input. */
+static void set_function(rlt_driver *d, const rlt_driver_entry *t, program_task *task) {
+    rlt_texts_add(&task->argv, strdup("/proc/self/exe"));
+    rlt_texts_add(&task->argv, strdup("function"));
+    json_t *input =
+        json_pack("{s:s, s:s, s:O, s:I, s:I, s:I, s:s}", "script", d->script_text, "script_name",
+                  d->script_path, "params", json_object_get(task->run, "params"), "seed",
+                  (json_int_t)t->seed, "trial", (json_int_t)t->number, "milestone",
+                  (json_int_t)t->milestone, "metric", d->config.tune.metric);
+    task->input = json_dumps(input, JSON_COMPACT);
+    json_decref(input);
+}
+
+static rlt_status prepare(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
+                          rlt_err *err) {
+    RLT_TRY(rlt_driver_trial_config(d, t, &task->run, err));
+    task->objective = json_object_get(task->run, "objective");
+    RLT_TRY(set_paths(d, t, task, err));
+    task->values = make_values(task->run, task, t->number, t->attempt);
+    if (task->fields->kind == RLT_OBJECTIVE_FUNCTION) {
+        set_function(d, t, task);
+        return RLT_OK;
+    }
+    RLT_TRY(fill_texts(task, err));
+    RLT_TRY(write_params(task, err));
+    add_variables(task, d->experiment);
+    return RLT_OK;
+}
+
+static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_task *task,
+                        rlt_err *err) {
+    const rlt_objective_fields *fields = task->fields;
+    bool function = fields->kind == RLT_OBJECTIVE_FUNCTION;
+    const rlt_command_options options = {
+        .id = t - d->trials,
+        .argv = task->argv.items,
+        .environment = task->environment.items,
+        .folder = function ? NULL : task->where.data,
+        .log_path = task->log,
+        .log_max = fields->log_max,
+        .json = !function && fields->json,
+        .patterns = d->patterns,
+        .tensorboard = fields->tensorboard[0] != 0 ? task->tensorboard.data : NULL,
+        .socket = !function && fields->socket,
+        .channel = function,
+        .input = task->input,
+        .grace_s = fields->grace_s,
+        .silence_s = fields->silence_s,
+    };
+    return rlt_command_start(d->host, &options, err);
+}
+
+rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    program_task task = {.fields = &d->config.run.objective};
+    t->milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, 0);
+    t->program = (rlt_driver_program){.diverged_at = -1};
+    rlt_status status = prepare(d, t, &task, err);
+    if (status == RLT_OK) {
+        status = start(d, t, &task, err);
+    }
+    t->program.runs = status == RLT_OK;
+    task_fini(&task);
+    return status;
+}

@@ -1,0 +1,195 @@
+/* driver: what programs say and how they end becomes rows, decisions and signals.
+ * Thread: the driver's. Owner: the driver. */
+#include "driver/programs.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reports ---- */
+
+static bool is_ending(const rlt_driver_entry *t) {
+    return t->stopped_at != 0 || t->stop_reason != NULL || t->program.done != NULL;
+}
+
+/* A result of the tuned metric: it may be judged, and it may be the last one. */
+static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, double value,
+                            rlt_err *err) {
+    t->program.reported = true;
+    t->program.diverged_at = isnan(value) ? step : -1;
+    rlt_driver_note_value(d, t, value);
+    if (!t->final && step >= t->milestone && !is_ending(t)) {
+        RLT_TRY(rlt_driver_decide(d, t, step, value, err));
+    }
+    if (t->steps_max > 0 && step >= t->steps_max && !is_ending(t)) {
+        t->program.done = "stop.steps reached";
+    }
+    return RLT_OK;
+}
+
+static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rlt_err *err) {
+    rlt_driver *d = user;
+    rlt_driver_entry *t = &d->trials[id];
+    t->heard = rlt_clock_s();
+    t->program.asks |= report->asks;
+    t->program.dirty |= report->count > 0;
+    t->steps = report->count > 0 && report->step > t->steps ? report->step : t->steps;
+    for (int i = 0; i < report->count; i++) {
+        RLT_TRY(rlt_store_metric(d->store, t->id, report->step, report->names[i], report->values[i],
+                                 err));
+        if (strcmp(report->names[i], d->config.tune.metric) == 0) {
+            RLT_TRY(on_result(d, t, report->step, report->values[i], err));
+        }
+    }
+    return RLT_OK;
+}
+
+/* ---- ends ---- */
+
+/* The last line with something in it, of at most `max` bytes. */
+static void last_line(const char *tail, char *line, size_t max) {
+    size_t end = strlen(tail), begin;
+    while (end > 0 && strchr(" \t\r\n", tail[end - 1]) != NULL) {
+        end--;
+    }
+    for (begin = end; begin > 0 && tail[begin - 1] != '\n' && tail[begin - 1] != '\r'; begin--) {
+    }
+    snprintf(line, max, "%.*s", (int)(end - begin), tail + begin);
+}
+
+static rlt_status fail_trial(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
+                             const char *reason, rlt_err *err) {
+    if (end->tail[0] != 0) {
+        RLT_TRY(rlt_store_event(d->store, d->experiment, t->id, "trial.output", end->tail, err));
+    }
+    return rlt_driver_finish(d, t, RLT_TRIAL_FAILED, reason, err);
+}
+
+/* It came to its end: what it reported last is its result. */
+static rlt_status complete(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
+                           const char *reason, rlt_err *err) {
+    char why[512];
+    const char *metric = d->config.tune.metric;
+    if (!t->program.reported) {
+        bool some = end->names[0] != 0;
+        snprintf(why, sizeof why, "it never reported '%.60s'; %s%.120s%s%.100s", metric,
+                 some ? "it reported: " : "it reported nothing", end->names,
+                 end->trouble[0] != 0 ? "; " : "", end->trouble);
+        return fail_trial(d, t, end, why, err);
+    }
+    if (t->program.diverged_at >= 0) {
+        snprintf(why, sizeof why, "'%.60s' is not a finite number at step %lld", metric,
+                 (long long)t->program.diverged_at);
+        return fail_trial(d, t, end, why, err);
+    }
+    return rlt_driver_finish(d, t, RLT_TRIAL_COMPLETED, reason, err);
+}
+
+/* Signals that come from outside: somebody's kill, the kernel short of memory, a shutdown. */
+static bool is_loss(int number) {
+    return number == SIGKILL || number == SIGTERM || number == SIGHUP || number == SIGINT;
+}
+
+static rlt_status on_failure(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
+                             rlt_err *err) {
+    char line[256], reason[512];
+    last_line(end->tail, line, sizeof line);
+    if (end->error != NULL) {
+        snprintf(reason, sizeof reason, "%.250s", end->error);
+    } else {
+        snprintf(reason, sizeof reason, "%s%s%.200s", end->how, line[0] != 0 ? ": " : "", line);
+    }
+    return fail_trial(d, t, end, reason, err);
+}
+
+static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, rlt_err *err) {
+    rlt_driver *d = user;
+    rlt_driver_entry *t = &d->trials[id];
+    char cause[160];
+    t->program.runs = t->program.dirty = t->program.asks = false;
+    d->active--;
+    if (t->stopped_at != 0) {
+        return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+    }
+    if (d->stop_seen > 1) {
+        return rlt_driver_again(d, t, "stop requested twice", err);
+    }
+    if (end->silent) {
+        snprintf(cause, sizeof cause,
+                 "it gave no report and no output for %g s (objective.silence_s) and was killed",
+                 d->config.run.objective.silence_s);
+        return rlt_driver_broken(d, t, cause, err);
+    }
+    if (t->program.done != NULL) {
+        return complete(d, t, end, t->program.done, err);
+    }
+    if (t->stop_reason != NULL && end->stopped) {
+        bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
+        return rlt_driver_finish(d, t, resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED,
+                                 t->stop_reason, err);
+    }
+    if (end->error == NULL && is_loss(end->signal)) {
+        snprintf(cause, sizeof cause, "the program ended with %s", end->how);
+        return rlt_driver_broken(d, t, cause, err);
+    }
+    return end->error != NULL || end->code != 0 || end->signal != 0
+               ? on_failure(d, t, end, err)
+               : complete(d, t, end, "the program ended", err);
+}
+
+/* ---- the pump ---- */
+
+static rlt_status write_progress(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    t->program.dirty = false;
+    const rlt_trial_progress progress = {.trial = t->id,
+                                         .attempt = t->attempt,
+                                         .steps = t->steps,
+                                         .value = t->last,
+                                         .best = t->best,
+                                         .wall_s = rlt_clock_s() - t->started};
+    return rlt_store_trial_progress(d->store, &progress, err);
+}
+
+rlt_status rlt_driver_pump_programs(rlt_driver *d, rlt_err *err) {
+    const rlt_command_events events = {d, on_report, on_ended};
+    double now = rlt_clock_s(), wall_s = d->config.run.stop.wall_s;
+    RLT_TRY(rlt_command_host_pump(d->host, &events, err));
+    for (size_t i = d->first_open; i < d->count; i++) {
+        rlt_driver_entry *t = &d->trials[i];
+        if (!t->program.runs) {
+            continue;
+        }
+        if (wall_s > 0 && now - t->started >= wall_s && !is_ending(t)) {
+            t->program.done = "stop.wall_s passed";
+        }
+        if (t->program.dirty) {
+            RLT_TRY(write_progress(d, t, err));
+        }
+    }
+    return RLT_OK;
+}
+
+/* The answer, where one is waited for, and the signal, where it is to end. */
+void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t) {
+    t->reply = RLT_REPLY_NONE;
+    if (!t->program.runs) {
+        return;
+    }
+    if (t->program.asks) {
+        t->program.asks = false;
+        rlt_command_reply(d->host, t - d->trials, is_ending(t), t->milestone);
+    }
+    if (is_ending(t)) {
+        rlt_command_stop(d->host, t - d->trials);
+    }
+}
+
+void rlt_driver_kill_programs(rlt_driver *d) {
+    for (size_t i = d->first_open; i < d->count; i++) {
+        if (d->trials[i].program.runs) {
+            rlt_command_kill(d->host, (int64_t)i);
+        }
+    }
+}
