@@ -75,9 +75,10 @@ rlt_status rlt_cli_stop(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_eval(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_bench(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_render(int argc, char **argv, rlt_err *err);
-rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err); /* started by the driver */
-rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err);  /* started by a learner */
-rlt_status rlt_cli_guard(int argc, char **argv, rlt_err *err);   /* started beside programs */
+rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err);  /* started by the driver */
+rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err);   /* started by a learner */
+rlt_status rlt_cli_function(int argc, char **argv, rlt_err *err); /* started by a driver */
+rlt_status rlt_cli_guard(int argc, char **argv, rlt_err *err);    /* started beside programs */
 char *rlt_cli_facts(void); /* software and hardware as JSON, for the experiment's row; free() */
 extern const rlt_cli_option rlt_cli_run_options[], rlt_cli_resume_options[], rlt_cli_stop_options[],
     rlt_cli_eval_options[], rlt_cli_render_options[], rlt_cli_bench_options[],

@@ -77,6 +77,7 @@ const rlt_cli_command rlt_cli_commands[] = {
      rlt_cli_no_options},
     {"learner", "", NULL, "", rlt_cli_learner, rlt_cli_learner_options},
     {"worker", "", NULL, "", rlt_cli_worker, rlt_cli_worker_options},
+    {"function", "", NULL, "", rlt_cli_function, rlt_cli_no_options},
     {"guard", "", NULL, "", rlt_cli_guard, rlt_cli_guard_options},
     {0},
 };

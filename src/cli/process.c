@@ -1,5 +1,6 @@
 /* cli: the two data-plane processes, as started by their parents. Thread: main only. */
 #include "cli/cli.h"
+#include "driver/driver.h"
 #include "envs/envs.h"
 #include "learner/learner_process.h"
 #include "scheduler/scheduler.h"
@@ -86,4 +87,12 @@ rlt_status rlt_cli_guard(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_option_integer(&args, "--fd", 3, 1 << 20, &fd, err));
     RLT_TRY(required(&args, "--mark", &mark, err));
     return rlt_guard_run((int)fd, mark, err);
+}
+
+rlt_status rlt_cli_function(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    RLT_TRY(rlt_cli_parse("function", 0, 0, argc, argv, &args, err));
+    return rlt_function_run(3, err);
 }

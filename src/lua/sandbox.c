@@ -46,7 +46,7 @@ static bool exhausted(rlt_sandbox *sandbox, bool look_at_clock) {
         sandbox->stopped = RLT_STOPPED_WORK;
         return true;
     }
-    if (look_at_clock) {
+    if (look_at_clock && sandbox->work_max != RLT_WORK_UNLIMITED) {
         double now = cpu_s();
         sandbox->cpu_start_s = sandbox->cpu_start_s > 0 ? sandbox->cpu_start_s : now;
         if (now - sandbox->cpu_start_s > cpu_max_s) {

@@ -279,3 +279,11 @@ rlt_status rlt_script_resolve(void *user, const char *path, const json_t *chosen
     json_decref(values);
     return status;
 }
+
+rlt_status rlt_script_call_objective(rlt_script *script, const rlt_objective_call *call,
+                                     json_t **result, rlt_err *err) {
+    rlt_objective_call own = *call;
+    own.table = script->table;
+    own.line = rlt_script_locate(script, "objective");
+    return rlt_objective_run(&script->sandbox, &own, result, err);
+}

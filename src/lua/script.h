@@ -56,6 +56,20 @@ void rlt_script_set_experiment(rlt_script *script, json_t *experiment);
  * concrete value or a {"$space"} object. `script` is a rlt_script; fits rlt_resolve. */
 rlt_status rlt_script_resolve(void *script, const char *path, const json_t *chosen, json_t **value,
                               rlt_err *err);
+/* The function that is the script's objective, called once with (params, report, trial), without a
+ * limit of time. report is called for each of its reports, {name: number, null: not finite}, and
+ * says whether it should stop. *result: a new reference to such an object, what it returned (a
+ * number is `metric`), or NULL: nothing. */
+typedef struct rlt_objective_call {
+    const json_t *params; /* concrete values */
+    const char *metric;
+    int64_t trial, seed;
+    rlt_status (*report)(void *user, int64_t step, const json_t *metrics, bool *stop, rlt_err *err);
+    void *user;
+    int table, line; /* private */
+} rlt_objective_call;
+rlt_status rlt_script_call_objective(rlt_script *script, const rlt_objective_call *call,
+                                     json_t **result, rlt_err *err);
 /* The environment that the script defines, borrowed, or NULL. state_size numbers of state are
  * copied into a table before each call of reset or step and out after it, always as floats, so
  * that saving and loading a vector environment loses nothing; functions must keep nothing else.

@@ -36,6 +36,7 @@ void rlt_sandbox_fini(rlt_sandbox *sandbox);
 rlt_sandbox *rlt_sandbox_of(lua_State *L);
 /* Compiles text and leaves the function on the stack. */
 rlt_status rlt_sandbox_load(rlt_sandbox *sandbox, const char *text, size_t size, rlt_err *err);
+#define RLT_WORK_UNLIMITED UINT64_MAX /* nor is time */
 /* Calls the function below its `args` arguments within the limits; on success `results` values are
  * on the stack, else nothing. */
 rlt_status rlt_sandbox_call(rlt_sandbox *sandbox, int args, int results, uint64_t work_max,
@@ -75,6 +76,10 @@ enum { RLT_ENVIRONMENT_STATE_MAX = 1 << 16, RLT_ENVIRONMENT_SPACE_MAX = 1 << 16 
 /* `table` is the environment's table as JSON, functions as {"$function"}, infinities as null. */
 rlt_status rlt_environment_read(const json_t *table, rlt_environment_spec *spec, rlt_err *err);
 void rlt_environment_spec_fini(rlt_environment_spec *spec);
+
+/* objective.c */
+rlt_status rlt_objective_run(rlt_sandbox *sandbox, const rlt_objective_call *call, json_t **result,
+                             rlt_err *err);
 
 /* environment.c: the environment whose Lua table is at `index`; takes the spec's ownership. */
 typedef struct rlt_script_environment rlt_script_environment;
