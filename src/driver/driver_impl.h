@@ -126,9 +126,6 @@ rlt_status rlt_driver_remove_files(rlt_driver *d, rlt_err *err); /* after the co
 /* messages.c */
 rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err);
 void rlt_driver_note_value(rlt_driver *d, rlt_driver_entry *t, double value);
-/* Asks the tuner about a result at `milestone`; the decision is a row, the answer comes later. */
-rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
-                             rlt_err *err);
 rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err); /* after the commit */
 rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 

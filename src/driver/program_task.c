@@ -286,6 +286,7 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
 rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     program_task task = {.fields = &d->config.run.objective};
     t->milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, 0);
+    t->action = RLT_ACTION_CONTINUE;
     t->program = (rlt_driver_program){.diverged_at = -1};
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {

@@ -11,7 +11,8 @@
 /* ---- reports ---- */
 
 static bool is_ending(const rlt_driver_entry *t) {
-    return t->stopped_at != 0 || t->stop_reason != NULL || t->program.done != NULL;
+    return t->stopped_at != 0 || t->action == RLT_ACTION_PAUSE || t->stop_reason != NULL ||
+           t->program.done != NULL;
 }
 
 /* A result of the tuned metric: it may be judged, and it may be the last one. */
@@ -21,7 +22,7 @@ static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, do
     t->program.diverged_at = isnan(value) ? step : -1;
     rlt_driver_note_value(d, t, value);
     if (!t->final && step >= t->milestone && !is_ending(t)) {
-        RLT_TRY(rlt_driver_decide(d, t, step, value, err));
+        RLT_TRY(rlt_driver_decide(d, t, step, value, false, err));
     }
     if (t->steps_max > 0 && step >= t->steps_max && !is_ending(t)) {
         t->program.done = "stop.steps reached";
@@ -112,6 +113,10 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
     d->active--;
     if (t->stopped_at != 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+    }
+    if (t->action == RLT_ACTION_PAUSE && d->stop_seen == 0) { /* until it is ruled to go on */
+        return rlt_driver_finish(d, t, RLT_TRIAL_PAUSED, t->verdict != NULL ? t->verdict : "paused",
+                                 err);
     }
     if (d->stop_seen > 1) {
         return rlt_driver_again(d, t, "stop requested twice", err);

@@ -261,15 +261,13 @@ static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_
     if (step == 0) {
         return RLT_OK;
     }
-    if (d->host != NULL) { /* a program has nothing to save after the decision */
-        *ended = true;
-        return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
+    if (d->host == NULL) { /* a program has nothing to save after the decision */
+        rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
+        if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < step)) {
+            return RLT_OK;
+        }
+        RLT_TRY(status);
     }
-    rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
-    if (status == RLT_ENOTFOUND || (status == RLT_OK && row.step < step)) {
-        return RLT_OK;
-    }
-    RLT_TRY(status);
     *settled = true;
     return rlt_driver_finish(d, t, waits ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED, t->verdict, err);
 }
