@@ -164,7 +164,7 @@ static void collect(void *user, int index) {
         float *now = all_obs + t * n * obs;
         void *action = run->action + row * action_size;
         rlt_policy_forward(s->workspace, run->params, now, s->envs, s->head, value + t * n);
-        rlt_policy_sample(&run->spec, run->params, s->head, s->envs, 1, (uint32_t)s->first,
+        rlt_policy_sample(&run->spec, run->params, s->head, NULL, s->envs, 1, (uint32_t)s->first,
                           (uint64_t)run->iteration * horizon + t, action, run->log_prob + row);
         rlt_step_out out = {now + n * obs,        run->reward + row, run->terminated + row,
                             run->truncated + row, s->final_obs,      s->episode_return,

@@ -86,7 +86,7 @@ static void open_network(network *n, const rlt_policy_spec *spec, int rows, int 
         n->ones[i] = 1;
     }
     rlt_policy_forward(n->ws, n->params, n->obs, rows, n->head, n->value);
-    rlt_policy_sample(spec, n->params, n->head, rows, 1, 0, 0, n->action, n->log_prob);
+    rlt_policy_sample(spec, n->params, n->head, NULL, rows, 1, 0, 0, n->action, n->log_prob);
 }
 
 static void close_network(network *n) {

@@ -1,12 +1,11 @@
 /* The kernels as plain loops: the definition that the vector forms are tested against, and what
  * runs on processors without AVX2. Thread: any; no state. */
+#include "nn/dist.h"
 #include "nn/kernels.h"
 #include "nn/loops.h"
 
 #include <math.h>
 #include <stddef.h>
-
-static const float half_log_2pi = 0.9189385332046727f;
 
 static float act_plain(int act, float z) {
     return act == RLT_ACT_TANH   ? tanhf(z)
@@ -164,29 +163,12 @@ static float surrogate(const rlt_policy_rows *rows, int r, float log_prob, float
     return flat ? 0 : plain * rows->scale;
 }
 
-/* Returns the entropy. */
-static float log_softmax(const float *logits, int n, float *log_p) {
-    float max = logits[0], sum = 0, entropy = 0;
-    for (int i = 1; i < n; i++) {
-        max = logits[i] > max ? logits[i] : max;
-    }
-    for (int i = 0; i < n; i++) {
-        sum += expf(logits[i] - max);
-    }
-    float log_sum = max + logf(sum);
-    for (int i = 0; i < n; i++) {
-        log_p[i] = logits[i] - log_sum;
-        entropy -= expf(log_p[i]) * log_p[i];
-    }
-    return entropy;
-}
-
 static void categorical_loss_plain(const rlt_policy_rows *rows, rlt_ppo_stats *stats) {
     int dim = rows->action_dim;
     float log_p[RLT_ACTIONS_MAX], d_entropy = -rows->ent_coef * rows->scale;
     for (int r = 0; r < rows->n; r++) {
         int action = ((const int32_t *)rows->action)[r];
-        float entropy = log_softmax(rows->head + (ptrdiff_t)r * dim, dim, log_p);
+        float entropy = rlt_dist_log_softmax(rows->head + (ptrdiff_t)r * dim, NULL, dim, log_p);
         float d_log_prob = surrogate(rows, r, log_p[action], entropy, stats);
         for (int i = 0; i < dim; i++) {
             float p = expf(log_p[i]), hit = action == i ? 1 : 0;
@@ -196,37 +178,12 @@ static void categorical_loss_plain(const rlt_policy_rows *rows, rlt_ppo_stats *s
     }
 }
 
-static float bound_squashed(float a) {
-    return a < -RLT_SQUASH_MAX ? -RLT_SQUASH_MAX : a > RLT_SQUASH_MAX ? RLT_SQUASH_MAX : a;
-}
-
-/* Log-probability of an action row; z[i] = (u - mean) / std, u the action before tanh if squashed:
- * log N(u) - log(1 - tanh(u)^2), the change of variables. */
-static float gaussian_log_prob(const float *action, const float *mean, const float *log_std,
-                               int dim, bool squash, float *z) {
-    float log_prob = 0;
-    for (int i = 0; i < dim; i++) {
-        float u = action[i];
-        if (squash) {
-            float a = bound_squashed(u);
-            u = atanhf(a);
-            log_prob -= log1pf(a) + log1pf(-a);
-        }
-        z[i] = (u - mean[i]) / expf(log_std[i]);
-        log_prob += -0.5f * z[i] * z[i] - log_std[i] - half_log_2pi;
-    }
-    return log_prob;
-}
-
 static void gaussian_loss_plain(const rlt_policy_rows *rows, rlt_ppo_stats *stats) {
     int dim = rows->action_dim;
-    float z[RLT_ACTIONS_MAX], entropy = 0;
-    for (int i = 0; i < dim; i++) {
-        entropy += rows->log_std[i] + half_log_2pi + 0.5f;
-    }
+    float z[RLT_ACTIONS_MAX], entropy = rlt_dist_gaussian_entropy(rows->log_std, dim);
     for (int r = 0; r < rows->n; r++) {
         ptrdiff_t at = (ptrdiff_t)r * dim;
-        float log_prob = gaussian_log_prob((const float *)rows->action + at, rows->head + at,
+        float log_prob = rlt_dist_gaussian((const float *)rows->action + at, rows->head + at,
                                            rows->log_std, dim, rows->squash, z);
         float d_log_prob = surrogate(rows, r, log_prob, entropy, stats);
         for (int i = 0; i < dim; i++) {
@@ -254,26 +211,14 @@ static void value_loss_plain(const float *value, const float *old, const float *
     }
 }
 
-/* Inverse of the cumulative distribution at u in [0, 1). */
-static int pick(const float *log_p, int n, float u) {
-    float sum = 0;
-    for (int i = 0; i < n - 1; i++) {
-        sum += expf(log_p[i]);
-        if (u < sum) {
-            return i;
-        }
-    }
-    return n - 1;
-}
-
 static void sample_categorical_plain(const rlt_sample_rows *rows) {
     int dim = rows->action_dim;
     for (int r = 0; r < rows->n; r++) {
         rlt_rng rng = rlt_rng_make(rows->seed, RLT_STREAM_ACTION, rows->first_env + (uint32_t)r);
         rng.index = rows->step * 4;
         float log_p[RLT_ACTIONS_MAX];
-        log_softmax(rows->head + (ptrdiff_t)r * dim, dim, log_p);
-        int action = pick(log_p, dim, rlt_rng_f32(&rng));
+        rlt_dist_log_softmax(rows->head + (ptrdiff_t)r * dim, NULL, dim, log_p);
+        int action = rlt_dist_pick(log_p, NULL, dim, rlt_rng_f32(&rng));
         ((int32_t *)rows->action)[r] = action;
         rows->log_prob[r] = log_p[action];
     }
@@ -288,9 +233,9 @@ static void sample_gaussian_plain(const rlt_sample_rows *rows) {
         float *action = (float *)rows->action + (ptrdiff_t)r * dim, z[RLT_ACTIONS_MAX];
         for (int i = 0; i < dim; i++) {
             float u = mean[i] + expf(rows->log_std[i]) * (float)rlt_rng_normal(&rng);
-            action[i] = rows->squash ? bound_squashed(tanhf(u)) : u;
+            action[i] = rows->squash ? rlt_dist_bound_squashed(tanhf(u)) : u;
         }
-        rows->log_prob[r] = gaussian_log_prob(action, mean, rows->log_std, dim, rows->squash, z);
+        rows->log_prob[r] = rlt_dist_gaussian(action, mean, rows->log_std, dim, rows->squash, z);
     }
 }
 

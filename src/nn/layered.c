@@ -1,6 +1,7 @@
 /* layered: a policy that is a program, on the CPU device: acting step by step, and the PPO gradient
  * through rows or sequences, block by block so that the values stay near the processor.
  * Thread: the workspace owner's. */
+#include "nn/cpu/policy.h"
 #include "nn/nn_impl.h"
 
 #include <string.h>
@@ -23,12 +24,11 @@ rlt_layered *rlt_layered_create(const rlt_policy_spec *spec) {
 static void free_block(rlt_layered *l) {
     const void *const all[] = {l->block.obs,   l->block.action,    l->block.old_log_prob,
                                l->block.ret,   l->block.old_value, l->block.advantage,
-                               l->block.reset, l->block.state,     l->partial};
+                               l->block.reset, l->block.state,     l->block.mask};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free((void *)all[i]);
     }
     l->block = (rlt_ppo_batch){0};
-    l->partial = NULL;
 }
 
 void rlt_layered_destroy(rlt_layered **layered) {
@@ -98,7 +98,6 @@ static void make_training(rlt_layered *l, const rlt_policy_spec *spec, int steps
     free_block(l);
     make_net(l, l->steps, l->seqs, true, &l->training);
     size_t rows = (size_t)l->steps * (size_t)l->seqs, floats = sizeof(float) * rows;
-    l->partial = rlt_alloc(sizeof(double) * rlt_fn_partials((int)rows));
     if (l->steps > 1) {
         l->block.obs = rlt_alloc(floats * (size_t)l->program.obs_width);
         l->block.action = rlt_alloc(rows * rlt_policy_action_bytes(spec));
@@ -107,6 +106,7 @@ static void make_training(rlt_layered *l, const rlt_policy_spec *spec, int steps
         l->block.advantage = rlt_alloc(floats);
         l->block.ret = rlt_alloc(floats);
         l->block.reset = rlt_alloc(rows);
+        l->block.mask = rlt_alloc(rows * (size_t)spec->action_dim);
         l->block.state =
             rlt_alloc(sizeof(float) * (size_t)l->seqs * (size_t)l->program.state_width);
     }
@@ -135,6 +135,7 @@ static rlt_ppo_batch take_block(rlt_layered *l, const rlt_policy_spec *spec,
         {from->advantage, l->block.advantage, sizeof(float)},
         {from->ret, l->block.ret, sizeof(float)},
         {from->reset, l->block.reset, 1},
+        {from->mask, l->block.mask, (size_t)spec->action_dim},
     };
     const void *part[RLT_COUNT(columns)];
     for (size_t c = 0; c < RLT_COUNT(columns); c++) {
@@ -155,14 +156,14 @@ static rlt_ppo_batch take_block(rlt_layered *l, const rlt_policy_spec *spec,
                            .ret = part[5],
                            .steps = steps,
                            .reset = part[6],
-                           .state = past(from->state, sizeof(float) * start * width)};
+                           .state = past(from->state, sizeof(float) * start * width),
+                           .mask = part[7]};
 }
 
-/* Categorical over one component, or Gaussian: the kernels that the MLP uses. */
-static void plain_loss(rlt_layered *l, const rlt_policy_spec *spec, const float *log_std,
+static void block_loss(rlt_layered *l, const rlt_policy_spec *spec, const float *log_std,
                        const rlt_ppo_batch *b, const rlt_ppo_coef *coef, float scale,
                        float *d_log_std, rlt_ppo_stats *stats) {
-    const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
+    rlt_head policy = rlt_nn_head(spec);
     rlt_policy_rows rows = {.n = b->n,
                             .action_dim = spec->action_dim,
                             .squash = spec->squash,
@@ -176,43 +177,9 @@ static void plain_loss(rlt_layered *l, const rlt_policy_spec *spec, const float 
                             .scale = scale,
                             .d_head = rlt_net_d_head(l->training),
                             .d_log_std = d_log_std};
-    (spec->discrete ? kernels->categorical_loss : kernels->gaussian_loss)(&rows, stats);
-    kernels->value_loss(rlt_net_value(l->training), b->old_value, b->ret, b->n, coef, scale,
-                        rlt_net_d_value(l->training), stats);
-}
-
-/* Several components: the function that all backends have, whose means are over the block. */
-static void multi_loss(rlt_layered *l, const rlt_policy_spec *spec, const rlt_ppo_batch *b,
-                       const rlt_ppo_coef *coef, float scale, rlt_ppo_stats *stats) {
-    rlt_update_state update = {.clip = coef->clip};
-    float *d_head = rlt_net_d_head(l->training), *d_value = rlt_net_d_value(l->training);
-    rlt_ppo_loss_args args = {
-        .update = &update,
-        .policy = {RLT_HEAD_MULTI, spec->action_dim, spec->component_count, spec->components},
-        .n = b->n,
-        .head = rlt_net_head(l->training),
-        .value = rlt_net_value(l->training),
-        .action = b->action,
-        .old_log_prob = b->old_log_prob,
-        .old_value = b->old_value,
-        .advantage = b->advantage,
-        .ret = b->ret,
-        .coef = *coef,
-        .d_head = d_head,
-        .d_value = d_value,
-        .partial = l->partial};
-    l->device->backend->ppo_loss(l->device, &args);
-    for (int i = 0; i < b->n * spec->action_dim; i++) {
-        d_head[i] *= (float)b->n * scale;
-    }
-    for (int i = 0; i < b->n; i++) {
-        d_value[i] *= (float)b->n * scale;
-    }
-    stats->policy_loss += update.current[RLT_SUM_POLICY];
-    stats->value_loss += update.current[RLT_SUM_VALUE];
-    stats->entropy += update.current[RLT_SUM_ENTROPY];
-    stats->approx_kl += update.current[RLT_SUM_KL];
-    stats->clipped += update.current[RLT_SUM_CLIPPED];
+    rlt_cpu_ppo_policy(&policy, b->mask, &rows, stats);
+    rlt_nn_kernels_get()->value_loss(rlt_net_value(l->training), b->old_value, b->ret, b->n, coef,
+                                     scale, rlt_net_d_value(l->training), stats);
 }
 
 void rlt_layered_grad(rlt_layered *l, const rlt_policy_spec *spec, const float *params,
@@ -239,11 +206,7 @@ void rlt_layered_grad(rlt_layered *l, const rlt_policy_spec *spec, const float *
                          .reset = b.reset,
                          .state = b.state};
         rlt_net_forward(l->training, &in);
-        if (spec->component_count > 0) {
-            multi_loss(l, spec, &b, coef, scale, stats);
-        } else {
-            plain_loss(l, spec, params + log_std, &b, coef, scale, grad + log_std, stats);
-        }
+        block_loss(l, spec, params + log_std, &b, coef, scale, grad + log_std, stats);
         rlt_net_backward(l->training, &in, grad);
     }
 }

@@ -67,13 +67,16 @@ void rlt_policy_forward(rlt_policy_workspace *workspace, const float *params, co
  * sequence whose reset is not 0 starts from zeros. reset may be NULL. */
 void rlt_policy_step(rlt_policy_workspace *workspace, const float *params, const float *obs, int n,
                      const uint8_t *reset, float *state, float *head, float *value);
-/* Draws action[n] (int32, or float[action_dim]) and log_prob[n] for head[n]. Environment i draws
- * from the block (seed, first_env + i, step): independent of how rows are batched. */
-void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const float *head, int n,
-                       uint64_t seed, uint32_t first_env, uint64_t step, void *action,
-                       float *log_prob);
-/* The most likely action of each row. */
-void rlt_policy_mode(const rlt_policy_spec *spec, const float *head, int n, void *action);
+/* Draws action[n] (int32, int32[component_count] or float[action_dim]) and log_prob[n] for head[n].
+ * Environment i draws from the blocks (seed, first_env + i, step), see rlt_sample_args:
+ * independent of how rows are batched. mask[n][action_dim]: 0 forbids a logit; NULL: none; a
+ * component without an allowed one is the caller's error. */
+void rlt_policy_sample(const rlt_policy_spec *spec, const float *params, const float *head,
+                       const uint8_t *mask, int n, uint64_t seed, uint32_t first_env, uint64_t step,
+                       void *action, float *log_prob);
+/* The most likely allowed action of each row. */
+void rlt_policy_mode(const rlt_policy_spec *spec, const float *head, const uint8_t *mask, int n,
+                     void *action);
 
 /* Generalised advantage estimation (Schulman et al. 2016). All [T][N] but value [T + 1][N].
  * terminated: no bootstrap. truncated: bootstraps final_value. The trace is cut at both. */
@@ -98,6 +101,7 @@ typedef struct rlt_ppo_batch { /* n rows */
                 */
     const uint8_t *reset; /* [n] or NULL: whether the row begins an episode */
     const float *state;   /* [sequences][state_width] before the first step, or NULL: zeros */
+    const uint8_t *mask;  /* [n][action_dim], as rlt_policy_sample's, or NULL */
 } rlt_ppo_batch;
 typedef struct rlt_ppo_stats { /* sums over rows */
     double policy_loss, value_loss, entropy, approx_kl, clipped;
@@ -137,9 +141,6 @@ typedef struct rlt_optimiser_spec { /* as torch.optim.{Adam,AdamW,SGD,RMSprop} *
  * (RMSprop). Dampening 0, not centred, no Nesterov, no amsgrad. */
 void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const float *grad, float *m,
                         float *v, size_t n, float lr, float grad_scale, int64_t step);
-/* One Adam step (Kingma & Ba 2015, as torch.optim.Adam). step counts from 1; m, v start at 0. */
-void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
-                   float beta1, float beta2, float eps, int64_t step);
 
 /* The kernels come in forms of which the best that the processor has is chosen. Forcing another is
  * for tests, while nothing computes; false where the processor lacks it. AVX2 and AVX-512 give the

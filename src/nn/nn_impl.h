@@ -27,7 +27,6 @@ typedef struct rlt_layered {
     int acting_rows, steps, seqs; /* what they are made for */
     float *state_out;             /* [acting_rows][state_width] */
     rlt_ppo_batch block;          /* [steps * seqs] rows of a batch of sequences, owned */
-    double *partial;              /* of the multi-categorical loss */
 } rlt_layered;
 
 struct rlt_policy_packed {
@@ -55,6 +54,8 @@ void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const rlt_policy_pac
                          const float *obs, int n, const float *d_head, float *grad);
 /* The transposes of the heads alone, which forward needs. */
 void rlt_nn_pack_heads(rlt_policy_packed *packed, const float *params);
+/* What the head of a policy means; counts are the spec's own. */
+rlt_head rlt_nn_head(const rlt_policy_spec *spec);
 /* Whether a policy is a program: with layers, or with several action components. */
 bool rlt_nn_is_layered(const rlt_policy_spec *spec);
 rlt_status rlt_nn_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err);

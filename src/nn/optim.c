@@ -46,9 +46,3 @@ void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const flo
         break;
     }
 }
-
-void rlt_adam_step(float *params, const float *grad, float *m, float *v, size_t n, float lr,
-                   float beta1, float beta2, float eps, int64_t step) {
-    rlt_optimiser_spec spec = {.kind = RLT_OPT_ADAM, .beta1 = beta1, .beta2 = beta2, .eps = eps};
-    rlt_optimiser_step(&spec, params, grad, m, v, n, lr, 1.0f, step);
-}

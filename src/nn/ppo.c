@@ -1,4 +1,5 @@
 /* ppo: the gradient of the losses, block by block; advantages. Thread: the workspace owner's. */
+#include "nn/cpu/policy.h"
 #include "nn/nn_impl.h"
 
 void rlt_gae(const rlt_gae_in *in, float *advantage, float *ret) {
@@ -11,6 +12,7 @@ static void grad_block(rlt_policy_workspace *ws, const float *params,
                        const rlt_ppo_coef *coef, float scale, float *grad, rlt_ppo_stats *stats) {
     const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
     const rlt_policy_spec *spec = &ws->spec;
+    rlt_head policy = rlt_nn_head(spec);
     size_t dim = (size_t)spec->action_dim, log_std = ws->layout.log_std;
     const float *obs = batch->obs + (size_t)at * (size_t)spec->obs_dim;
     rlt_nn_net_forward(ws, 0, params, packed, obs, n, ws->head);
@@ -29,7 +31,7 @@ static void grad_block(rlt_policy_workspace *ws, const float *params,
         .d_head = ws->d_head,
         .d_log_std = grad + log_std,
     };
-    (spec->discrete ? kernels->categorical_loss : kernels->gaussian_loss)(&rows, stats);
+    rlt_cpu_ppo_policy(&policy, rlt_cpu_mask_part(batch->mask, (size_t)at * dim), &rows, stats);
     rlt_nn_net_backward(ws, 0, packed, obs, n, ws->d_head, grad);
     rlt_nn_net_forward(ws, 1, params, packed, obs, n, ws->head);
     kernels->value_loss(ws->head, batch->old_value + at, batch->ret + at, n, coef, scale,

@@ -70,7 +70,7 @@ static const void *choose_action(player *p) {
     }
     float value;
     rlt_policy_step(p->ws, p->weights->params, input, 1, NULL, p->memory, p->head, &value);
-    rlt_policy_mode(&p->spec, p->head, 1, p->drawn);
+    rlt_policy_mode(&p->spec, p->head, NULL, 1, p->drawn);
     return rlt_env_actions(p->def, p->spec.squash, p->drawn, 1, p->env_action);
 }
 

@@ -58,7 +58,7 @@ static void step(eval *e, double *returns, double *length_sum) {
     }
     float *value = e->reward; /* not needed here; the step overwrites it */
     rlt_policy_step(e->ws, e->weights->params, input, e->n, NULL, e->memory, e->head, value);
-    rlt_policy_mode(&e->spec, e->head, e->n, e->action);
+    rlt_policy_mode(&e->spec, e->head, NULL, e->n, e->action);
     rlt_step_out out = {e->obs,       e->reward,         e->terminated, e->truncated,
                         e->final_obs, e->episode_return, e->length};
     rlt_vec_env_step(e->vec,

@@ -148,7 +148,7 @@ static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, 
     float *obs = s->obs + row * width;
     rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, NULL, r->memory,
                     r->head, s->value + row);
-    rlt_policy_sample(&r->spec, w->params, r->head, (int)n, r->seed, r->first_env,
+    rlt_policy_sample(&r->spec, w->params, r->head, NULL, (int)n, r->seed, r->first_env,
                       (uint64_t)step_index, action, s->log_prob + row);
     rlt_step_out out = {
         .observation = obs + n * width,

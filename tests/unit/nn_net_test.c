@@ -268,7 +268,7 @@ static void open_rows(rows *r, const rlt_policy_spec *spec, rlt_policy_workspace
                 .action = rlt_alloc(count * rlt_policy_action_bytes(spec))};
     float *noise = random_floats(count, 0.3f, 9);
     rlt_policy_forward(ws, params, r->obs, n, r->head, r->value);
-    rlt_policy_sample(spec, params, r->head, n, 3, 0, 0, r->action, r->log_prob);
+    rlt_policy_sample(spec, params, r->head, NULL, n, 3, 0, 0, r->action, r->log_prob);
     for (int i = 0; i < n; i++) {
         r->log_prob[i] += noise[i];
     }

@@ -74,6 +74,7 @@ static void assert_near(const float *got, const float *want, size_t n, double to
 static void check_golden(rlt_policy_spec spec, const char *name) {
     golden g;
     load_golden(&spec, name, &g);
+    rlt_optimiser_spec adam = {.kind = RLT_OPT_ADAM, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-5f};
     rlt_policy_workspace *ws = rlt_policy_workspace_create(&spec);
     float *grad = rlt_alloc(4 * g.count), *m = rlt_alloc(4 * g.count), *v = rlt_alloc(4 * g.count);
     uint64_t allocations = rlt_alloc_count();
@@ -93,7 +94,7 @@ static void check_golden(rlt_policy_spec spec, const char *name) {
         if (step == 1) {
             assert_near(&norm, g.norm, 1, 1e-5);
         }
-        rlt_adam_step(g.params, grad, m, v, g.count, 1e-2f, 0.9f, 0.999f, 1e-5f, step);
+        rlt_optimiser_step(&adam, g.params, grad, m, v, g.count, 1e-2f, 1, step);
     }
     assert_near(g.params, g.params_after, g.count, 2e-5);
     assert_int_equal(rlt_alloc_count(), allocations);
@@ -195,10 +196,10 @@ static void test_rows_are_independent(void **unused) {
     float head[ROWS * 3], value[ROWS], head_one[3], value_one, log_prob[ROWS], log_prob_one;
     int32_t action[ROWS], action_one;
     rlt_policy_forward(ws, g.params, g.batch.obs, ROWS, head, value);
-    rlt_policy_sample(&spec, g.params, head, ROWS, 9, 100, 4, action, log_prob);
+    rlt_policy_sample(&spec, g.params, head, NULL, ROWS, 9, 100, 4, action, log_prob);
     for (int r = 0; r < ROWS; r++) {
         rlt_policy_forward(ws, g.params, g.batch.obs + r * OBS, 1, head_one, &value_one);
-        rlt_policy_sample(&spec, g.params, head_one, 1, 9, 100 + (uint32_t)r, 4, &action_one,
+        rlt_policy_sample(&spec, g.params, head_one, NULL, 1, 9, 100 + (uint32_t)r, 4, &action_one,
                           &log_prob_one);
         assert_memory_equal(head_one, head + 3 * r, sizeof(head_one));
         assert_true(value_one == value[r] && log_prob_one == log_prob[r]);
@@ -215,14 +216,14 @@ static void test_sampling(void **unused) {
     float head[3] = {0.0f, 1.0f, -1.0f}, log_prob;
     int32_t action, best, counts[3] = {0};
     for (uint64_t step = 0; step < 20000; step++) {
-        rlt_policy_sample(&spec, NULL, head, 1, 1, 0, step, &action, &log_prob);
+        rlt_policy_sample(&spec, NULL, head, NULL, 1, 1, 0, step, &action, &log_prob);
         counts[action]++;
     }
     const double expected[3] = {0.24472847, 0.66524096, 0.09003057};
     for (int i = 0; i < 3; i++) {
         assert_true(fabs(counts[i] / 20000.0 - expected[i]) < 0.015);
     }
-    rlt_policy_mode(&spec, head, 1, &best);
+    rlt_policy_mode(&spec, head, NULL, 1, &best);
     assert_int_equal(best, 1);
 }
 
@@ -240,7 +241,7 @@ static void check_gaussian_draws(bool squash, uint64_t step) {
         head[i] = rlt_rng_uniform(&rng, -2, 2);
         log_std[i % DIM] = rlt_rng_uniform(&rng, -1, 0.5f);
     }
-    rlt_policy_sample(&spec, params, head, N, 77, 1000, step, action, log_prob);
+    rlt_policy_sample(&spec, params, head, NULL, N, 77, 1000, step, action, log_prob);
     for (int r = 0; r < N; r++) {
         rlt_rng draws = rlt_rng_make(77, RLT_STREAM_ACTION, 1000 + (uint32_t)r);
         draws.index = step * 4 * DIM;
@@ -256,7 +257,7 @@ static void check_gaussian_draws(bool squash, uint64_t step) {
         /* the float action itself is what limits both */
         assert_true(fabs(want - (double)log_prob[r]) < 2e-5 * (1 + fabs(want)));
     }
-    rlt_policy_mode(&spec, head, N, action);
+    rlt_policy_mode(&spec, head, NULL, N, action);
     for (int i = 0; i < N * DIM; i++) {
         double mean = (double)head[i];
         assert_true(fabs((double)action[i] - (squash ? tanh(mean) : mean)) < 1e-6);
@@ -278,7 +279,7 @@ static void test_saturated_squash(void **unused) {
     rlt_policy_spec spec = {
         .obs_dim = 1, .action_dim = 1, .hidden = {1}, .hidden_count = 1, .squash = true};
     float params[16] = {0}, head[2] = {40.0f, -40.0f}, action[2], log_prob[2];
-    rlt_policy_sample(&spec, params, head, 2, 1, 0, 0, action, log_prob);
+    rlt_policy_sample(&spec, params, head, NULL, 2, 1, 0, 0, action, log_prob);
     assert_true(action[0] <= RLT_SQUASH_MAX && action[1] >= -RLT_SQUASH_MAX);
     assert_true(action[0] > 0.999999f && action[1] < -0.999999f);
     assert_true(isfinite(log_prob[0]) && isfinite(log_prob[1]));

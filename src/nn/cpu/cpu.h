@@ -10,11 +10,8 @@
     void rlt_cpu_##name##_backward(rlt_device *device, const rlt_op *op, const rlt_op_io *io);
 #include "nn/ops.def"
 #undef RLT_OP
-/* Until all of them are there; calling one that is not crashes. */
-#define RLT_CPU_LATER __attribute__((weak))
 /* The device may be NULL: recording is done around them, in cpu/backend.c. */
-#define RLT_FN(name, help)                                                                         \
-    RLT_CPU_LATER void rlt_cpu_##name(rlt_device *device, const rlt_##name##_args *args);
+#define RLT_FN(name, help) void rlt_cpu_##name(rlt_device *device, const rlt_##name##_args *args);
 #include "nn/fns.def"
 #undef RLT_FN
 
