@@ -17,6 +17,7 @@ struct rlt_ppo {
     int64_t rows_max, step;
     int64_t steps, taken; /* rows of a sequence; sequences of a minibatch */
     rlt_pool *pool;
+    rlt_ppo_on_device *on_device; /* NULL: what follows is used */
     size_t param_count;
     rlt_policy_packed *packed; /* of the parameters as they are, within an update */
     float *moments;            /* [2][param_count], the optimiser's */
@@ -116,30 +117,54 @@ static void shard_fini(rlt_ppo_shard *shard) {
     rlt_free(shard->grad);
 }
 
-rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *options,
-                          int64_t rows_max, rlt_pool *pool, rlt_ppo **ppo, rlt_err *err) {
-    *ppo = NULL;
-    RLT_TRY(rlt_policy_check(spec, err));
-    RLT_TRY(check_options(options, rows_max, err));
-    rlt_ppo *made = rlt_alloc(sizeof(*made));
-    made->spec = *spec;
-    made->options = *options;
-    made->rows_max = rows_max;
+static void allocate(rlt_ppo *made, int64_t rows_max) {
+    const rlt_ppo_options *options = &made->options;
     made->steps = options->steps > 1 ? options->steps : 1;
     int64_t sequences = rows_max / made->steps;
     made->taken = options->minibatch / made->steps;
     made->taken = made->taken < 1 ? 1 : made->taken > sequences ? sequences : made->taken;
-    made->pool = pool;
-    made->param_count = rlt_policy_param_count(spec);
-    made->packed = rlt_policy_packed_create(spec);
+    made->packed = rlt_policy_packed_create(&made->spec);
     made->moments = floats(2 * made->param_count);
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
-        shard_init(&made->shards[s], spec, (size_t)(made->taken / RLT_PPO_SHARDS + 1),
+        shard_init(&made->shards[s], &made->spec, (size_t)(made->taken / RLT_PPO_SHARDS + 1),
                    (size_t)made->steps);
     }
     made->order = rlt_alloc(sizeof(uint32_t) * RLT_PPO_EPOCHS_AHEAD * (size_t)sequences);
     made->measured = rlt_alloc(sizeof(rlt_ppo_moments) * RLT_PPO_EPOCHS_AHEAD *
                                (size_t)minibatch_count(made, sequences));
+}
+
+static rlt_status check(const rlt_policy_spec *spec, const rlt_ppo_options *options,
+                        int64_t rows_max, rlt_err *err) {
+    RLT_TRY(rlt_policy_check(spec, err));
+    return check_options(options, rows_max, err);
+}
+
+rlt_status rlt_ppo_create(const rlt_policy_spec *spec, const rlt_ppo_options *options,
+                          int64_t rows_max, rlt_pool *pool, rlt_ppo **ppo, rlt_err *err) {
+    *ppo = NULL;
+    rlt_device *device = options->device;
+    rlt_status status = check(spec, options, rows_max, err);
+    if (status != RLT_OK) {
+        rlt_device_close(&device);
+        return status;
+    }
+    rlt_ppo *made = rlt_alloc(sizeof(*made));
+    made->spec = *spec;
+    made->options = *options;
+    made->rows_max = rows_max;
+    made->pool = pool;
+    made->param_count = rlt_policy_param_count(spec);
+    if (device == NULL) {
+        allocate(made, rows_max);
+    } else {
+        made->steps = options->steps > 1 ? options->steps : 1;
+        status = rlt_ppo_on_device_create(device, spec, options, rows_max, &made->on_device, err);
+    }
+    if (status != RLT_OK) {
+        rlt_ppo_destroy(&made);
+        return status;
+    }
     *ppo = made;
     return RLT_OK;
 }
@@ -149,6 +174,7 @@ void rlt_ppo_destroy(rlt_ppo **ppo) {
     if (p == NULL) {
         return;
     }
+    rlt_ppo_on_device_destroy(&p->on_device);
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
         shard_fini(&p->shards[s]);
     }
@@ -162,7 +188,7 @@ void rlt_ppo_destroy(rlt_ppo **ppo) {
 
 float *rlt_ppo_state(rlt_ppo *ppo, size_t *count) {
     *count = 2 * ppo->param_count;
-    return ppo->moments;
+    return ppo->on_device != NULL ? rlt_ppo_on_device_moments(ppo->on_device) : ppo->moments;
 }
 
 int64_t *rlt_ppo_step(rlt_ppo *ppo) {
@@ -258,6 +284,17 @@ static void step_chunk(void *user, int c) {
     }
 }
 
+rlt_status rlt_ppo_diverged(int term, double value, int64_t iteration, int64_t step, rlt_err *err) {
+    static const char *const names[] = {
+        [RLT_SUM_POLICY] = "policy loss", [RLT_SUM_VALUE] = "value loss",
+        [RLT_SUM_ENTROPY] = "entropy",    [RLT_SUM_KL] = "approx_kl",
+        [RLT_SUM_CLIPPED] = "clipped",    [RLT_SUM_COUNT] = "gradient norm"};
+    return rlt_fail(err, RLT_EDIVERGED,
+                    "the %s is not finite (%g) at iteration %lld, optimiser step %lld: lower lr, "
+                    "clip the gradient or normalise observations and rewards",
+                    names[term], value, (long long)iteration, (long long)step);
+}
+
 /* Adds the shards' statistics of the minibatch; its mean divergence goes to *kl. */
 static rlt_status add_stats(update *u, double *kl, rlt_err *err) {
     rlt_ppo_stats sum = {0};
@@ -269,20 +306,13 @@ static rlt_status add_stats(update *u, double *kl, rlt_err *err) {
         sum.approx_kl += part->approx_kl;
         sum.clipped += part->clipped;
     }
-    const struct {
-        const char *name;
-        double value;
-    } terms[] = {{"policy loss", sum.policy_loss},
-                 {"value loss", sum.value_loss},
-                 {"entropy", sum.entropy},
-                 {"approx_kl", sum.approx_kl}};
+    const double terms[] = {[RLT_SUM_POLICY] = sum.policy_loss,
+                            [RLT_SUM_VALUE] = sum.value_loss,
+                            [RLT_SUM_ENTROPY] = sum.entropy,
+                            [RLT_SUM_KL] = sum.approx_kl};
     for (size_t i = 0; i < RLT_COUNT(terms); i++) {
-        if (!isfinite(terms[i].value)) {
-            return rlt_fail(err, RLT_EDIVERGED,
-                            "the %s is not finite (%g) at iteration %lld, optimiser step %lld: "
-                            "lower lr, clip the gradient or normalise observations and rewards",
-                            terms[i].name, terms[i].value, (long long)u->iteration,
-                            (long long)u->ppo->step + 1);
+        if (!isfinite(terms[i])) {
+            return rlt_ppo_diverged((int)i, terms[i], u->iteration, u->ppo->step + 1, err);
         }
     }
     u->sums.policy_loss += sum.policy_loss;
@@ -313,10 +343,7 @@ static rlt_status train_minibatch(update *u, bool *stop, rlt_err *err) {
     }
     double norm = sqrt(squares);
     if (!isfinite(norm)) {
-        return rlt_fail(err, RLT_EDIVERGED,
-                        "the gradient norm is not finite at iteration %lld, optimiser step %lld: "
-                        "lower lr or normalise observations and rewards",
-                        (long long)u->iteration, (long long)ppo->step + 1);
+        return rlt_ppo_diverged(RLT_SUM_COUNT, norm, u->iteration, ppo->step + 1, err);
     }
     /* as torch.nn.utils.clip_grad_norm_ */
     double scale = (double)ppo->options.max_grad_norm / (norm + 1e-6);
@@ -357,10 +384,14 @@ rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows,
                           const rlt_ppo_coef *coef, int64_t iteration, rlt_ppo_result *result,
                           rlt_err *err) {
     *result = (rlt_ppo_result){0};
-    if (rows->rows < 1 || rows->rows > ppo->rows_max || rows->rows % ppo->steps != 0) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "ppo: a batch of %lld rows; allowed: 1 to %lld, whole sequences of %lld",
-                        (long long)rows->rows, (long long)ppo->rows_max, (long long)ppo->steps);
+    if (rows->rows < 1 || rows->rows > ppo->rows_max) {
+        return rlt_fail(err, RLT_EINVAL, "ppo: a batch of %lld rows; allowed: 1 to %lld",
+                        (long long)rows->rows, (long long)ppo->rows_max);
+    }
+    RLT_ASSERT(rows->rows % ppo->steps == 0);
+    if (ppo->on_device != NULL) {
+        return rlt_ppo_on_device_update(ppo->on_device, params, rows, lr, coef, iteration,
+                                        &ppo->step, result, err);
     }
     update u = {
         .ppo = ppo, .params = params, .rows = rows, .coef = coef, .lr = lr, .iteration = iteration};

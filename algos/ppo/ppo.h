@@ -1,10 +1,12 @@
 /* ppo: the update of proximal policy optimisation (Schulman et al. 2017) on one prepared batch:
  * epochs of shuffled minibatches, clipped losses, global-norm clipping, optimiser step, early end
  * by target KL. Uses the pool's threads; the result does not depend on how many there are.
- * Thread: the caller's plus the pool's. No allocation after create. */
+ * On the CPU by shards and threads; on a device as a graph of operations with one wait an update.
+ * Thread: the caller's plus the pool's. No allocation after create (on a device: after the first
+ * update of a size). */
 #ifndef RLT_PPO_H
 #define RLT_PPO_H
-#include "nn/nn.h"
+#include "nn/device.h"
 
 typedef struct rlt_ppo_options {
     int64_t epochs, minibatch; /* rows; the last minibatch of an epoch may be smaller */
@@ -15,6 +17,7 @@ typedef struct rlt_ppo_options {
     float target_kl;     /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
     rlt_optimiser_spec optimiser;
     uint64_t seed;
+    rlt_device *device; /* taken over, also by a create that fails; NULL: the CPU's threads */
 } rlt_ppo_options;
 
 typedef struct rlt_ppo_rows { /* the prepared batch, all borrowed */
@@ -44,7 +47,8 @@ void rlt_ppo_destroy(rlt_ppo **ppo);
 rlt_status rlt_ppo_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows, float lr,
                           const rlt_ppo_coef *coef, int64_t iteration, rlt_ppo_result *result,
                           rlt_err *err);
-/* The optimiser's state, for checkpoints: `count` floats (moments) and its step. */
+/* The optimiser's state, for checkpoints: `count` floats (moments) and its step. What is written
+ * there counts from the next update on. */
 float *rlt_ppo_state(rlt_ppo *ppo, size_t *count);
 int64_t *rlt_ppo_step(rlt_ppo *ppo);
 #endif

@@ -28,6 +28,22 @@ typedef struct rlt_ppo_minibatch {
     rlt_ppo_moments moments;
 } rlt_ppo_minibatch;
 
+/* RLT_EDIVERGED with the name of what is not finite: a term of the loss by its RLT_SUM_*, or
+ * RLT_SUM_COUNT for the gradient's norm. step: of the optimiser, the one that was not taken. */
+rlt_status rlt_ppo_diverged(int term, double value, int64_t iteration, int64_t step, rlt_err *err);
+
+/* The update on a device. Takes the device over, also when it fails. */
+typedef struct rlt_ppo_on_device rlt_ppo_on_device;
+rlt_status rlt_ppo_on_device_create(rlt_device *device, const rlt_policy_spec *spec,
+                                    const rlt_ppo_options *options, int64_t rows_max,
+                                    rlt_ppo_on_device **made, rlt_err *err);
+void rlt_ppo_on_device_destroy(rlt_ppo_on_device **on);
+/* *step: the optimiser's, moved. */
+rlt_status rlt_ppo_on_device_update(rlt_ppo_on_device *on, float *params, const rlt_ppo_rows *rows,
+                                    float lr, const rlt_ppo_coef *coef, int64_t iteration,
+                                    int64_t *step, rlt_ppo_result *result, rlt_err *err);
+float *rlt_ppo_on_device_moments(rlt_ppo_on_device *on); /* [2][param_count], host */
+
 /* A permutation of 0 .. count - 1, a function of (seed, iteration, epoch) alone. */
 void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t count,
                      uint32_t *order);

@@ -28,8 +28,34 @@ static rlt_optimiser_spec optimiser_of(const rlt_ppo_fields *c) {
     };
 }
 
+/* A GPU computes a minibatch in about the time that its launches take, until the network is large:
+ * multiply-adds of a forward pass over one minibatch from which `auto` takes one. */
+static const double auto_gpu_products = 3e8;
+
+/* *device stays NULL where the CPU's threads do the update. */
+static rlt_status open_device(const rlt_trainer *t, rlt_device **device, rlt_err *err) {
+    const char *name = t->config.device;
+    if (strcmp(name, "cpu") == 0) {
+        return RLT_OK;
+    }
+    if (strcmp(name, "auto") == 0) {
+        double minibatch = fmin((double)t->config.ppo.minibatch, (double)t->rows);
+        rlt_program program;
+        RLT_TRY(rlt_policy_program(&t->spec, &program, err));
+        const rlt_backend *cuda = rlt_program_products(&program) * minibatch >= auto_gpu_products
+                                      ? rlt_backend_cuda(NULL)
+                                      : NULL;
+        return cuda != NULL && cuda->count(NULL) > 0
+                   ? rlt_device_open("cuda:0", RLT_PRECISION_FP32, device, err)
+                   : RLT_OK;
+    }
+    return rlt_device_open(name, RLT_PRECISION_FP32, device, err);
+}
+
 static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
     const rlt_ppo_fields *c = &t->config.ppo;
+    rlt_device *device = NULL;
+    RLT_TRY(open_device(t, &device, err));
     rlt_ppo_options options = {
         .epochs = c->epochs,
         .minibatch = c->minibatch < t->rows ? c->minibatch : t->rows,
@@ -39,6 +65,7 @@ static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
         .target_kl = (float)c->target_kl,
         .optimiser = optimiser_of(c),
         .seed = (uint64_t)t->config.seed,
+        .device = device,
     };
     return rlt_ppo_create(&t->spec, &options, t->rows, t->pool, &t->ppo, err);
 }

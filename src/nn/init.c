@@ -122,7 +122,7 @@ void rlt_program_init(const rlt_program *program, uint64_t seed, float *params) 
 
 static void init_layered(const rlt_policy_spec *spec, uint64_t seed, float *params) {
     rlt_program program;
-    rlt_status status = rlt_nn_policy_program(spec, &program, NULL);
+    rlt_status status = rlt_policy_program(spec, &program, NULL);
     RLT_ASSERT(status == RLT_OK);
     rlt_program_init(&program, seed, params);
 }

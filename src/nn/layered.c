@@ -14,7 +14,7 @@ enum {
 
 rlt_layered *rlt_layered_create(const rlt_policy_spec *spec) {
     rlt_layered *l = rlt_alloc(sizeof *l);
-    rlt_status status = rlt_nn_policy_program(spec, &l->program, NULL);
+    rlt_status status = rlt_policy_program(spec, &l->program, NULL);
     RLT_ASSERT(status == RLT_OK);
     status = rlt_device_open("cpu", RLT_PRECISION_FP32, &l->device, NULL);
     RLT_ASSERT(status == RLT_OK);

@@ -80,6 +80,8 @@ typedef struct rlt_program {
  * max_pool)": the layer, both shapes. With layers that are dense with one activation, `separate`
  * and one-wide value, the parameters lie as rlt_policy_spec's of an MLP. */
 rlt_status rlt_program_build(const rlt_net_spec *spec, rlt_program *program, rlt_err *err);
+/* Multiply-adds of one row forward. */
+double rlt_program_products(const rlt_program *program);
 /* Orthogonal (Saxe et al. 2013), gain sqrt(2) for dense and conv, 1 for recurrent and attention,
  * 0.01 policy head, 1 value head; zero bias but LSTM's forget gate 1, GRU gate's b_g 2; norms 1;
  * embedding normal(0, 1). Of one seed: the same bits everywhere. params[param_count], host. */

@@ -55,6 +55,9 @@ int rlt_policy_tensors(const rlt_policy_spec *spec, rlt_policy_tensor *out);
 /* Orthogonal (Saxe et al. 2013): gain sqrt(2) hidden, 0.01 actor head, 1 critic head; zero bias. */
 void rlt_policy_init(const rlt_policy_spec *spec, uint64_t seed, float *params);
 
+/* The policy as a program of a backend; its parameters lie as the policy's, log_std after them. */
+rlt_status rlt_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err);
+
 typedef struct rlt_policy_workspace rlt_policy_workspace;
 rlt_policy_workspace *rlt_policy_workspace_create(const rlt_policy_spec *spec);
 void rlt_policy_workspace_destroy(rlt_policy_workspace **workspace);

@@ -58,7 +58,6 @@ void rlt_nn_pack_heads(rlt_policy_packed *packed, const float *params);
 rlt_head rlt_nn_head(const rlt_policy_spec *spec);
 /* Whether a policy is a program: with layers, or with several action components. */
 bool rlt_nn_is_layered(const rlt_policy_spec *spec);
-rlt_status rlt_nn_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err);
 rlt_layered *rlt_layered_create(const rlt_policy_spec *spec);
 void rlt_layered_destroy(rlt_layered **layered);
 /* As rlt_policy_step; state NULL: zeros, not kept. */

@@ -41,3 +41,31 @@ int64_t rlt_op_state_floats(const rlt_op *op) {
         return 0;
     }
 }
+
+static double op_products(const rlt_op *op) {
+    double in = op->in, out = op->out;
+    switch (op->kind) {
+    case RLT_OP_dense:
+        return in * out;
+    case RLT_OP_conv:
+        return out * op->kernel * op->kernel * op->in_hwc[2];
+    case RLT_OP_lstm:
+        return 4 * (in + out) * out;
+    case RLT_OP_gru:
+        return 3 * (in + out) * out;
+    case RLT_OP_attention:
+        return 4 * in * in + 2 * in * op->context;
+    case RLT_OP_gate:
+        return 6 * in * in;
+    default: /* none that counts */
+        return 0;
+    }
+}
+
+double rlt_program_products(const rlt_program *program) {
+    double sum = 0;
+    for (int i = 0; i < program->op_count; i++) {
+        sum += op_products(&program->ops[i]);
+    }
+    return sum;
+}

@@ -7,7 +7,7 @@ bool rlt_nn_is_layered(const rlt_policy_spec *spec) {
     return spec->layer_count > 0 || spec->component_count > 0;
 }
 
-rlt_status rlt_nn_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err) {
+rlt_status rlt_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err) {
     rlt_net_spec net = {
         .obs_shape = {1, 1, spec->obs_dim},
         .layer_count = spec->layer_count,
@@ -42,7 +42,7 @@ static int padded(int width) {
 
 static rlt_nn_layout layered_layout(const rlt_policy_spec *spec) {
     rlt_program program;
-    rlt_status status = rlt_nn_policy_program(spec, &program, NULL);
+    rlt_status status = rlt_policy_program(spec, &program, NULL);
     RLT_ASSERT(status == RLT_OK); /* rlt_policy_check has passed */
     rlt_nn_layout layout = {.log_std = program.param_count};
     layout.param_count = layout.log_std + (spec->discrete ? 0 : (size_t)spec->action_dim);
@@ -82,7 +82,7 @@ size_t rlt_policy_action_bytes(const rlt_policy_spec *spec) {
 int rlt_policy_state_width(const rlt_policy_spec *spec) {
     rlt_program program = {0};
     if (rlt_nn_is_layered(spec)) {
-        rlt_status status = rlt_nn_policy_program(spec, &program, NULL);
+        rlt_status status = rlt_policy_program(spec, &program, NULL);
         RLT_ASSERT(status == RLT_OK);
     }
     return program.state_width;
@@ -145,5 +145,5 @@ rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err) {
         RLT_TRY(check_hidden(spec, err));
     }
     rlt_program program;
-    return rlt_nn_is_layered(spec) || layers ? rlt_nn_policy_program(spec, &program, err) : RLT_OK;
+    return rlt_nn_is_layered(spec) || layers ? rlt_policy_program(spec, &program, err) : RLT_OK;
 }

@@ -89,7 +89,7 @@ static int parts_of(const rlt_op *op, part parts[7]) {
 
 static void add_layers(tensor_list *list, const rlt_policy_spec *spec) {
     rlt_program program;
-    rlt_status status = rlt_nn_policy_program(spec, &program, NULL);
+    rlt_status status = rlt_policy_program(spec, &program, NULL);
     RLT_ASSERT(status == RLT_OK); /* rlt_policy_check has passed */
     for (int i = 0; i < program.op_count; i++) {
         const rlt_op *op = &program.ops[i];
