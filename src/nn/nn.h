@@ -7,6 +7,7 @@
 #ifndef RLT_NN_H
 #define RLT_NN_H
 #include "nn/layers.h"
+#include "nn/optimiser.h"
 
 enum { RLT_HIDDEN_MAX = 4, RLT_WIDTH_MAX = 1024, RLT_ACTIONS_MAX = 256, RLT_COMPONENTS_MAX = 64 };
 /* MULTI: several categorical components, e.g. of MULTI_DISCRETE action spaces. */
@@ -128,22 +129,6 @@ void rlt_policy_pack_piece(rlt_policy_packed *packed, const float *params, int n
 void rlt_ppo_grad_packed(rlt_policy_workspace *workspace, const float *params,
                          const rlt_policy_packed *packed, const rlt_ppo_batch *batch,
                          const rlt_ppo_coef *coef, int total_n, float *grad, rlt_ppo_stats *stats);
-
-/* sum[n] += part[n]; the sum of squares of grad[n]. */
-void rlt_grad_add(float *sum, const float *part, size_t n);
-double rlt_grad_squares(const float *grad, size_t n);
-/* Scales grad[n] to a norm of at most norm_max; returns the norm before. */
-float rlt_grad_clip(float *grad, size_t n, float norm_max);
-typedef enum { RLT_OPT_ADAM, RLT_OPT_ADAMW, RLT_OPT_SGD, RLT_OPT_RMSPROP } rlt_opt_kind;
-typedef struct rlt_optimiser_spec { /* as torch.optim.{Adam,AdamW,SGD,RMSprop} */
-    rlt_opt_kind kind;
-    float beta1, beta2, eps, weight_decay, momentum, alpha;
-} rlt_optimiser_spec;
-/* One step of params[n] with grad * grad_scale; step counts from 1. The state m[n], v[n] starts at
- * 0: first and second moments (Adam, AdamW); momentum and nothing (SGD); momentum and mean square
- * (RMSprop). Dampening 0, not centred, no Nesterov, no amsgrad. */
-void rlt_optimiser_step(const rlt_optimiser_spec *spec, float *params, const float *grad, float *m,
-                        float *v, size_t n, float lr, float grad_scale, int64_t step);
 
 /* The kernels come in forms of which the best that the processor has is chosen. Forcing another is
  * for tests, while nothing computes; false where the processor lacks it. AVX2 and AVX-512 give the
