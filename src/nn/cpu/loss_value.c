@@ -73,11 +73,12 @@ void rlt_cpu_dueling(rlt_device *device, const rlt_dueling_args *a) {
 /* ---- C51 ---- */
 
 static float log_sum_exp(const float *x, int n) {
-    float max = x[0], sum = 0;
+    float max = x[0];
     for (int i = 1; i < n; i++) {
         max = x[i] > max ? x[i] : max;
     }
-    for (int i = 0; i < n; i++) {
+    float sum = expf(x[0] - max);
+    for (int i = 1; i < n; i++) {
         sum += expf(x[i] - max);
     }
     return max + logf(sum);
