@@ -1,5 +1,6 @@
 rlt_test(nn_test SOURCES tests/unit/nn_test.c DEPS nn core LIBS m)
 rlt_test(nn_kernels_test SOURCES tests/unit/nn_kernels_test.c DEPS nn core LIBS m)
+rlt_test(nn_bf16_test SOURCES tests/unit/nn_bf16_test.c DEPS nn core LIBS m)
 rlt_test(nn_seq_test SOURCES tests/unit/nn_seq_test.c tests/unit/nn_seq_case.c DEPS nn core LIBS m)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/unit/nn_math_test.c PROPERTIES

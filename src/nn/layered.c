@@ -16,7 +16,8 @@ rlt_layered *rlt_layered_create(const rlt_policy_spec *spec) {
     rlt_layered *l = rlt_alloc(sizeof *l);
     rlt_status status = rlt_policy_program(spec, &l->program, NULL);
     RLT_ASSERT(status == RLT_OK);
-    status = rlt_device_open("cpu", RLT_PRECISION_FP32, &l->device, NULL);
+    status = rlt_device_open("cpu", spec->bf16 ? RLT_PRECISION_BF16 : RLT_PRECISION_FP32,
+                             &l->device, NULL);
     RLT_ASSERT(status == RLT_OK);
     return l;
 }

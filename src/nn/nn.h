@@ -34,6 +34,9 @@ typedef struct rlt_policy_spec {
     /* MULTI_DISCRETE actions: discrete is set, action_dim is the sum of these, an action is
      * int32[component_count]; 0: one component. */
     int component_count, components[RLT_COMPONENTS_MAX];
+    /* Products of dense layers of 64 or more inputs and outputs take bfloat16, on processors that
+     * have AVX512_BF16 (rlt_policy_check); parameters and sums stay float32. */
+    bool bf16;
 } rlt_policy_spec;
 /* Squashed actions are stored as tanh(u), at most this large, and every log-probability (that of a
  * draw too) is a function of what is stored: u = atanh(action). The entropy is that of u. */

@@ -56,7 +56,7 @@ void rlt_nn_net_backward(rlt_policy_workspace *ws, int net, const rlt_policy_pac
 void rlt_nn_pack_heads(rlt_policy_packed *packed, const float *params);
 /* What the head of a policy means; counts are the spec's own. */
 rlt_head rlt_nn_head(const rlt_policy_spec *spec);
-/* Whether a policy is a program: with layers, or with several action components. */
+/* Whether a policy is a program: with layers, with several action components, or in bfloat16. */
 bool rlt_nn_is_layered(const rlt_policy_spec *spec);
 rlt_layered *rlt_layered_create(const rlt_policy_spec *spec);
 void rlt_layered_destroy(rlt_layered **layered);

@@ -1,10 +1,11 @@
 /* policy: what a policy may look like, and where its parameters lie. Thread: any. */
+#include "nn/kernels_bf16.h"
 #include "nn/nn_impl.h"
 
 #include <string.h>
 
 bool rlt_nn_is_layered(const rlt_policy_spec *spec) {
-    return spec->layer_count > 0 || spec->component_count > 0;
+    return spec->layer_count > 0 || spec->component_count > 0 || spec->bf16;
 }
 
 rlt_status rlt_policy_program(const rlt_policy_spec *spec, rlt_program *program, rlt_err *err) {
@@ -19,7 +20,7 @@ rlt_status rlt_policy_program(const rlt_policy_spec *spec, rlt_program *program,
         memcpy(net.obs_shape, spec->obs_shape, sizeof net.obs_shape);
     }
     memcpy(net.layers, spec->layers, sizeof net.layers);
-    if (spec->layer_count == 0) { /* an MLP, of several action components */
+    if (spec->layer_count == 0) { /* an MLP */
         net.layer_count = spec->hidden_count;
         for (int l = 0; l < spec->hidden_count; l++) {
             net.layers[l] =
@@ -139,6 +140,11 @@ rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err) {
     if (spec->squash && spec->discrete) {
         return rlt_fail(err, RLT_EINVAL,
                         "model.squash: set for discrete actions; allowed: continuous ones alone");
+    }
+    if (spec->bf16 && rlt_nn_bf16_get() == NULL) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "precision: \"bf16\" needs a processor with AVX512_BF16, "
+                        "which this one has not; allowed here: \"fp32\"");
     }
     RLT_TRY(check_components(spec, err));
     if (!layers) {

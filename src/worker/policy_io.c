@@ -72,6 +72,7 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
                                                           : RLT_ACT_SILU,
         .log_std_init = (float)model->log_std_init,
         .squash = model->squash,
+        .bf16 = config->precision == RLT_NUMBER_BF16,
     };
     for (int i = 0; i < model->hidden_count && i < RLT_HIDDEN_MAX; i++) {
         spec->hidden[i] = (int)model->hidden[i];

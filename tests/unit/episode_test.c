@@ -84,10 +84,32 @@ static void test_random_actions_and_the_end(void **unused) {
     rlt_episode_fini(&cut);
 }
 
+/* Runs in bfloat16 where the processor can, and is refused by name where it cannot. */
+static void test_precision(void **unused) {
+    (void)unused;
+    rlt_run_config config;
+    rlt_policy_spec spec;
+    rlt_err err = {0};
+    assert_int_equal(rlt_run_config_parse("{\"env\": \"CartPole-v1\"}", &config, &err), RLT_OK);
+    assert_int_equal(rlt_policy_spec_make(&config, find(config.env), &spec, &err), RLT_OK);
+    assert_false(spec.bf16);
+    const char *json = "{\"env\": \"CartPole-v1\", \"precision\": \"bf16\"}";
+    assert_int_equal(rlt_run_config_parse(json, &config, &err), RLT_OK);
+    rlt_status status = rlt_policy_spec_make(&config, find(config.env), &spec, &err);
+    assert_true(spec.bf16);
+    if (status == RLT_OK) {
+        compare(json);
+    } else {
+        assert_int_equal(status, RLT_ECONFIG);
+        assert_non_null(strstr(err.message, "precision: \"bf16\" needs a processor"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_what_evaluation_runs),
         cmocka_unit_test(test_random_actions_and_the_end),
+        cmocka_unit_test(test_precision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -649,7 +649,7 @@ static void test_devices(void **unused) {
         assert_non_null(strstr(err.message, "\"cuda:N\""));
         assert_null(device);
     }
-    assert_int_equal(rlt_device_open("cpu", RLT_PRECISION_BF16, &device, &err), RLT_ECONFIG);
+    assert_int_equal(rlt_device_open("cpu", RLT_PRECISION_TF32, &device, &err), RLT_ECONFIG);
     assert_non_null(strstr(err.message, "fp32"));
     assert_int_equal(rlt_device_open("auto", RLT_PRECISION_FP32, &device, &err), RLT_OK);
     rlt_device_close(&device);

@@ -1,6 +1,7 @@
 /* cpu backend: memory, copies, and graphs as lists of calls, so that code which records can be
  * tested without a GPU. Thread: the device's. */
-#include "nn/cpu/cpu.h"
+#include "nn/cpu/dense_bf16.h"
+#include "nn/kernels_bf16.h"
 
 #include <string.h>
 
@@ -68,7 +69,6 @@ static void do_op(rlt_device *device, rlt_op_fn run, const rlt_op *op, const rlt
 #undef RLT_OP
 
 static size_t op_scratch(rlt_device *device, const rlt_op *op, int steps, int seqs, bool training) {
-    (void)device;
     static size_t (*const table[RLT_OP_COUNT])(const rlt_op *, int, int, bool) = {
         [RLT_OP_dense] = rlt_cpu_dense_scratch,
         [RLT_OP_conv] = rlt_cpu_conv_scratch,
@@ -79,6 +79,9 @@ static size_t op_scratch(rlt_device *device, const rlt_op *op, int steps, int se
         [RLT_OP_activation] = rlt_cpu_activation_scratch,
         [RLT_OP_gate] = rlt_cpu_gate_scratch,
     };
+    if (rlt_cpu_uses_bf16(device, op)) {
+        return rlt_cpu_dense_bf16_scratch(op, steps, seqs, training);
+    }
     return table[op->kind] != NULL ? table[op->kind](op, steps, seqs, training) : 0;
 }
 
@@ -223,9 +226,14 @@ static rlt_status cpu_info(int index, rlt_device_info *info, rlt_err *err) {
 
 static rlt_status cpu_open(int index, rlt_precision precision, rlt_device **device, rlt_err *err) {
     *device = NULL;
-    if (precision != RLT_PRECISION_FP32) {
+    if (precision == RLT_PRECISION_TF32) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "device \"cpu\" computes in fp32; tf32 and bf16 need a GPU");
+                        "device \"cpu\" computes in fp32 or bf16; tf32 needs a GPU");
+    }
+    if (precision == RLT_PRECISION_BF16 && rlt_nn_bf16_get() == NULL) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "precision \"bf16\" on device \"cpu\": this processor has no AVX512_BF16; "
+                        "use precision \"fp32\", or a GPU");
     }
     cpu_device *made = rlt_alloc(sizeof *made);
     made->front = (rlt_device){&rlt_backend_cpu, index, precision};

@@ -1,4 +1,5 @@
 /* cpu, dense: y = act(x W + b). Thread: any; no state. */
+#include "nn/cpu/dense_bf16.h"
 #include "nn/cpu/matrix.h"
 #include "nn/kernels.h"
 
@@ -18,7 +19,10 @@ size_t rlt_cpu_dense_scratch(const rlt_op *op, int steps, int seqs, bool trainin
 }
 
 void rlt_cpu_dense_forward(rlt_device *device, const rlt_op *op, const rlt_op_io *io) {
-    (void)device;
+    if (rlt_cpu_uses_bf16(device, op)) {
+        rlt_cpu_dense_bf16_forward(op, io);
+        return;
+    }
     const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
     int n = (int)rlt_io_rows(io), in = op->in, out = op->out;
     if (is_narrow(op)) {
@@ -32,7 +36,10 @@ void rlt_cpu_dense_forward(rlt_device *device, const rlt_op *op, const rlt_op_io
 }
 
 void rlt_cpu_dense_backward(rlt_device *device, const rlt_op *op, const rlt_op_io *io) {
-    (void)device;
+    if (rlt_cpu_uses_bf16(device, op)) {
+        rlt_cpu_dense_bf16_backward(op, io);
+        return;
+    }
     const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
     size_t rows = rlt_io_rows(io);
     int n = (int)rows, in = op->in, out = op->out;
