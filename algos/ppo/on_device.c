@@ -29,6 +29,7 @@ struct rlt_ppo_on_device {
     /* device memory */
     void *buffers[BUFFERS];
     int buffer_count;
+    size_t bytes; /* asked for so far */
     float *params, *grad, *m, *v, *obs, *log_prob, *value, *advantage, *ret, *memory;
     void *action;
     uint8_t *reset;
@@ -48,6 +49,7 @@ struct rlt_ppo_on_device {
 
 static rlt_status take(rlt_ppo_on_device *on, size_t bytes, void **memory, rlt_err *err) {
     RLT_ASSERT(on->buffer_count < BUFFERS);
+    on->bytes += bytes;
     RLT_TRY(on->device->backend->alloc(on->device, bytes > 0 ? bytes : 1, memory, err));
     on->buffers[on->buffer_count++] = *memory;
     return RLT_OK;
@@ -127,6 +129,22 @@ static rlt_status allocate(rlt_ppo_on_device *on, rlt_err *err) {
                           err);
 }
 
+/* More memory will not be there at the next attempt: the trial fails, with the figures. */
+static rlt_status too_large(const rlt_ppo_on_device *on, rlt_err *err) {
+    double mib = 1.0 / (1 << 20);
+    size_t net = rlt_net_bytes(&on->program, (int)on->steps, (int)on->taken, true);
+    rlt_device_info info = {0};
+    rlt_status known = on->device->backend->info(on->device->index, &info, NULL);
+    return rlt_fail(err, RLT_ELIMIT,
+                    "%s:%d has no memory for this update (%.0f of %.0f MiB free): the network "
+                    "needs %.0f MiB for %lld rows, batch and parameters at least %.0f MiB; lower "
+                    "ppo.minibatch, ppo.horizon, the number of environments or the model's width",
+                    on->device->backend->name, on->device->index,
+                    known == RLT_OK ? (double)info.free_bytes * mib : 0.0,
+                    known == RLT_OK ? (double)info.memory_bytes * mib : 0.0, (double)net * mib,
+                    (long long)(on->taken * on->steps), (double)on->bytes * mib);
+}
+
 rlt_status rlt_ppo_on_device_create(rlt_device *device, const rlt_policy_spec *spec,
                                     const rlt_ppo_options *options, int64_t rows_max,
                                     rlt_ppo_on_device **made, rlt_err *err) {
@@ -144,6 +162,7 @@ rlt_status rlt_ppo_on_device_create(rlt_device *device, const rlt_policy_spec *s
         status = allocate(on, err);
     }
     if (status != RLT_OK) {
+        status = status == RLT_ENOMEM ? too_large(on, err) : status;
         rlt_ppo_on_device_destroy(&on);
         return status;
     }

@@ -38,6 +38,7 @@ typedef struct learner_process {
     /* progress */
     rlt_train_stats stats;
     int64_t next_report, next_eval, next_checkpoint, saved_steps;
+    char saved_path[700]; /* the newest checkpoint; "": none */
     double started, last_said, report_clock;
     int64_t report_steps;
     rlt_evaluation eval;
@@ -190,6 +191,7 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
     }
     p->stats = *rlt_trainer_stats(p->trainer);
     p->saved_steps = p->checkpoint[0] != '\0' ? p->stats.steps : -1;
+    snprintf(p->saved_path, sizeof(p->saved_path), "%s", p->checkpoint);
     p->eval_steps = -1;
     p->next_report = after(p->stats.steps, report_every(c));
     p->next_eval = after(p->stats.steps, c->eval.every);
@@ -325,6 +327,7 @@ static rlt_status save(learner_process *p, rlt_err *err) {
     }
     RLT_TRY(rlt_train_save(p->trainer, p->source, path, p->config_json, sha256, &size, err));
     p->saved_steps = p->stats.steps;
+    memcpy(p->saved_path, path, sizeof(path));
     begin(p, RLT_MSG_CHECKPOINT);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_str(&p->writer, "path", path);
@@ -375,13 +378,27 @@ static rlt_status after_iteration(learner_process *p, rlt_err *err) {
     return idle(p, err);
 }
 
+/* What went wrong, and where to go on from. */
+static rlt_status diverged(const learner_process *p, rlt_err *err) {
+    rlt_err why = *err;
+    if (p->saved_steps < 0) {
+        return rlt_fail(err, RLT_EDIVERGED,
+                        "%s; there is no checkpoint before it (checkpoint.every)", why.message);
+    }
+    return rlt_fail(err, RLT_EDIVERGED, "%s; the newest checkpoint is that of step %lld, %s",
+                    why.message, (long long)p->saved_steps, p->saved_path);
+}
+
 static rlt_status iterate(learner_process *p, rlt_err *err) {
     const rlt_segment *segments = NULL;
     uint64_t version;
     rlt_weights_view weights = rlt_trainer_weights(p->trainer, &version);
     RLT_TRY(p->source->ops->publish(p->source, &weights, version, err));
     RLT_TRY(p->source->ops->collect(p->source, (uint64_t)p->stats.iteration, &segments, err));
-    RLT_TRY(rlt_trainer_consume(p->trainer, segments, &p->stats, err));
+    rlt_status status = rlt_trainer_consume(p->trainer, segments, &p->stats, err);
+    if (status != RLT_OK) {
+        return status == RLT_EDIVERGED ? diverged(p, err) : status;
+    }
     return p->source->ops->release(p->source, err);
 }
 

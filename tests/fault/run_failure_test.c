@@ -91,7 +91,25 @@ static void diverged_trial_fails_without_a_retry_and_others_go_on(void **state) 
                "0|completed|1\n1|failed|1\n");
     expect_reason(&place, "number = 1", "not finite");
     expect_reason(&place, "number = 1", "iteration 0, optimiser step 1");
+    expect_reason(&place, "number = 1", "there is no checkpoint before it (checkpoint.every)");
     expect_sql(&place, "SELECT state FROM experiments", "completed\n");
+    close_checked(&place);
+}
+
+/* A reward that is too large comes after a while: the reason says where to go on from. */
+static void diverged_trial_names_its_newest_checkpoint(void **state) {
+    (void)state;
+    run_place place;
+    open_lua(&place, "return { 0 }, random() < 0.001 and 1e25 or 0, false",
+             "checkpoint = { every = 256, keep = 2 }");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 7);
+    char *newest =
+        run_sql_text(&place, "SELECT 'that of step ' || step || ', ' || path FROM checkpoints "
+                             "ORDER BY step DESC LIMIT 1");
+    newest[strcspn(newest, "\n")] = '\0';
+    expect_reason(&place, "number = 0", "not finite");
+    expect_reason(&place, "number = 0", newest);
+    free(newest);
     close_checked(&place);
 }
 
@@ -237,6 +255,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(script_error_fails_the_trial_at_once_with_its_line),
         cmocka_unit_test(diverged_trial_fails_without_a_retry_and_others_go_on),
+        cmocka_unit_test(diverged_trial_names_its_newest_checkpoint),
         cmocka_unit_test(more_failures_than_max_failed_end_the_experiment),
         cmocka_unit_test(nothing_but_failed_trials_is_a_failed_experiment),
         cmocka_unit_test(hanging_learner_is_killed_and_tried_again),

@@ -238,12 +238,53 @@ static void test_divergence_names_the_term(void **unused) {
     release(f);
 }
 
+#ifndef RLT_PARITY_EMULATED
+static size_t memory_left;
+
+static rlt_status alloc_little(rlt_device *device, size_t bytes, void **memory, rlt_err *err) {
+    if (bytes > memory_left) {
+        return rlt_fail(err, RLT_ENOMEM, "no memory");
+    }
+    memory_left -= bytes;
+    return rlt_backend_cpu.alloc(device, bytes, memory, err);
+}
+
+/* Wherever memory runs out: a limit with its figures, which no retry can mend, and nothing leaks.
+ */
+static void test_too_little_memory(void **unused) {
+    (void)unused;
+    fixture *f = make(mlp(), 5);
+    rlt_backend little = rlt_backend_cpu;
+    little.alloc = alloc_little;
+    rlt_ppo_options options = uneven;
+    for (size_t limit = 16; limit < 40000; limit = limit * 3 / 2) {
+        rlt_ppo *ppo = NULL;
+        rlt_err err = {0};
+        options.device = open_device();
+        options.device->backend = &little;
+        memory_left = limit;
+        rlt_status status = rlt_ppo_create(&f->spec, &options, ROWS, NULL, &ppo, &err);
+        if (status == RLT_OK) {
+            assert_true(limit > 10000);
+        } else {
+            assert_int_equal(status, RLT_ELIMIT);
+            assert_non_null(strstr(err.message, "the network needs"));
+        }
+        rlt_ppo_destroy(&ppo);
+    }
+    release(f);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_sequences),
         cmocka_unit_test(test_target_kl),
         cmocka_unit_test(test_divergence_names_the_term),
+#ifndef RLT_PARITY_EMULATED
+        cmocka_unit_test(test_too_little_memory),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
