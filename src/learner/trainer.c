@@ -35,6 +35,8 @@ static const double auto_gpu_products = 3e8;
 /* *device stays NULL where the CPU's threads do the update. */
 static rlt_status open_device(const rlt_trainer *t, rlt_device **device, rlt_err *err) {
     const char *name = t->config.device;
+    rlt_precision precision =
+        t->config.precision == RLT_NUMBER_BF16 ? RLT_PRECISION_BF16 : RLT_PRECISION_FP32;
     if (strcmp(name, "cpu") == 0) {
         return RLT_OK;
     }
@@ -46,10 +48,10 @@ static rlt_status open_device(const rlt_trainer *t, rlt_device **device, rlt_err
                                       ? rlt_backend_cuda(NULL)
                                       : NULL;
         return cuda != NULL && cuda->count(NULL) > 0
-                   ? rlt_device_open("cuda:0", RLT_PRECISION_FP32, device, err)
+                   ? rlt_device_open("cuda:0", precision, device, err)
                    : RLT_OK;
     }
-    return rlt_device_open(name, RLT_PRECISION_FP32, device, err);
+    return rlt_device_open(name, precision, device, err);
 }
 
 static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {

@@ -57,8 +57,9 @@ rlt_status rlt_device_open(const char *name, rlt_precision precision, rlt_device
     if (strcmp(name, "auto") == 0) {
         const rlt_backend *cuda = rlt_backend_cuda(NULL);
         bool gpu = cuda != NULL && cuda->count(NULL) > 0;
+        rlt_precision on_cpu = precision == RLT_PRECISION_TF32 ? RLT_PRECISION_FP32 : precision;
         return gpu ? cuda->open(0, precision, device, err)
-                   : rlt_backend_cpu.open(0, RLT_PRECISION_FP32, device, err);
+                   : rlt_backend_cpu.open(0, on_cpu, device, err);
     }
     if (strncmp(name, "cuda", 4) != 0 || !parse_index(name, &index)) {
         return unknown(name, err);

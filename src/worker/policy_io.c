@@ -72,7 +72,8 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
                                                           : RLT_ACT_SILU,
         .log_std_init = (float)model->log_std_init,
         .squash = model->squash,
-        .bf16 = config->precision == RLT_NUMBER_BF16,
+        /* what a GPU trains is acted with in float32, whatever this processor has */
+        .bf16 = config->precision == RLT_NUMBER_BF16 && strncmp(config->device, "cuda", 4) != 0,
     };
     for (int i = 0; i < model->hidden_count && i < RLT_HIDDEN_MAX; i++) {
         spec->hidden[i] = (int)model->hidden[i];

@@ -103,6 +103,9 @@ static void test_precision(void **unused) {
         assert_int_equal(status, RLT_ECONFIG);
         assert_non_null(strstr(err.message, "precision: \"bf16\" needs a processor"));
     }
+    snprintf(config.device, sizeof config.device, "cuda:0");
+    assert_int_equal(rlt_policy_spec_make(&config, find(config.env), &spec, &err), RLT_OK);
+    assert_false(spec.bf16);
 }
 
 int main(void) {

@@ -136,7 +136,7 @@ void rlt_cpu_bc_loss(rlt_device *device, const rlt_bc_loss_args *a) {
  */
 static void tempered(const float *logits, const uint8_t *mask, int n, float temperature,
                      float *log_p) {
-    float over[RLT_ACTIONS_MAX];
+    float over[RLT_ACTIONS_MAX] = {0};
     for (int i = 0; i < n; i++) {
         over[i] = logits[i] / temperature;
     }
