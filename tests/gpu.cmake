@@ -54,3 +54,6 @@ foreach(precision fp32 tf32 bf16)
   set_tests_properties(gpu_parity_${precision} gpu_parity_emulated_${precision} PROPERTIES
                        TIMEOUT ${RLT_TEST_TIMEOUT_S})
 endforeach()
+
+rlt_bench(gpu_bench SOURCES bench/gpu/gpu_bench.c bench/gpu/update.c DEPS nn LIBS m)
+rlt_bench(gpu_train SOURCES bench/gpu/gpu_train.c bench/gpu/update.c DEPS envs env nn LIBS m)
