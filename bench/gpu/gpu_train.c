@@ -23,8 +23,8 @@ typedef struct task {
 /* The goal of CartPole is Gymnasium's; that of Breakout is beyond what its authors' actor-critic
  * reaches in 5 million frames (Young & Tian 2019, figure 2: below 5). */
 static const task tasks[] = {
-    {"cartpole", "CartPole-v1", 475, 1000000, 64, 32, 4, 4, 1e-3f, 0.01f, 0.99f},
-    {"breakout", "Breakout-v1", 10, 6000000, 128, 64, 8, 4, 1e-3f, 0.01f, 0.99f},
+    {"cartpole", "CartPole-v1", 475, 500000, 32, 32, 4, 10, 5e-4f, 0.0f, 0.98f},
+    {"breakout", "MinAtar/Breakout-v1", 10, 6000000, 128, 64, 8, 4, 1e-3f, 0.01f, 0.99f},
 };
 
 typedef struct runner {
@@ -119,6 +119,7 @@ static rlt_status train(rlt_device *device, const task *t, uint64_t seed, bool *
         rlt_vec_env_reset(r.vec, r.out.observation);
     }
     while (status == RLT_OK && steps < t->steps_max && r.mean < t->goal) {
+        u->spec.lr = t->lr * (1 - (float)steps / (float)t->steps_max);
         collect(u, &r);
         steps += (int64_t)t->envs * t->horizon;
         status = update_learn(u, NULL, err);

@@ -29,7 +29,7 @@ typedef struct update {
     float *to_obs, *to_log_prob, *to_value, *to_advantage, *to_ret;
     int32_t *to_action;
     rlt_update_state *state, *state_before; /* before the first minibatch of the update */
-    uint32_t *order; /* [epochs][rows] */
+    uint32_t *order;                        /* [epochs][rows] */
     uint32_t *order_host;
     uint64_t *draw; /* the number of the next draw, for sample */
     uint64_t draw_host;
