@@ -6,6 +6,7 @@ set(CMAKE_CXX_STANDARD_REQUIRED ON)
 if(NOT CMAKE_CXX_FLAGS_RELEASE MATCHES "-O3 -g")
   set(CMAKE_CXX_FLAGS_RELEASE "-O3 -g -DNDEBUG")
 endif()
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g")
 
 # rlt_cuda_emulate(target files...): .cu files, by their path from the root, into the target.
 function(rlt_cuda_emulate target)
@@ -40,7 +41,7 @@ endif()
 # The parity suite (tests/gpu/parity.h): over the emulated backend always; over the module where
 # there is a device, else it reports itself skipped. Without cmocka: the reduced build runs it too.
 set(parity_sources tests/gpu/parity.c tests/gpu/parity_op.c tests/gpu/parity_feedforward.c
-    tests/gpu/parity_memory.c)
+    tests/gpu/parity_memory.c tests/gpu/parity_sequence.c)
 rlt_program(gpu_parity tests SOURCES ${parity_sources} DEPS nn LIBS m)
 rlt_program(gpu_parity_emulated tests SOURCES ${parity_sources} DEPS nn LIBS
             $<LINK_LIBRARY:WHOLE_ARCHIVE,rlt_cuda_emulated> m stdc++)

@@ -19,6 +19,7 @@ static const struct {
 } groups[] = {
     {"feedforward", parity_feedforward},
     {"memory", parity_memory},
+    {"sequence", parity_sequence},
 };
 
 void *parity_host(parity *p, size_t bytes) {
@@ -229,6 +230,9 @@ int main(int argc, char **argv) {
     rlt_device_info info = {0};
     p->device->backend->info(p->device->index, &info, NULL);
     p->seed = o.seed;
+#ifdef RLT_PARITY_EMULATED
+    emulation_set_order(o.seed); /* at random, anew at every barrier: the same bits are expected */
+#endif
     p->rng = rlt_rng_make(o.seed, RLT_STREAM_TEST, 0);
     printf("parity: %s, %s, %s (%s); repeat with --seed %llu\n", p->device->backend->name,
            o.precision, info.name, info.detail, (unsigned long long)o.seed);

@@ -24,6 +24,7 @@ typedef struct parity {
 /* ---- the groups of rows, a line each ---- */
 void parity_feedforward(parity *p); /* dense, conv, max_pool, embed, activation, add */
 void parity_memory(parity *p);      /* copies, graphs, errors */
+void parity_sequence(parity *p);    /* norms, lstm, gru, attention, gate */
 
 /* ---- what rows are made of; all memory lives until parity_reset, which a row begins with ---- */
 void parity_begin(parity *p, const char *row); /* a new row: frees what the last one held */

@@ -27,6 +27,7 @@
 #define __constant__ static
 #define __shared__ static __attribute__((section("rlt_shared")))
 #define __launch_bounds__(...)
+#define __align__(bytes) __attribute__((aligned(bytes)))
 #define __forceinline__ inline __attribute__((always_inline))
 
 struct uint3 {
@@ -260,7 +261,7 @@ inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
 /* ---- launches ---- */
 
 /* Ascending (0), descending (1), or at random by this seed, the order anew at every barrier. */
-void emulation_set_order(uint64_t seed);
+extern "C" void emulation_set_order(uint64_t seed);
 uint64_t emulation_launches(); /* so far */
 void *emulation_dynamic_shared();
 
