@@ -104,8 +104,7 @@ typedef struct rlt_ppo_batch { /* n rows */
     const float *obs;
     const void *action;
     const float *old_log_prob, *old_value, *advantage, *ret;
-    int steps; /* 0, 1: rows are independent; else n / steps sequences, row step * sequences + one
-                */
+    int steps; /* 0, 1: independent rows; else n / steps sequences, row step * sequences + one */
     const uint8_t *reset; /* [n] or NULL: whether the row begins an episode */
     const float *state;   /* [sequences][state_width] before the first step, or NULL: zeros */
     const uint8_t *mask;  /* [n][action_dim], as rlt_policy_sample's, or NULL */
