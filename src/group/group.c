@@ -1,0 +1,22 @@
+/* group: what both kinds have in common. Thread: the group's. */
+#include "group/group.h"
+
+#include <string.h>
+
+rlt_status rlt_group_all_gather(rlt_group *group, const void *mine, void *all, size_t bytes,
+                                rlt_err *err) {
+    if (group->count == 1) {
+        if (mine != all) {
+            memcpy(all, mine, bytes);
+        }
+        return RLT_OK;
+    }
+    return group->ops->all_gather(group, mine, all, bytes, err);
+}
+
+void rlt_group_destroy(rlt_group **group) {
+    if (*group != NULL) {
+        (*group)->ops->destroy(*group);
+    }
+    *group = NULL;
+}
