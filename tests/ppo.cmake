@@ -1,4 +1,4 @@
-rlt_test(ppo_test SOURCES tests/unit/ppo_test.c DEPS ppo nn core LIBS m)
+rlt_test(ppo_test SOURCES tests/unit/ppo_test.c DEPS ppo nn core LIBS m pthread)
 rlt_test(ppo_device_test SOURCES tests/unit/ppo_device_test.c DEPS ppo nn core LIBS m)
 rlt_bench(bf16_bench SOURCES bench/bf16_bench.c DEPS measure nn core LIBS m)
 rlt_bench(seq_bench SOURCES bench/seq_bench.c DEPS measure nn core LIBS m)

@@ -22,6 +22,11 @@ struct rlt_ppo {
     rlt_policy_packed *packed; /* of the parameters as they are, within an update */
     float *moments;            /* [2][param_count], the optimiser's */
     rlt_ppo_shard shards[RLT_PPO_SHARDS];
+    /* With a team: this member computes shards first_shard .. + shards_taken - 1, and what all
+     * members give each other is [count][team_bytes]: a gradient, then their shards' statistics. */
+    int first_shard, shards_taken;
+    size_t team_bytes;
+    unsigned char *team_blocks;
     uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][sequences] */
     rlt_ppo_moments *measured; /* [RLT_PPO_EPOCHS_AHEAD][minibatches] */
 };
@@ -66,6 +71,7 @@ static rlt_status check_options(const rlt_ppo_options *o, int64_t rows_max, rlt_
         {"minibatch", (double)o->minibatch, 1, (double)INT32_MAX},
         {"rows", (double)rows_max, 1, (double)INT32_MAX},
         {"steps", (double)o->steps, 0, (double)rows_max},
+        {"learners", o->team.count == 3 ? NAN : (double)o->team.count, 0, RLT_PPO_SHARDS},
         {"max_grad_norm", (double)o->max_grad_norm, 0, 1e30},
         {"target_kl", (double)o->target_kl, 0, 1e30},
         {"optimiser", (double)opt->kind, RLT_OPT_ADAM, RLT_OPT_RMSPROP},
@@ -101,7 +107,9 @@ static void shard_init(rlt_ppo_shard *shard, const rlt_policy_spec *spec, size_t
     shard->value = floats(rows);
     shard->advantage = floats(rows);
     shard->ret = floats(rows);
-    shard->grad = floats(rlt_policy_param_count(spec));
+    /* with room for what goes with it to a team */
+    shard->grad = floats(rlt_policy_param_count(spec) + 1 +
+                         RLT_PPO_SHARDS * sizeof(rlt_ppo_stats) / sizeof(float));
 }
 
 static void shard_fini(rlt_ppo_shard *shard) {
@@ -117,6 +125,11 @@ static void shard_fini(rlt_ppo_shard *shard) {
     rlt_free(shard->grad);
 }
 
+/* Of a gradient in a team's block: what follows is aligned for doubles. */
+static size_t gradient_bytes(const rlt_ppo *ppo) {
+    return (ppo->param_count + 1) / 2 * 2 * sizeof(float);
+}
+
 static void allocate(rlt_ppo *made, int64_t rows_max) {
     const rlt_ppo_options *options = &made->options;
     made->steps = options->steps > 1 ? options->steps : 1;
@@ -129,6 +142,11 @@ static void allocate(rlt_ppo *made, int64_t rows_max) {
         shard_init(&made->shards[s], &made->spec, (size_t)(made->taken / RLT_PPO_SHARDS + 1),
                    (size_t)made->steps);
     }
+    int members = options->team.count > 1 ? options->team.count : 1;
+    made->shards_taken = RLT_PPO_SHARDS / members;
+    made->first_shard = members > 1 ? options->team.rank * made->shards_taken : 0;
+    made->team_bytes = gradient_bytes(made) + (size_t)made->shards_taken * sizeof(rlt_ppo_stats);
+    made->team_blocks = members > 1 ? rlt_alloc((size_t)members * made->team_bytes) : NULL;
     made->order = rlt_alloc(sizeof(uint32_t) * RLT_PPO_EPOCHS_AHEAD * (size_t)sequences);
     made->measured = rlt_alloc(sizeof(rlt_ppo_moments) * RLT_PPO_EPOCHS_AHEAD *
                                (size_t)minibatch_count(made, sequences));
@@ -182,6 +200,7 @@ void rlt_ppo_destroy(rlt_ppo **ppo) {
     rlt_free(p->moments);
     rlt_free(p->order);
     rlt_free(p->measured);
+    rlt_free(p->team_blocks);
     rlt_free(p);
     *ppo = NULL;
 }
@@ -211,10 +230,11 @@ static void prepare_epoch(void *user, int ahead) {
     }
 }
 
-/* Task: the partial gradient of shard s of the minibatch. */
-static void shard_grad(void *user, int s) {
+/* Task: the partial gradient of one of this member's shards of the minibatch. */
+static void shard_grad(void *user, int task) {
     update *u = user;
     rlt_ppo *ppo = u->ppo;
+    int s = ppo->first_shard + task;
     rlt_ppo_shard *shard = &ppo->shards[s];
     int64_t n = u->minibatch.n, first = n * s / RLT_PPO_SHARDS;
     int64_t taken = n * (s + 1) / RLT_PPO_SHARDS - first;
@@ -256,16 +276,68 @@ static void chunk_range(const rlt_ppo *ppo, int c, size_t *first, size_t *count)
     }
 }
 
-/* Task: adds the shards' gradients into the first one's; sum of squares. */
+/* parts[n] are added by pairs, (0 + 1) + (2 + 3), which a team of any size does alike. */
+static void add_pairs(float *const *parts, int n, size_t first, size_t count) {
+    for (int width = 1; width < n; width *= 2) {
+        for (int i = 0; i + width < n; i += 2 * width) {
+            rlt_grad_add(parts[i] + first, parts[i + width] + first, count);
+        }
+    }
+}
+
+/* Task: adds this member's shards of a chunk into its first. */
+static void reduce_own(void *user, int c) {
+    update *u = user;
+    rlt_ppo *ppo = u->ppo;
+    float *parts[RLT_PPO_SHARDS];
+    size_t first, count;
+    for (int s = 0; s < ppo->shards_taken; s++) {
+        parts[s] = ppo->shards[ppo->first_shard + s].grad;
+    }
+    chunk_range(ppo, c, &first, &count);
+    add_pairs(parts, ppo->shards_taken, first, count);
+}
+
+/* Task: the whole gradient of a chunk into the first shard's; sum of squares. */
 static void reduce_chunk(void *user, int c) {
     update *u = user;
+    rlt_ppo *ppo = u->ppo;
+    float *sum = ppo->shards[0].grad, *parts[RLT_PPO_SHARDS];
     size_t first, count;
-    chunk_range(u->ppo, c, &first, &count);
-    float *sum = u->ppo->shards[0].grad + first;
-    for (int s = 1; s < RLT_PPO_SHARDS; s++) {
-        rlt_grad_add(sum, u->ppo->shards[s].grad + first, count);
+    chunk_range(ppo, c, &first, &count);
+    if (ppo->team_blocks == NULL) {
+        reduce_own(u, c);
+    } else {
+        for (int m = 0; m < ppo->options.team.count; m++) {
+            parts[m] = (float *)(ppo->team_blocks + (size_t)m * ppo->team_bytes);
+        }
+        add_pairs(parts, ppo->options.team.count, first, count);
+        memcpy(sum + first, parts[0] + first, sizeof(float) * count);
     }
-    u->squares[c] = rlt_grad_squares(sum, count);
+    u->squares[c] = rlt_grad_squares(sum + first, count);
+}
+
+/* This member's part of the gradient to the others, and theirs here, with the statistics. */
+static rlt_status exchange(update *u, rlt_err *err) {
+    rlt_ppo *ppo = u->ppo;
+    const rlt_ppo_team *team = &ppo->options.team;
+    size_t stats = gradient_bytes(ppo), bytes = (size_t)ppo->shards_taken * sizeof(rlt_ppo_stats);
+    rlt_pool_run(ppo->pool, RLT_PPO_CHUNKS, reduce_own, u);
+    rlt_ppo_shard *own = &ppo->shards[ppo->first_shard];
+    for (int s = 0; s < ppo->shards_taken; s++) {
+        memcpy((unsigned char *)own->grad + stats + (size_t)s * sizeof(rlt_ppo_stats),
+               &own[s].stats, sizeof(rlt_ppo_stats));
+    }
+    RLT_TRY(team->all_gather(team->user, own->grad, ppo->team_blocks, ppo->team_bytes, err));
+    for (int m = 0; m < team->count; m++) {
+        const unsigned char *block = ppo->team_blocks + (size_t)m * ppo->team_bytes + stats;
+        rlt_ppo_stats theirs[RLT_PPO_SHARDS];
+        memcpy(theirs, block, bytes);
+        for (int s = 0; s < ppo->shards_taken; s++) {
+            ppo->shards[m * ppo->shards_taken + s].stats = theirs[s];
+        }
+    }
+    return RLT_OK;
 }
 
 /* Task: the optimiser step of a chunk, and its transposes for the next gradient. */
@@ -330,7 +402,10 @@ static rlt_status add_stats(update *u, double *kl, rlt_err *err) {
 static rlt_status train_minibatch(update *u, bool *stop, rlt_err *err) {
     rlt_ppo *ppo = u->ppo;
     double kl = 0, squares = 0;
-    rlt_pool_run(ppo->pool, RLT_PPO_SHARDS, shard_grad, u);
+    rlt_pool_run(ppo->pool, ppo->shards_taken, shard_grad, u);
+    if (ppo->team_blocks != NULL) {
+        RLT_TRY(exchange(u, err));
+    }
     RLT_TRY(add_stats(u, &kl, err));
     /* the rule of Stable-Baselines3 (ppo.py): before the step, at 1.5 times the target */
     *stop = ppo->options.target_kl > 0 && kl > 1.5 * (double)ppo->options.target_kl;

@@ -8,6 +8,14 @@
 #define RLT_PPO_H
 #include "nn/device.h"
 
+/* Learners that compute one update together, each a part of every minibatch's gradient; all have
+ * the whole batch and make the same step. all[count][bytes]: the blocks of all, by rank. */
+typedef struct rlt_ppo_team {
+    int rank, count; /* 1, 2 or 4; 0: alone */
+    rlt_status (*all_gather)(void *user, const void *mine, void *all, size_t bytes, rlt_err *err);
+    void *user;
+} rlt_ppo_team;
+
 typedef struct rlt_ppo_options {
     int64_t epochs, minibatch; /* rows; the last minibatch of an epoch may be smaller */
     int steps; /* rows of a sequence, which a minibatch takes whole: the horizon of a policy with
@@ -17,6 +25,7 @@ typedef struct rlt_ppo_options {
     float target_kl;     /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
     rlt_optimiser_spec optimiser;
     uint64_t seed;
+    rlt_ppo_team team;
     rlt_device *device; /* taken over, also by a create that fails; NULL: the CPU's threads */
 } rlt_ppo_options;
 

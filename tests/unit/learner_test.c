@@ -24,12 +24,13 @@ static rlt_run_config config_of(const char *json) {
     return config;
 }
 
-/* RL Baselines3 Zoo's settings for CartPole-v1. */
+/* The settings of configs/cartpole.lua. (RL Baselines3 Zoo's, with 20 epochs, collapse from about
+ * one seed of fifty.) */
 static rlt_run_config cartpole(uint64_t seed) {
     rlt_run_config c = config_of(
-        "{\"env\": \"CartPole-v1\", \"envs_per_worker\": 8, \"stop\": {\"steps\": 100000},"
-        " \"ppo\": {\"horizon\": 32, \"epochs\": 20, \"minibatch\": 256, \"gamma\": 0.98,"
-        " \"lambda\": 0.8, \"lr\": 0.001, \"anneal_clip\": true}}");
+        "{\"env\": \"CartPole-v1\", \"envs_per_worker\": 32, \"stop\": {\"steps\": 50000},"
+        " \"ppo\": {\"horizon\": 32, \"epochs\": 5, \"minibatch\": 128, \"gamma\": 0.99,"
+        " \"lambda\": 0.9, \"lr\": 0.003}}");
     c.seed = (int64_t)seed;
     return c;
 }

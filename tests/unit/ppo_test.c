@@ -3,6 +3,7 @@
 #include "algos/ppo/ppo_impl.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -198,6 +199,86 @@ static void test_threads_do_not_matter(void **unused) {
     }
 }
 
+/* Members of a team as threads; the gather is a copy between two barriers. */
+typedef struct team_shared {
+    pthread_barrier_t meet;
+    int count;
+    const void *mine[4];
+} team_shared;
+typedef struct team_member {
+    team_shared *shared;
+    int rank;
+    fixture f;
+    rlt_ppo_result result;
+    pthread_t thread;
+} team_member;
+
+static rlt_status team_gather(void *user, const void *mine, void *all, size_t bytes, rlt_err *err) {
+    (void)err;
+    team_member *m = user;
+    m->shared->mine[m->rank] = mine;
+    pthread_barrier_wait(&m->shared->meet);
+    for (int r = 0; r < m->shared->count; r++) {
+        memcpy((char *)all + (size_t)r * bytes, m->shared->mine[r], bytes);
+    }
+    pthread_barrier_wait(&m->shared->meet);
+    return RLT_OK;
+}
+
+static const rlt_ppo_options team_options = {.epochs = 3,
+                                             .minibatch = 17,
+                                             .norm_advantage = true,
+                                             .max_grad_norm = 0.5f,
+                                             .optimiser = adam,
+                                             .seed = 4};
+
+static void *run_member(void *user) {
+    team_member *m = user;
+    rlt_ppo_options options = team_options;
+    options.team = (rlt_ppo_team){m->rank, m->shared->count, team_gather, m};
+    rlt_ppo *ppo = NULL;
+    rlt_err err = {0};
+    if (rlt_ppo_create(&m->f.spec, &options, ROWS, NULL, &ppo, &err) == RLT_OK) {
+        for (int i = 0; i < 2; i++) {
+            rlt_ppo_update(ppo, m->f.params, &m->f.rows, 1e-2f, &coef, i, &m->result, &err);
+        }
+    }
+    rlt_ppo_destroy(&ppo);
+    return NULL;
+}
+
+/* Two and four learners of one trial: each ends with the bits of one learner alone. */
+static void test_teams_change_nothing(void **unused) {
+    (void)unused;
+    fixture alone;
+    load(true, &alone);
+    rlt_ppo *ppo = make(&alone, &team_options, NULL);
+    rlt_ppo_result result;
+    rlt_err err = {0};
+    for (int i = 0; i < 2; i++) {
+        rlt_ppo_update(ppo, alone.params, &alone.rows, 1e-2f, &coef, i, &result, &err);
+    }
+    rlt_ppo_destroy(&ppo);
+    for (int count = 2; count <= 4; count *= 2) {
+        team_shared shared = {.count = count};
+        static team_member members[4];
+        pthread_barrier_init(&shared.meet, NULL, (unsigned)count);
+        for (int r = 0; r < count; r++) {
+            members[r] = (team_member){.shared = &shared, .rank = r};
+            load(true, &members[r].f);
+            pthread_create(&members[r].thread, NULL, run_member, &members[r]);
+        }
+        for (int r = 0; r < count; r++) {
+            pthread_join(members[r].thread, NULL);
+            assert_memory_equal(members[r].f.params, alone.params, sizeof(float) * alone.count);
+            assert_memory_equal(&members[r].result, &result, sizeof result);
+            rlt_free(members[r].f.data);
+        }
+        pthread_barrier_destroy(&shared.meet);
+    }
+    rlt_free(alone.data);
+}
+
 /* An update from the saved state goes on bit for bit. */
 static void test_resume(void **unused) {
     (void)unused;
@@ -332,6 +413,7 @@ int main(void) {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_minibatches),
         cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_teams_change_nothing),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_target_kl),
         cmocka_unit_test(test_divergence_is_named),
