@@ -16,9 +16,7 @@ RLT_PHILOX_FN void rlt_philox(uint64_t seed, uint32_t stream, uint32_t substream
                               uint32_t *out) {
     uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32), c2 = stream, c3 = substream;
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
-#ifdef __CUDACC__
-#pragma unroll
-#else
+#ifndef __CUDACC__ /* nvcc unrolls it unasked, and its two passes want two pragmas */
 #pragma GCC unroll 10
 #endif
     for (int round = 0; round < 10; round++) {

@@ -20,9 +20,7 @@ static __global__ void __launch_bounds__(128)
 }
 
 template <int DV, int M>
-static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1   ? 5
-                                                            : DV == 2 ? 3
-                                                                      : 2)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1 ? 5 : 2)
     attention_forward(attention_in in) {
     __shared__ float tile[RLT_WARP * TILE_STRIDE];
     __shared__ __align__(16) float query[ATTENTION_WARPS][M * DV * RLT_WARP];

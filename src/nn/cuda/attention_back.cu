@@ -14,9 +14,7 @@ static __device__ __forceinline__ float attention_delta(const attention_in &in, 
 
 /* By queries: d q, delta, and the block's part of d bias. */
 template <int DV, int M>
-static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1   ? 5
-                                                            : DV == 2 ? 3
-                                                                      : 2)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1 ? 5 : 2)
     attention_back_queries(attention_in in) {
     __shared__ float tile[RLT_WARP * TILE_STRIDE];
     __shared__ __align__(16) float query[ATTENTION_WARPS][M * DV * RLT_WARP];
@@ -94,9 +92,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1   ? 5
 
 /* By keys of the segment: d k, d v. A lane is a query. */
 template <int DV, int M>
-static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1   ? 5
-                                                            : DV == 2 ? 3
-                                                                      : 2)
+static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1 ? 5 : 2)
     attention_back_keys(attention_in in) {
     __shared__ float tile[RLT_WARP * TILE_STRIDE];
     __shared__ __align__(16) float key[ATTENTION_WARPS][M * DV * RLT_WARP];
