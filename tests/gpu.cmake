@@ -58,3 +58,10 @@ endforeach()
 
 rlt_bench(gpu_bench SOURCES bench/gpu/gpu_bench.c bench/gpu/update.c DEPS nn LIBS m)
 rlt_bench(gpu_train SOURCES bench/gpu/gpu_train.c bench/gpu/update.c DEPS envs env nn LIBS m)
+
+# The whole update, by the emulated backend.
+if(RLT_PARTS STREQUAL "all")
+  rlt_test(ppo_emulated_test SOURCES tests/unit/ppo_device_test.c DEPS ppo nn core LIBS
+           $<LINK_LIBRARY:WHOLE_ARCHIVE,rlt_cuda_emulated> m stdc++)
+  target_compile_definitions(ppo_emulated_test PRIVATE RLT_PARITY_EMULATED)
+endif()
