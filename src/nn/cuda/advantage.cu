@@ -38,10 +38,10 @@ struct vtrace_terms {
         size_t at = (size_t)t * in.envs + env;
         bool terminated = in.terminated[at], truncated = in.truncated[at];
         float next = terminated ? 0 : truncated ? in.final_value[at] : in.value[at + in.envs];
-        float ratio = expf(log_ratio[at]), rho = fminf(rho_max, ratio);
+        float ratio = expf(log_ratio[at]), rho = ratio > rho_max ? rho_max : ratio;
         bool end = terminated || truncated;
         *d = rho * (in.reward[at] + in.gamma * next - in.value[at]);
-        *a = end ? 0 : in.gamma * in.lambda * fminf(c_max, ratio);
+        *a = end ? 0 : in.gamma * in.lambda * (ratio > c_max ? c_max : ratio);
         *b = end ? 0 : in.gamma * rho;
     }
     __device__ void write(int t, int env, float x, float x_next, float d, float b) const {

@@ -12,6 +12,21 @@ static __device__ __forceinline__ float attention_delta(const attention_in &in, 
     return rlt_warp_sum(sum);
 }
 
+/* The warps' sums by distance, in order, to the block's place. */
+static __device__ __forceinline__ void
+attention_leave_bias(const attention_in &in, const attention_place &at, const float *d_bias) {
+    __syncthreads();
+    float *to =
+        in.d_bias + (((size_t)at.n * gridDim.y + blockIdx.y) * in.heads + at.head) * in.context;
+    for (int i = threadIdx.x; i < in.context; i += ATTENTION_THREADS) {
+        float all = 0;
+        for (int w = 0; w < ATTENTION_WARPS; w++) {
+            all += d_bias[w * in.context + i];
+        }
+        to[i] = all;
+    }
+}
+
 /* By queries: d q, delta, and the block's part of d bias. */
 template <int DV, int M>
 static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1 ? 5 : 2)
@@ -78,16 +93,7 @@ static __global__ void __launch_bounds__(ATTENTION_THREADS, DV == 1 ? 5 : 2)
             }
         }
     }
-    __syncthreads();
-    float *to =
-        in.d_bias + (((size_t)at.n * gridDim.y + blockIdx.y) * in.heads + at.head) * in.context;
-    for (int i = threadIdx.x; i < in.context; i += ATTENTION_THREADS) {
-        float all = 0;
-        for (int w = 0; w < ATTENTION_WARPS; w++) {
-            all += d_bias[w * in.context + i];
-        }
-        to[i] = all;
-    }
+    attention_leave_bias(in, at, d_bias);
 }
 
 /* By keys of the segment: d k, d v. A lane is a query. */

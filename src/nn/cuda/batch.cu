@@ -132,7 +132,7 @@ void rlt_cuda_gather(rlt_device *device, const rlt_gather_args *args) {
 static __device__ __forceinline__ float normalise_entry(const rlt_normalise_args &args, float x,
                                                         int column) {
     float y = (x - args.mean[column]) * args.inv_std[column];
-    return fminf(args.clip, fmaxf(-args.clip, y));
+    return rlt_cuda_bounded(y, -args.clip, args.clip);
 }
 
 /* V entries a thread, of one row. */

@@ -178,6 +178,13 @@ template <typename T> static __device__ __forceinline__ T rlt_block_max(T value,
     return value;
 }
 
+/* fminf and fmaxf forget a NaN; it must reach the losses, which are looked at. */
+static __device__ __forceinline__ float rlt_cuda_bounded(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+static __device__ __forceinline__ float rlt_cuda_least(float x, float y) {
+    return x < y ? x : y <= x ? y : x + y;
+}
 static __device__ __forceinline__ float rlt_cuda_sigmoid(float x) {
     return 1.0f / (1.0f + expf(-x));
 }

@@ -23,7 +23,7 @@ struct ppo_terms {
     __device__ float policy(int row, policy_value value, float scale, loss_sums *sums) const {
         float clip = args.update->clip, advantage = args.advantage[row];
         float log_ratio = value.log_prob - args.old_log_prob[row], ratio = expf(log_ratio);
-        float bounded = fminf(1 + clip, fmaxf(1 - clip, ratio));
+        float bounded = rlt_cuda_bounded(ratio, 1 - clip, 1 + clip);
         float plain = -advantage * ratio, clipped = -advantage * bounded;
         /* where the clipped term is the larger one, its ratio is constant: no gradient */
         bool flat = plain < clipped;
@@ -38,11 +38,11 @@ struct ppo_terms {
         float error = v - target, loss = error * error, slope = error;
         if (range > 0) {
             float old = args.old_value[row], move = v - old;
-            float bounded = old + fminf(range, fmaxf(-range, move)) - target;
+            float bounded = old + rlt_cuda_bounded(move, -range, range) - target;
             float clipped = bounded * bounded;
             /* within the range both are the same but for rounding: the gradient passes */
             slope = fabsf(move) > range && clipped > loss ? 0 : error;
-            loss = fmaxf(loss, clipped);
+            loss = loss < clipped ? clipped : loss;
         }
         sums->term[RLT_SUM_VALUE] += 0.5 * (double)loss;
         args.d_value[row] = args.coef.vf_coef * slope * scale;

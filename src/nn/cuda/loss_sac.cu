@@ -6,7 +6,8 @@
 
 static __device__ void sac_critics(const rlt_sac_loss_args &args, int row, float alpha, float scale,
                                    loss_sums *sums) {
-    float next = fminf(args.next_q1[row], args.next_q2[row]) - alpha * args.next_log_prob[row];
+    float next =
+        rlt_cuda_least(args.next_q1[row], args.next_q2[row]) - alpha * args.next_log_prob[row];
     float target = args.reward[row] + args.discount[row] * next;
     float error1 = args.q1[row] - target, error2 = args.q2[row] - target;
     sums->term[RLT_SUM_VALUE] += 0.5 * (double)(error1 * error1 + error2 * error2);
@@ -23,13 +24,13 @@ static __device__ void sac_actor(const rlt_sac_loss_args &args, int row, float a
     for (int j = 0; j < args.width; j++) {
         size_t at = (size_t)row * args.width + j;
         float raw = head[args.width + j], a = args.action[at];
-        float log_std = fminf(args.log_std_max, fmaxf(args.log_std_min, raw));
+        float log_std = rlt_cuda_bounded(raw, args.log_std_min, args.log_std_max);
         float spread = expf(log_std) * args.eps[at];
         float d_u = 2 * alpha * a - args.dq_da[at] * (1 - a * a);
         d_head[j] = scale * d_u;
         d_head[args.width + j] = raw == log_std ? scale * (d_u * spread - alpha) : 0;
     }
-    float q = args.q1 == nullptr ? 0 : fminf(args.q1[row], args.q2[row]);
+    float q = args.q1 == nullptr ? 0 : rlt_cuda_least(args.q1[row], args.q2[row]);
     sums->term[RLT_SUM_POLICY] += (double)(alpha * log_prob - q);
     sums->term[RLT_SUM_ENTROPY] -= (double)log_prob;
 }

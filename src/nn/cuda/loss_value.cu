@@ -153,7 +153,7 @@ static __device__ void c51_target(const rlt_c51_loss_args &args, int row, const 
     for (int i = threadIdx.x % RLT_WARP; i < args.atoms; i += RLT_WARP) {
         float z = args.reward[row] + args.discount[row] * (args.v_min + gap * (float)i);
         p[i] = expf(logits[i] - log_sum);
-        place[i] = (fminf(args.v_max, fmaxf(args.v_min, z)) - args.v_min) / gap;
+        place[i] = rlt_cuda_bounded((z - args.v_min) / gap, 0, (float)(args.atoms - 1));
     }
     __syncwarp();
 }
@@ -179,7 +179,8 @@ static __global__ void __launch_bounds__(LOSS_THREADS, 1)
             if (atom >= 0 && atom < args.atoms) {
                 float m = 0; /* what falls on this atom, from either side */
                 for (int j = 0; j < args.atoms; j++) {
-                    m += p[j] * fmaxf(0, 1 - fabsf(where[j] - (float)atom));
+                    float share = 1 - fabsf(where[j] - (float)atom);
+                    m += share < 0 ? 0 : p[j] * share;
                 }
                 float log_p = logits[atom] - log_sum;
                 loss -= m * log_p;

@@ -101,7 +101,7 @@ policy_discrete_back(const rlt_head &head, const policy_row &at, float d_log_pro
 
 /* u of a squashed action a = tanh(u), and log(1 - a^2). */
 static __device__ __forceinline__ float policy_unsquash(float action, float *correction) {
-    float a = fminf(RLT_SQUASH_MAX, fmaxf(-RLT_SQUASH_MAX, action));
+    float a = rlt_cuda_bounded(action, -RLT_SQUASH_MAX, RLT_SQUASH_MAX);
     *correction = log1pf(a) + log1pf(-a);
     return atanhf(a);
 }

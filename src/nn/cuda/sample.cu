@@ -84,7 +84,7 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS, 8) sample_gaussian(rlt_
                                          step * (uint64_t)width + (uint64_t)j);
             float u = at.head[j] + expf(args.log_std[j]) * normal;
             bool squash = args.policy.kind == RLT_HEAD_SQUASHED;
-            action[j] = squash ? fminf(RLT_SQUASH_MAX, fmaxf(-RLT_SQUASH_MAX, tanhf(u))) : u;
+            action[j] = squash ? rlt_cuda_bounded(tanhf(u), -RLT_SQUASH_MAX, RLT_SQUASH_MAX) : u;
             float part; /* of the action as it is stored */
             policy_gaussian_z(args.policy, at, args.log_std, j, &part);
             log_prob += part;
@@ -117,7 +117,8 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS, 8)
         float log_prob = 0;
         for (int j = 0; j < args.width; j++) {
             size_t at = row * args.width + j;
-            float log_std = fminf(args.log_std_max, fmaxf(args.log_std_min, head[args.width + j]));
+            float log_std =
+                rlt_cuda_bounded(head[args.width + j], args.log_std_min, args.log_std_max);
             float eps = sample_normal(args.seed, args.first + (uint32_t)row,
                                       args.step * (uint64_t)args.width + (uint64_t)j);
             float u = head[j] + expf(log_std) * eps;
