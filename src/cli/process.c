@@ -14,6 +14,8 @@ const rlt_cli_option rlt_cli_learner_options[] = {
     {"--endpoint", "ENDPOINT", "where the driver listens"},
     {"--name", "NAME", "this learner's name among the driver's peers"},
     {"--epoch", "N", "the attempt"},
+    {"--rank", "N", "of several learners, from 1; the endpoint is then the first one's"},
+    {"--group-fd", "FD", "inherited shared memory of the learners, or -1"},
     {0},
 };
 const rlt_cli_option rlt_cli_worker_options[] = {
@@ -50,14 +52,18 @@ static void leave_signals_to_driver(void) {
 rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err) {
     rlt_cli_args args;
     rlt_learner_args learner = {.envs = rlt_envs};
-    int64_t epoch = 0;
+    int64_t epoch = 0, rank = 0, group_fd = -1;
     leave_signals_to_driver();
     RLT_TRY(rlt_cli_parse("learner", 0, 0, argc, argv, &args, err));
     RLT_TRY(required(&args, "--endpoint", &learner.endpoint, err));
     RLT_TRY(required(&args, "--name", &learner.name, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--epoch", 0, INT64_MAX, &epoch, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--rank", 0, 63, &rank, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--group-fd", -1, 1 << 20, &group_fd, err));
     learner.epoch = (uint64_t)epoch;
-    return rlt_learner_run(&learner, err);
+    learner.rank = (int)rank;
+    learner.group_fd = (int)group_fd;
+    return rank > 0 ? rlt_learner_peer_run(&learner, err) : rlt_learner_run(&learner, err);
 }
 
 rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err) {

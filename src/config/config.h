@@ -72,6 +72,7 @@ typedef struct rlt_run_config {
     char env[RLT_NAME_MAX], algo[RLT_NAME_MAX], device[RLT_NAME_MAX];
     bool lua_env;                                    /* env is the script's own: rlt_script_env */
     int64_t seed, workers, envs_per_worker, threads; /* threads 0: as many as cores allow */
+    int64_t learners;                                /* processes that compute the updates */
     int transport;                                   /* rlt_transport_kind */
     int precision;                                   /* rlt_number_kind */
     int64_t staleness_max; /* versions a segment may lag; 0: synchronous */

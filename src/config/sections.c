@@ -43,6 +43,10 @@ static const rlt_field top[] = {
      .help = "Environments of each worker, or of the learner when workers is 0."},
     {"threads", RLT_FIELD_INT, RUN(threads), .initial = "0", .min = 0, .max = 1024,
      .help = "Threads of the learner; 0: as many as its share of the cores."},
+    {"learners", RLT_FIELD_INT, RUN(learners), .initial = "1", .min = 1, .max = 4,
+     .aliases = "num_learners",
+     .help = "Processes that train together: 1, 2 or 4 share workers, environments and every "
+             "minibatch's gradient, with the results of one."},
     {"transport", RLT_FIELD_ENUM, RUN(transport), .initial = "shm", .choices = transports,
      .help = "How workers send experience: shared memory, or frames over TCP."},
     {"staleness_max", RLT_FIELD_INT, RUN(staleness_max), .initial = "0", .min = 0, .max = 1000,

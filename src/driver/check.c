@@ -19,9 +19,12 @@ rlt_status rlt_driver_check_device(const char *device, rlt_err *err) {
                     device);
 }
 
-/* The network fits the environment, and the first segment its memory. */
+/* The learners can share the work, the network fits the environment, and the first segment its
+ * memory. */
 static rlt_status check_run(const rlt_env_def *def, const rlt_run_config *config, rlt_err *err) {
     rlt_rollout *rollout = NULL;
+    rlt_share share;
+    RLT_TRY(rlt_share_make(config, &share, err));
     RLT_TRY(rlt_rollout_create(config, def, (int)config->envs_per_worker, 0, &rollout, err));
     rlt_rollout_destroy(&rollout);
     return RLT_OK;

@@ -11,7 +11,9 @@ rlt_status rlt_group_all_gather(rlt_group *group, const void *mine, void *all, s
         }
         return RLT_OK;
     }
-    return group->ops->all_gather(group, mine, all, bytes, err);
+    RLT_TRY(group->ops->all_gather(group, mine, all, bytes, err));
+    group->gathers++;
+    return RLT_OK;
 }
 
 void rlt_group_destroy(rlt_group **group) {

@@ -22,6 +22,7 @@ typedef struct rlt_group_ops {
 struct rlt_group {
     const rlt_group_ops *ops;
     int rank, count;
+    uint64_t gathers; /* done so far */
     rlt_group_idle idle;
 };
 /* all[count][bytes]: block r becomes what rank r gave as `mine`; mine may be this rank's block of

@@ -88,7 +88,7 @@ rlt_status rlt_group_ring_listen(int rank, int count, size_t piece_max, const ch
                                  rlt_group_address *address, rlt_err *err) {
     RLT_ASSERT(rank >= 0 && rank < count && count <= RLT_GROUP_MAX && piece_max > 0);
     ring_group *g = rlt_alloc(sizeof(*g));
-    g->base = (rlt_group){&ring_ops, rank, count, idle_call};
+    g->base = (rlt_group){.ops = &ring_ops, .rank = rank, .count = count, .idle = idle_call};
     g->piece_max = piece_max;
     rlt_channel_options options = {.endpoint = endpoint,
                                    .part_size_max = (int64_t)piece_max + (1 << 20)};

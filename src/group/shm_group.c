@@ -112,7 +112,7 @@ rlt_status rlt_group_shm(void *memory, size_t size, int rank, int count, size_t 
                         size, count, rlt_group_shm_size(count, block_max));
     }
     shm_group *g = rlt_alloc(sizeof(*g));
-    g->base = (rlt_group){&shm_ops, rank, count, idle};
+    g->base = (rlt_group){.ops = &shm_ops, .rank = rank, .count = count, .idle = idle};
     g->shared = memory;
     g->block_max = block_max;
     g->stride = stride_of(block_max);

@@ -5,6 +5,7 @@
  * Thread: a trainer belongs to one thread; it uses its pool's threads inside a call. */
 #ifndef RLT_LEARNER_H
 #define RLT_LEARNER_H
+#include "algos/ppo/ppo.h"
 #include "checkpoint/checkpoint.h"
 #include "worker/worker.h"
 
@@ -19,9 +20,11 @@ typedef struct rlt_train_stats {
 
 typedef struct rlt_trainer rlt_trainer;
 /* The environments are `parts` times envs_per_part, part p holding the global indices from
- * p * envs_per_part. RLT_ECONFIG names the field that cannot be. `def` is borrowed. */
+ * p * envs_per_part. team: NULL where this learner is alone. RLT_ECONFIG names the field that
+ * cannot be. `def` is borrowed. */
 rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
-                              int envs_per_part, int threads, rlt_trainer **trainer, rlt_err *err);
+                              int envs_per_part, int threads, const rlt_ppo_team *team,
+                              rlt_trainer **trainer, rlt_err *err);
 void rlt_trainer_destroy(rlt_trainer **trainer);
 /* The newest weights and their version (the first is 1). Borrowed; change with consume. */
 rlt_weights_view rlt_trainer_weights(const rlt_trainer *trainer, uint64_t *version);
@@ -54,11 +57,11 @@ typedef struct rlt_source_ops {
 struct rlt_source {
     const rlt_source_ops *ops;
     int parts;
+    rlt_batch_spec batch; /* of a part */
 };
-/* How workers = 0 splits its environments: the same on every machine. */
-int rlt_local_parts(int envs);
-rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, rlt_pool *pool,
-                            rlt_source **source, rlt_err *err);
+/* Environments first_env .. first_env + envs - 1 of the run, in rlt_local_parts(envs) parts. */
+rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, int first_env,
+                            int envs, rlt_pool *pool, rlt_source **source, rlt_err *err);
 
 /* Writes or reads all of trainer and source. `config_json` and `env` go into the metadata. */
 rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const char *path,

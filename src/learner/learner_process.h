@@ -8,6 +8,7 @@ typedef struct rlt_workers_options { /* borrowed for the life of the source */
     const rlt_run_config *config;
     const rlt_env_def *def;
     const char *config_json, *script, *script_name; /* what the workers load */
+    int count, first_env;                           /* workers of this learner; their first one */
     /* Called now and then while waiting: heartbeats; an error ends the wait. */
     rlt_status (*idle)(void *user, rlt_err *err);
     void *idle_user;
@@ -21,7 +22,11 @@ rlt_status rlt_source_workers(const rlt_workers_options *options, rlt_source **s
 typedef struct rlt_learner_args {
     const char *endpoint, *name; /* name: unique among the driver's learners */
     uint64_t epoch;              /* the attempt: the fence of all its messages */
+    int rank, group_fd;          /* rank > 0: one of several, started by the first; see team.h */
     const rlt_env_def *const *envs;
 } rlt_learner_args;
 rlt_status rlt_learner_run(const rlt_learner_args *args, rlt_err *err);
+/* The process of learner `rank` > 0: `endpoint` is the first learner's; group_fd: inherited shared
+ * memory, -1: a ring of channels. */
+rlt_status rlt_learner_peer_run(const rlt_learner_args *args, rlt_err *err);
 #endif

@@ -1,8 +1,7 @@
 /* learner: the process of one trial. It trains, reports rows of metrics, asks at milestones whether
  * to go on, writes checkpoints, and leaves when the driver has acknowledged its last word.
  * Thread: main. Owner: nothing outlives run. */
-#include "learner/learner_process.h"
-#include "scheduler/scheduler.h"
+#include "learner/team.h"
 #include "transport/transport.h"
 
 #include <math.h>
@@ -32,9 +31,8 @@ typedef struct learner_process {
     int64_t milestone;
     rlt_run_config config;
     rlt_env_source env;
-    rlt_workers_options workers;
-    rlt_trainer *trainer;
-    rlt_source *source;
+    rlt_peers *peers; /* NULL: alone */
+    rlt_learning learning;
     /* progress */
     rlt_train_stats stats;
     int64_t next_report, next_eval, next_checkpoint, saved_steps;
@@ -149,11 +147,6 @@ static rlt_status join(learner_process *p, rlt_err *err) {
     return read_task(p, packet.msg, err);
 }
 
-static int thread_count(const rlt_run_config *config) {
-    int wanted = config->threads > 0 ? (int)config->threads : rlt_scheduler_cores();
-    return wanted < 64 ? wanted : 64;
-}
-
 static int64_t after(int64_t steps, int64_t every) {
     return every > 0 ? (steps / every + 1) * every : INT64_MAX;
 }
@@ -166,30 +159,33 @@ static int64_t report_every(const rlt_run_config *config) {
 
 static rlt_status set_up(learner_process *p, rlt_err *err) {
     const rlt_run_config *c = &p->config;
-    bool local = c->workers == 0;
-    int parts = local ? rlt_local_parts((int)c->envs_per_worker) : (int)c->workers;
-    int envs = (int)c->envs_per_worker / (local ? parts : 1);
-    RLT_TRY(rlt_trainer_create(c, p->env.def, parts, envs, thread_count(c), &p->trainer, err));
-    if (local) {
-        RLT_TRY(rlt_source_local(c, p->env.def, rlt_trainer_pool(p->trainer), &p->source, err));
-    } else {
-        p->workers = (rlt_workers_options){
-            .config = c,
-            .def = p->env.def,
-            .config_json = p->config_json,
-            .script = p->script,
-            .script_name = p->script_name,
-            .idle = idle,
-            .idle_user = p,
-        };
-        RLT_TRY(rlt_source_workers(&p->workers, &p->source, err));
+    if (c->learners > 1) {
+        rlt_peers_task task = {.config = c,
+                               .config_json = p->config_json,
+                               .script = p->script,
+                               .script_name = p->script_name,
+                               .checkpoint = p->checkpoint,
+                               .sha256 = p->sha256,
+                               .idle = idle,
+                               .idle_user = p};
+        RLT_TRY(rlt_peers_start(&task, &p->peers, err));
     }
+    rlt_learning_options options = {.config = c,
+                                    .def = p->env.def,
+                                    .config_json = p->config_json,
+                                    .script = p->script,
+                                    .script_name = p->script_name,
+                                    .idle = idle,
+                                    .idle_user = p,
+                                    .group = p->peers != NULL ? rlt_peers_group(p->peers) : NULL};
+    RLT_TRY(rlt_learning_open(&options, &p->learning, err));
     if (p->checkpoint[0] != '\0') {
         p->loading = true;
-        RLT_TRY(rlt_train_load(p->trainer, p->source, p->checkpoint, p->sha256, err));
+        RLT_TRY(
+            rlt_train_load(p->learning.trainer, p->learning.source, p->checkpoint, p->sha256, err));
         p->loading = false;
     }
-    p->stats = *rlt_trainer_stats(p->trainer);
+    p->stats = *rlt_trainer_stats(p->learning.trainer);
     p->saved_steps = p->checkpoint[0] != '\0' ? p->stats.steps : -1;
     snprintf(p->saved_path, sizeof(p->saved_path), "%s", p->checkpoint);
     p->eval_steps = -1;
@@ -208,7 +204,7 @@ static rlt_status evaluate(learner_process *p, rlt_err *err) {
         return RLT_OK;
     }
     uint64_t version;
-    rlt_weights_view weights = rlt_trainer_weights(p->trainer, &version);
+    rlt_weights_view weights = rlt_trainer_weights(p->learning.trainer, &version);
     RLT_TRY(rlt_evaluate(&p->config, p->env.def, &weights, (int)p->config.eval.episodes,
                          (uint64_t)p->config.seed + eval_seed_offset, &p->eval, NULL, err));
     p->eval_steps = p->stats.steps;
@@ -325,7 +321,8 @@ static rlt_status save(learner_process *p, rlt_err *err) {
     if (length < 0 || (size_t)length >= sizeof(path)) {
         return rlt_fail(err, RLT_EINVAL, "%s: the path is too long", p->folder);
     }
-    RLT_TRY(rlt_train_save(p->trainer, p->source, path, p->config_json, sha256, &size, err));
+    RLT_TRY(rlt_train_save(p->learning.trainer, p->learning.source, path, p->config_json, sha256,
+                           &size, err));
     p->saved_steps = p->stats.steps;
     memcpy(p->saved_path, path, sizeof(path));
     begin(p, RLT_MSG_CHECKPOINT);
@@ -355,7 +352,7 @@ static bool goal_reached(learner_process *p) {
 /* At least one iteration; none that would pass stop.steps. */
 static bool steps_left(const learner_process *p) {
     return p->stats.steps == 0 ||
-           p->stats.steps + rlt_trainer_rows(p->trainer) <= p->config.stop.steps;
+           p->stats.steps + rlt_trainer_rows(p->learning.trainer) <= p->config.stop.steps;
 }
 
 static rlt_status after_iteration(learner_process *p, rlt_err *err) {
@@ -390,16 +387,8 @@ static rlt_status diverged(const learner_process *p, rlt_err *err) {
 }
 
 static rlt_status iterate(learner_process *p, rlt_err *err) {
-    const rlt_segment *segments = NULL;
-    uint64_t version;
-    rlt_weights_view weights = rlt_trainer_weights(p->trainer, &version);
-    RLT_TRY(p->source->ops->publish(p->source, &weights, version, err));
-    RLT_TRY(p->source->ops->collect(p->source, (uint64_t)p->stats.iteration, &segments, err));
-    rlt_status status = rlt_trainer_consume(p->trainer, segments, &p->stats, err);
-    if (status != RLT_OK) {
-        return status == RLT_EDIVERGED ? diverged(p, err) : status;
-    }
-    return p->source->ops->release(p->source, err);
+    rlt_status status = rlt_learning_iterate(&p->learning, &p->stats, err);
+    return status == RLT_EDIVERGED ? diverged(p, err) : status;
 }
 
 static rlt_status train(learner_process *p, rlt_err *err) {
@@ -462,15 +451,16 @@ rlt_status rlt_learner_run(const rlt_learner_args *args, rlt_err *err) {
     rlt_log(RLT_LOG_DEBUG, "learner.ready", "clock %.6f", rlt_clock_s());
     RLT_TRY_GOTO(train(p, err), done);
     RLT_TRY_GOTO(finish(p, err), done);
+    if (p->peers != NULL) {
+        RLT_TRY_GOTO(rlt_source_group_end(p->learning.source, err), done);
+    }
     status = await_leave(p, err);
 done:
     if (status != RLT_OK && p->channel != NULL) {
         say_failed(p, err);
     }
-    if (p->source != NULL) {
-        p->source->ops->destroy(p->source);
-    }
-    rlt_trainer_destroy(&p->trainer);
+    rlt_learning_close(&p->learning);
+    rlt_peers_end(&p->peers);
     rlt_env_source_close(&p->env);
     rlt_channel_close(p->channel, status == RLT_OK ? 0 : LAST_WORDS_MS);
     rlt_msg_writer_fini(&p->writer);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { LOCAL_PARTS_MAX = 8, LOCAL_ENVS_MIN = 32 };
+enum { LOCAL_PARTS_MAX = 8 /* as rlt_local_parts */ };
 
 typedef struct local_part {
     rlt_rollout *rollout;
@@ -17,22 +17,12 @@ typedef struct local_part {
 typedef struct local_source {
     rlt_source base;
     rlt_pool *pool;
-    rlt_batch_spec batch;
     size_t state_size;
     local_part parts[LOCAL_PARTS_MAX];
     rlt_segment segments[LOCAL_PARTS_MAX];
     rlt_weights_view weights;
     uint64_t version, index;
 } local_source;
-
-int rlt_local_parts(int envs) {
-    int parts = 1;
-    while (parts < LOCAL_PARTS_MAX && envs % (2 * parts) == 0 &&
-           envs / (2 * parts) >= LOCAL_ENVS_MIN) {
-        parts *= 2;
-    }
-    return parts;
-}
 
 static rlt_status publish(rlt_source *source, const rlt_weights_view *weights, uint64_t version,
                           rlt_err *err) {
@@ -68,7 +58,7 @@ static rlt_status release(rlt_source *source, rlt_err *err) {
     (void)err;
     local_source *local = (local_source *)source;
     for (int i = 0; i < source->parts; i++) {
-        rlt_segment_keep_state(&local->batch, &local->segments[i], local->parts[i].state);
+        rlt_segment_keep_state(&local->base.batch, &local->segments[i], local->parts[i].state);
     }
     return RLT_OK;
 }
@@ -109,25 +99,26 @@ static const rlt_source_ops local_ops = {
     .destroy = destroy,
 };
 
-rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, rlt_pool *pool,
-                            rlt_source **source, rlt_err *err) {
+rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, int first_env,
+                            int envs, rlt_pool *pool, rlt_source **source, rlt_err *err) {
     local_source *local = rlt_alloc(sizeof(*local));
-    int envs = (int)config->envs_per_worker, parts = rlt_local_parts(envs);
-    local->base = (rlt_source){&local_ops, parts};
+    int parts = rlt_local_parts(envs);
+    local->base = (rlt_source){.ops = &local_ops, .parts = parts};
     local->pool = pool;
     for (int i = 0; i < parts; i++) {
         local_part *part = &local->parts[i];
-        rlt_status status = rlt_rollout_create(config, def, envs / parts,
-                                               (uint32_t)(i * (envs / parts)), &part->rollout, err);
+        rlt_status status =
+            rlt_rollout_create(config, def, envs / parts,
+                               (uint32_t)(first_env + i * (envs / parts)), &part->rollout, err);
         if (status != RLT_OK) {
             destroy(&local->base);
             return status;
         }
-        local->batch = *rlt_rollout_batch_spec(part->rollout);
-        local->state_size = rlt_segment_state_size(&local->batch);
-        part->block = rlt_alloc(rlt_segment_size(&local->batch));
+        local->base.batch = *rlt_rollout_batch_spec(part->rollout);
+        local->state_size = rlt_segment_state_size(&local->base.batch);
+        part->block = rlt_alloc(rlt_segment_size(&local->base.batch));
         part->state = rlt_alloc(local->state_size);
-        rlt_segment_bind(&local->batch, part->block, &local->segments[i]);
+        rlt_segment_bind(&local->base.batch, part->block, &local->segments[i]);
     }
     *source = &local->base;
     return RLT_OK;

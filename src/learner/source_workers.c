@@ -34,7 +34,6 @@ typedef struct workers_source {
     const rlt_workers_options *o;
     rlt_channel *channel;
     rlt_msg_writer writer;
-    rlt_batch_spec batch;
     size_t segment_size, state_size, block_size;
     int action_count; /* discrete actions; 0: Box */
     uint32_t slot_count;
@@ -81,8 +80,8 @@ static rlt_status send_task(workers_source *s, int i, rlt_err *err) {
     rlt_msg_put_str(&s->writer, "config", s->o->config_json);
     rlt_msg_put_str(&s->writer, "script", s->o->script);
     rlt_msg_put_str(&s->writer, "script_name", s->o->script_name);
-    rlt_msg_put_u64(&s->writer, "first_env", (uint64_t)i * (uint64_t)s->batch.envs);
-    rlt_msg_put_u64(&s->writer, "envs", (uint64_t)s->batch.envs);
+    rlt_msg_put_u64(&s->writer, "first_env", (uint64_t)(s->o->first_env + i * s->base.batch.envs));
+    rlt_msg_put_u64(&s->writer, "envs", (uint64_t)s->base.batch.envs);
     rlt_msg_put_u64(&s->writer, "index", s->index);
     rlt_msg_put_u64(&s->writer, "credit", s->slot_count * s->segment_size);
     rlt_msg_put_u64(&s->writer, "slots", s->slot_count);
@@ -164,8 +163,9 @@ static rlt_status take_segment(workers_source *s, int i, const rlt_packet *packe
         memcpy(block, packet->blob, size < s->segment_size ? size : s->segment_size);
     }
     rlt_segment segment;
-    rlt_segment_bind(&s->batch, block, &segment);
-    RLT_TRY(rlt_segment_check(&s->batch, &segment, size, (uint32_t)i, index, s->action_count, err));
+    rlt_segment_bind(&s->base.batch, block, &segment);
+    RLT_TRY(rlt_segment_check(&s->base.batch, &segment, size, (uint32_t)i, index, s->action_count,
+                              err));
     if (segment.header->weights_version == 0 || segment.header->weights_version > s->version) {
         return rlt_fail(err, RLT_EPROTO, "worker %d acted with unknown weights", i);
     }
@@ -329,7 +329,7 @@ static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment 
         }
     }
     for (int i = 0; i < source->parts; i++) {
-        rlt_segment_bind(&s->batch, block_of(s, i), &s->segments[i]);
+        rlt_segment_bind(&s->base.batch, block_of(s, i), &s->segments[i]);
     }
     *segments = s->segments;
     return RLT_OK;
@@ -339,7 +339,7 @@ static rlt_status release(rlt_source *source, rlt_err *err) {
     workers_source *s = (workers_source *)source;
     for (int i = 0; i < source->parts; i++) {
         remote_worker *w = &s->workers[i];
-        rlt_segment_keep_state(&s->batch, &s->segments[i], w->state);
+        rlt_segment_keep_state(&s->base.batch, &s->segments[i], w->state);
         if (uses_shm(s)) {
             RLT_TRY(rlt_ring_release(&w->ring, w->slots[s->index % SLOTS_MAX], err));
         }
@@ -416,10 +416,10 @@ static rlt_status measure(workers_source *s, rlt_err *err) {
     rlt_policy_spec spec;
     RLT_TRY(rlt_policy_spec_make(c, s->o->def, &spec, err));
     RLT_TRY(rlt_rollout_create(c, s->o->def, (int)c->envs_per_worker, 0, &probe, err));
-    s->batch = *rlt_rollout_batch_spec(probe);
+    s->base.batch = *rlt_rollout_batch_spec(probe);
     rlt_rollout_destroy(&probe);
-    s->segment_size = rlt_segment_size(&s->batch);
-    s->state_size = rlt_segment_state_size(&s->batch);
+    s->segment_size = rlt_segment_size(&s->base.batch);
+    s->state_size = rlt_segment_state_size(&s->base.batch);
     s->block_size = sizeof(float) * rlt_weights_floats(&spec);
     s->action_count = spec.discrete ? spec.action_dim : 0;
     s->slot_count = (uint32_t)c->staleness_max + 2;
@@ -464,8 +464,8 @@ static rlt_status set_up(workers_source *s, rlt_err *err) {
 rlt_status rlt_source_workers(const rlt_workers_options *options, rlt_source **source,
                               rlt_err *err) {
     workers_source *s = rlt_alloc(sizeof(*s));
-    int count = (int)options->config->workers;
-    s->base = (rlt_source){&workers_ops, count};
+    int count = options->count;
+    s->base = (rlt_source){.ops = &workers_ops, .parts = count};
     s->o = options;
     s->workers = rlt_alloc(sizeof(*s->workers) * (size_t)count);
     s->segments = rlt_alloc(sizeof(*s->segments) * (size_t)count);

@@ -54,7 +54,7 @@ static rlt_status open_device(const rlt_trainer *t, rlt_device **device, rlt_err
     return rlt_device_open(name, precision, device, err);
 }
 
-static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
+static rlt_status create_ppo(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *err) {
     const rlt_ppo_fields *c = &t->config.ppo;
     rlt_device *device = NULL;
     RLT_TRY(open_device(t, &device, err));
@@ -67,6 +67,7 @@ static rlt_status create_ppo(rlt_trainer *t, rlt_err *err) {
         .target_kl = (float)c->target_kl,
         .optimiser = optimiser_of(c),
         .seed = (uint64_t)t->config.seed,
+        .team = team != NULL ? *team : (rlt_ppo_team){0},
         .device = device,
     };
     return rlt_ppo_create(&t->spec, &options, t->rows, t->pool, &t->ppo, err);
@@ -102,7 +103,8 @@ static void start(rlt_trainer *t) {
 }
 
 rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
-                              int envs_per_part, int threads, rlt_trainer **trainer, rlt_err *err) {
+                              int envs_per_part, int threads, const rlt_ppo_team *team,
+                              rlt_trainer **trainer, rlt_err *err) {
     RLT_ASSERT(parts >= 1 && envs_per_part >= 1);
     rlt_policy_spec spec;
     RLT_TRY(rlt_policy_spec_make(config, def, &spec, err));
@@ -131,7 +133,7 @@ rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *d
     allocate(t);
     rlt_status status = rlt_pool_create(threads, &t->pool, err);
     if (status == RLT_OK) {
-        status = create_ppo(t, err);
+        status = create_ppo(t, team, err);
     }
     if (status != RLT_OK) {
         rlt_trainer_destroy(&t);

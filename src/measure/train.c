@@ -214,9 +214,10 @@ static rlt_status measure_threads(const rlt_measure *m, const rlt_run_config *co
     char name[96], limit_name[96];
     int envs = (int)config->envs_per_worker, parts = rlt_local_parts(envs);
     double (*clock)(void) = threads == 1 ? rlt_thread_seconds : rlt_clock_s, seconds;
-    RLT_TRY(rlt_trainer_create(config, def, parts, envs / parts, threads, &trainer, err));
+    RLT_TRY(rlt_trainer_create(config, def, parts, envs / parts, threads, NULL, &trainer, err));
     rlt_pool *pool = rlt_trainer_pool(trainer);
-    rlt_status status = rlt_source_local(config, def, pool, &source, err);
+    rlt_status status =
+        rlt_source_local(config, def, 0, (int)config->envs_per_worker, pool, &source, err);
     if (status == RLT_OK) {
         status = time_iterations(trainer, source, m->seconds * ROUNDS, clock, &seconds, err);
     }

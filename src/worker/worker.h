@@ -24,6 +24,15 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
 void rlt_observation_normalise(const float *obs, int rows, int width, const float *mean,
                                const float *inv_std, float clip, float *out);
 
+/* How workers = 0 splits its environments: the same on every machine. */
+int rlt_local_parts(int envs);
+/* How the learners of one trial share the environments: parts of each learner, environments of a
+ * part, the same for all. RLT_ECONFIG where they cannot be shared evenly. */
+typedef struct rlt_share {
+    int learners, parts, envs;
+} rlt_share;
+rlt_status rlt_share_make(const rlt_run_config *config, rlt_share *share, rlt_err *err);
+
 typedef struct rlt_rollout rlt_rollout;
 /* Environments first_env .. first_env + envs - 1 of the run. `def` is borrowed. */
 rlt_status rlt_rollout_create(const rlt_run_config *config, const rlt_env_def *def, int envs,

@@ -47,15 +47,21 @@ static const char recurrent[] =
     "  stop = { steps = 20480 },\n"
     "  eval = { every = 5120, episodes = 3 }, checkpoint = { every = 1024, keep = 2 } }\n";
 
-static const char *const local[] = {"workers=0", "envs_per_worker=8", "transport=shm"};
-static const char *const over_shm[] = {"workers=2", "envs_per_worker=4", "transport=shm"};
-static const char *const over_tcp[] = {"workers=2", "envs_per_worker=4", "transport=tcp"};
+static const char *const local[] = {"workers=0", "envs_per_worker=8", "transport=shm",
+                                    "learners=1"};
+static const char *const over_shm[] = {"workers=2", "envs_per_worker=4", "transport=shm",
+                                       "learners=1"};
+static const char *const over_tcp[] = {"workers=2", "envs_per_worker=4", "transport=tcp",
+                                       "learners=1"};
+/* Several learners compute together, over shared memory and in a ring. */
+static const char *const pair[] = {"workers=2", "envs_per_worker=4", "transport=shm", "learners=2"};
+static const char *const four[] = {"workers=0", "envs_per_worker=8", "transport=tcp", "learners=4"};
 
-static pid_t start(run_place *place, const char *script, const char *const form[3]) {
+static pid_t start(run_place *place, const char *script, const char *const form[4]) {
     run_open(place);
     run_write_script(place, script);
     return run_start(place, "run", place->script, "--quiet", "--set", form[0], "--set", form[1],
-                     "--set", form[2]);
+                     "--set", form[2], "--set", form[3]);
 }
 
 /* Checks the run's rows, takes its newest checkpoint, removes its folder. */
@@ -71,7 +77,7 @@ static void finish(run_place *place, rlt_checkpoint *checkpoint) {
     run_close(place);
 }
 
-static void run_through(const char *script, const char *const form[3], rlt_checkpoint *checkpoint) {
+static void run_through(const char *script, const char *const form[4], rlt_checkpoint *checkpoint) {
     run_place place;
     pid_t driver = start(&place, script, form);
     run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
@@ -118,6 +124,19 @@ static void check_forms(const char *script) {
     rlt_checkpoint_fini(&c);
 }
 
+/* A team ends with the bits of one learner. */
+static void check_teams(const char *script) {
+    rlt_checkpoint alone, together;
+    run_through(script, over_shm, &alone);
+    run_through(script, pair, &together);
+    assert_equal(&alone, &together, true);
+    rlt_checkpoint_fini(&together);
+    run_through(script, four, &together);
+    assert_equal(&alone, &together, false);
+    rlt_checkpoint_fini(&alone);
+    rlt_checkpoint_fini(&together);
+}
+
 static void discrete_actions_give_one_trajectory_in_every_form(void **state) {
     (void)state;
     check_forms(cartpole);
@@ -139,7 +158,7 @@ static void policies_with_memory_give_one_trajectory_in_every_form(void **state)
 }
 
 /* Paused, resumed, its learner killed, its driver killed, resumed: the end is the same. */
-static void check_interrupted(const char *script, const char *const form[3]) {
+static void check_interrupted(const char *script, const char *const form[4]) {
     static const char steps[] = "SELECT max(step) FROM checkpoints";
     rlt_checkpoint whole, pieces;
     run_through(script, form, &whole);
@@ -177,6 +196,35 @@ static void interrupted_lua_run_ends_the_same(void **state) {
     check_interrupted(corridor, over_shm);
 }
 
+static void several_learners_are_as_one(void **state) {
+    (void)state;
+    check_teams(cartpole);
+    check_teams(pendulum);
+    check_teams(recurrent);
+}
+
+/* One of two learners is killed: the trial goes on from its checkpoint, to the same end. */
+static void killed_member_of_a_team_changes_nothing(void **state) {
+    (void)state;
+    rlt_checkpoint whole, pieces;
+    run_through(pendulum, pair, &whole);
+    run_place place;
+    pid_t driver = start(&place, pendulum, pair);
+    run_await_sql(&place, "SELECT max(step) FROM checkpoints", 1024, DEADLINE_S);
+    pid_t member = run_await_process(&place, "learner-1", DEADLINE_S);
+    assert_true(member > 0);
+    kill(member, SIGKILL);
+    run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+    char *reason = run_sql_text(&place, "SELECT reason FROM transitions WHERE reason LIKE "
+                                        "'%learner 1 of 2 ended by signal 9%' LIMIT 1");
+    assert_true(reason[0] != '\0');
+    free(reason);
+    finish(&place, &pieces);
+    assert_equal(&whole, &pieces, true);
+    rlt_checkpoint_fini(&whole);
+    rlt_checkpoint_fini(&pieces);
+}
+
 static void interrupted_run_with_memory_ends_the_same(void **state) {
     (void)state;
     check_interrupted(recurrent, over_shm);
@@ -188,6 +236,8 @@ int main(void) {
         cmocka_unit_test(normalised_continuous_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(lua_environments_give_one_trajectory_in_every_form),
         cmocka_unit_test(policies_with_memory_give_one_trajectory_in_every_form),
+        cmocka_unit_test(several_learners_are_as_one),
+        cmocka_unit_test(killed_member_of_a_team_changes_nothing),
         cmocka_unit_test(interrupted_normalised_run_ends_the_same),
         cmocka_unit_test(interrupted_lua_run_ends_the_same),
         cmocka_unit_test(interrupted_run_with_memory_ends_the_same),

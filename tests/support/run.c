@@ -184,8 +184,12 @@ static bool is_of_place(const run_place *place, const char *pid) {
 static bool has_role(const char *pid, const char *role) {
     char words[4096];
     size_t size = read_proc(pid, "cmdline", words, sizeof words);
-    const char *second = words + strnlen(words, size) + 1;
-    return role == NULL || (second < words + size && strcmp(second, role) == 0);
+    bool found = role == NULL;
+    for (const char *word = words + strnlen(words, size) + 1; word < words + size && !found;
+         word += strlen(word) + 1) {
+        found = strcmp(word, role) == 0;
+    }
+    return found;
 }
 
 int run_processes(const run_place *place, const char *role, pid_t pids[RUN_PROCESSES_MAX]) {

@@ -55,8 +55,9 @@ static session open_session(const rlt_run_config *config, int threads) {
     rlt_err err = {0};
     int parts = rlt_local_parts((int)config->envs_per_worker);
     int envs = (int)config->envs_per_worker / parts;
-    if (rlt_trainer_create(config, s.def, parts, envs, threads, &s.trainer, &err) != RLT_OK ||
-        rlt_source_local(config, s.def, rlt_trainer_pool(s.trainer), &s.source, &err) != RLT_OK) {
+    if (rlt_trainer_create(config, s.def, parts, envs, threads, NULL, &s.trainer, &err) != RLT_OK ||
+        rlt_source_local(config, s.def, 0, (int)config->envs_per_worker,
+                         rlt_trainer_pool(s.trainer), &s.source, &err) != RLT_OK) {
         fail_msg("%s", err.message);
     }
     s.stats = *rlt_trainer_stats(s.trainer);
@@ -242,13 +243,15 @@ static void test_bad_configurations_name_the_field(void **unused) {
     rlt_err err = {0};
     rlt_run_config config = cartpole(1);
     config.model.squash = true;
-    assert_int_equal(rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, &trainer, &err),
-                     RLT_ECONFIG);
+    assert_int_equal(
+        rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, NULL, &trainer, &err),
+        RLT_ECONFIG);
     assert_non_null(strstr(err.message, "model.squash"));
     config = cartpole(1);
     config.ppo.horizon = 1 << 22;
-    assert_int_equal(rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, &trainer, &err),
-                     RLT_ECONFIG);
+    assert_int_equal(
+        rlt_trainer_create(&config, find("CartPole-v1"), 1, 64, 1, NULL, &trainer, &err),
+        RLT_ECONFIG);
     assert_non_null(strstr(err.message, "ppo.horizon"));
     assert_null(trainer);
 }

@@ -1,0 +1,73 @@
+/* learner: a trainer with its experience, alone or in a team. Thread: main. */
+#include "learner/team.h"
+
+static int thread_count(const rlt_run_config *config) {
+    int cores = rlt_scheduler_cores() / (int)config->learners;
+    int wanted = config->threads > 0 ? (int)config->threads : cores > 0 ? cores : 1;
+    return wanted < 64 ? wanted : 64;
+}
+
+static rlt_status gather(void *user, const void *mine, void *all, size_t bytes, rlt_err *err) {
+    return rlt_group_all_gather(user, mine, all, bytes, err);
+}
+
+/* The experience of this learner's own share. */
+static rlt_status open_own(const rlt_learning_options *o, rlt_learning *l, const rlt_share *share,
+                           rlt_source **own, rlt_err *err) {
+    const rlt_run_config *c = o->config;
+    int rank = o->group != NULL ? o->group->rank : 0;
+    int envs = share->parts * share->envs;
+    if (c->workers == 0) {
+        return rlt_source_local(c, o->def, rank * envs, envs, rlt_trainer_pool(l->trainer), own,
+                                err);
+    }
+    l->workers = (rlt_workers_options){
+        .config = c,
+        .def = o->def,
+        .config_json = o->config_json,
+        .script = o->script,
+        .script_name = o->script_name,
+        .count = share->parts,
+        .first_env = rank * envs,
+        .idle = o->idle,
+        .idle_user = o->idle_user,
+    };
+    return rlt_source_workers(&l->workers, own, err);
+}
+
+rlt_status rlt_learning_open(const rlt_learning_options *o, rlt_learning *l, rlt_err *err) {
+    rlt_share share;
+    RLT_TRY(rlt_share_make(o->config, &share, err));
+    if (o->group != NULL) {
+        l->team = (rlt_ppo_team){o->group->rank, o->group->count, gather, o->group};
+    }
+    RLT_TRY(rlt_trainer_create(o->config, o->def, share.parts * share.learners, share.envs,
+                               thread_count(o->config), o->group != NULL ? &l->team : NULL,
+                               &l->trainer, err));
+    rlt_source *own = NULL;
+    RLT_TRY(open_own(o, l, &share, &own, err));
+    const rlt_policy_spec *spec = rlt_trainer_policy(l->trainer);
+    int action_count = spec->discrete ? spec->action_dim : 0;
+    l->source = o->group != NULL ? rlt_source_group(own, o->group, action_count) : own;
+    return RLT_OK;
+}
+
+void rlt_learning_close(rlt_learning *l) {
+    if (l->source != NULL) {
+        l->source->ops->destroy(l->source);
+    }
+    rlt_trainer_destroy(&l->trainer);
+    *l = (rlt_learning){0};
+}
+
+rlt_status rlt_learning_iterate(rlt_learning *l, rlt_train_stats *stats, rlt_err *err) {
+    const rlt_segment *segments = NULL;
+    uint64_t version;
+    rlt_weights_view weights = rlt_trainer_weights(l->trainer, &version);
+    const rlt_source_ops *ops = l->source->ops;
+    RLT_TRY(ops->publish(l->source, &weights, version, err));
+    RLT_TRY(ops->collect(l->source, (uint64_t)rlt_trainer_stats(l->trainer)->iteration, &segments,
+                         err));
+    RLT_TRY(rlt_trainer_consume(l->trainer, segments, stats, err));
+    return ops->release(l->source, err);
+}
