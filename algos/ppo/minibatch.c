@@ -95,6 +95,10 @@ static void gather_step(const rlt_policy_spec *spec, const rlt_ppo_minibatch *mi
         shard->advantage[to + i] = (from->advantage[r] - mean) * scale;
         shard->ret[to + i] = from->ret[r];
     }
+    size_t logits = (size_t)spec->action_dim;
+    for (size_t i = 0; shard->mask != NULL && i < count; i++) {
+        memcpy(shard->mask + (to + i) * logits, from->mask + (first + order[i]) * logits, logits);
+    }
     for (size_t i = 0; minibatch->steps > 1 && i < count; i++) {
         shard->reset[to + i] = from->reset[first + order[i]];
     }

@@ -14,7 +14,7 @@ enum { MINIBATCHES_A_GRAPH = 16, BUFFERS = 40 };
 typedef struct minibatch_memory { /* of the minibatch in progress */
     float *obs, *log_prob, *value, *advantage, *ret, *memory;
     void *action;
-    uint8_t *reset;
+    uint8_t *reset, *mask; /* mask: NULL where rows have none */
 } minibatch_memory;
 
 struct rlt_ppo_on_device {
@@ -32,7 +32,7 @@ struct rlt_ppo_on_device {
     size_t bytes; /* asked for so far */
     float *params, *grad, *m, *v, *obs, *log_prob, *value, *advantage, *ret, *memory;
     void *action;
-    uint8_t *reset;
+    uint8_t *reset, *mask;
     uint32_t *order;
     minibatch_memory to;
     rlt_update_state *state;
@@ -64,6 +64,10 @@ static rlt_status take_columns(rlt_ppo_on_device *on, size_t rows, size_t sequen
     RLT_TRY(take(on, rows * rlt_policy_action_bytes(&on->spec), &to->action, err));
     RLT_TRY(take(on, memory, (void **)&to->memory, err));
     RLT_TRY(take(on, rows, (void **)&to->reset, err));
+    to->mask = NULL;
+    if (on->options.masked) {
+        RLT_TRY(take(on, rows * (size_t)on->spec.action_dim, (void **)&to->mask, err));
+    }
     float **const floats[] = {&to->log_prob, &to->value, &to->advantage, &to->ret};
     for (size_t i = 0; i < RLT_COUNT(floats); i++) {
         RLT_TRY(take(on, sizeof(float) * rows, (void **)floats[i], err));
@@ -111,6 +115,7 @@ static rlt_status allocate(rlt_ppo_on_device *on, rlt_err *err) {
     on->action = all.action;
     on->memory = all.memory;
     on->reset = all.reset;
+    on->mask = all.mask;
     on->log_prob = all.log_prob;
     on->value = all.value;
     on->advantage = all.advantage;
@@ -226,6 +231,8 @@ static void gather(rlt_ppo_on_device *on, int64_t rows, int n) {
         .state = sequences ? on->memory : NULL,
         .action = on->action,
         .reset = sequences ? on->reset : NULL,
+        .mask = on->mask,
+        .mask_width = on->spec.action_dim,
         .norm_advantage = on->options.norm_advantage,
         .to_obs = on->to.obs,
         .to_log_prob = on->to.log_prob,
@@ -235,6 +242,7 @@ static void gather(rlt_ppo_on_device *on, int64_t rows, int n) {
         .to_state = sequences ? on->to.memory : NULL,
         .to_action = on->to.action,
         .to_reset = sequences ? on->to.reset : NULL,
+        .to_mask = on->to.mask,
     };
     on->device->backend->gather(on->device, &args);
 }
@@ -249,6 +257,7 @@ static void loss(rlt_ppo_on_device *on, int rows, const rlt_ppo_coef *coef) {
         .log_std = on->spec.discrete ? NULL : on->params + log_std,
         .value = rlt_net_value(on->net),
         .action = on->to.action,
+        .mask = on->to.mask,
         .old_log_prob = on->to.log_prob,
         .old_value = on->to.value,
         .advantage = on->to.advantage,
@@ -359,6 +368,7 @@ static void upload(rlt_ppo_on_device *on, const float *params, const rlt_ppo_row
         {on->ret, rows->ret, floats},
         {on->reset, rows->reset, on->steps > 1 ? n : 0},
         {on->memory, rows->memory, on->steps > 1 ? memory : 0},
+        {on->mask, rows->mask, on->options.masked ? n * (size_t)on->spec.action_dim : 0},
     };
     for (size_t i = 0; i < RLT_COUNT(columns); i++) {
         if (columns[i].bytes > 0) {

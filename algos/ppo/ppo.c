@@ -96,12 +96,13 @@ static float *floats(size_t count) {
 }
 
 static void shard_init(rlt_ppo_shard *shard, const rlt_policy_spec *spec, size_t sequences,
-                       size_t steps) {
+                       size_t steps, bool masked) {
     size_t rows = sequences * steps;
     shard->workspace = rlt_policy_workspace_create(spec);
     shard->obs = floats(rows * (size_t)spec->obs_dim);
     shard->action = rlt_alloc(rows * rlt_policy_action_bytes(spec));
     shard->reset = rlt_alloc(rows);
+    shard->mask = masked ? rlt_alloc(rows * (size_t)spec->action_dim) : NULL;
     shard->memory = floats(sequences * (size_t)rlt_policy_state_width(spec));
     shard->log_prob = floats(rows);
     shard->value = floats(rows);
@@ -117,6 +118,7 @@ static void shard_fini(rlt_ppo_shard *shard) {
     rlt_free(shard->obs);
     rlt_free(shard->action);
     rlt_free(shard->reset);
+    rlt_free(shard->mask);
     rlt_free(shard->memory);
     rlt_free(shard->log_prob);
     rlt_free(shard->value);
@@ -140,7 +142,7 @@ static void allocate(rlt_ppo *made, int64_t rows_max) {
     made->moments = floats(2 * made->param_count);
     for (int s = 0; s < RLT_PPO_SHARDS; s++) {
         shard_init(&made->shards[s], &made->spec, (size_t)(made->taken / RLT_PPO_SHARDS + 1),
-                   (size_t)made->steps);
+                   (size_t)made->steps, options->masked);
     }
     int members = options->team.count > 1 ? options->team.count : 1;
     made->shards_taken = RLT_PPO_SHARDS / members;
@@ -249,7 +251,8 @@ static void shard_grad(void *user, int task) {
                            .ret = shard->ret,
                            .steps = (int)ppo->steps,
                            .reset = sequences ? shard->reset : NULL,
-                           .state = sequences ? shard->memory : NULL};
+                           .state = sequences ? shard->memory : NULL,
+                           .mask = shard->mask};
     memset(shard->grad, 0, sizeof(float) * ppo->param_count);
     shard->stats = (rlt_ppo_stats){0};
     rlt_ppo_grad_packed(shard->workspace, u->params, ppo->packed, &batch, u->coef,

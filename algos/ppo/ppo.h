@@ -21,6 +21,7 @@ typedef struct rlt_ppo_options {
     int steps; /* rows of a sequence, which a minibatch takes whole: the horizon of a policy with
                 * memory; 0 or 1: rows are independent */
     bool norm_advantage; /* per minibatch */
+    bool masked;         /* rows come with masks */
     float max_grad_norm; /* 0: not clipped */
     float target_kl;     /* 0: no limit; else epochs end when approx_kl > 1.5 * target */
     rlt_optimiser_spec optimiser;
@@ -32,12 +33,13 @@ typedef struct rlt_ppo_options {
 typedef struct rlt_ppo_rows { /* the prepared batch, all borrowed */
     int64_t rows;
     const float *obs;   /* [rows][obs_dim], normalised as the policy saw it */
-    const void *action; /* [rows] int32 or [rows][action_dim] float32 */
+    const void *action; /* [rows] int32, [rows][component_count] or [rows][action_dim] float32 */
     const float *log_prob, *value, *advantage, *ret; /* [rows] */
     /* With sequences, row step * sequences + sequence: whether a row begins an episode, and the
      * memory before each sequence's first row. */
     const uint8_t *reset; /* [rows] */
     const float *memory;  /* [sequences][rlt_policy_state_width] */
+    const uint8_t *mask;  /* [rows][action_dim] where options.masked, as rlt_policy_sample's */
 } rlt_ppo_rows;
 
 typedef struct rlt_ppo_result { /* means over the rows trained on */

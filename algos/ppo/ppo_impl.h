@@ -10,7 +10,7 @@ enum { RLT_PPO_SHARDS = 4, RLT_PPO_CHUNKS = 8, RLT_PPO_EPOCHS_AHEAD = 4 };
 typedef struct rlt_ppo_shard { /* a part of the minibatch, gathered, and its partial gradient */
     rlt_policy_workspace *workspace;
     float *obs, *log_prob, *value, *advantage, *ret; /* [rows][obs_dim] and [rows] */
-    unsigned char *action, *reset;
+    unsigned char *action, *reset, *mask;            /* mask: NULL where rows have none */
     float *memory;
     float *grad; /* [param_count] */
     rlt_ppo_stats stats;

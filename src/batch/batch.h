@@ -12,6 +12,7 @@ typedef struct rlt_batch_spec {
     size_t action_bytes;    /* of one environment's action */
     size_t env_state_bytes; /* the vector environment's whole state */
     int memory_width;       /* floats that a recurrent policy carries from step to step; 0: none */
+    int mask_width;         /* bytes of an action's mask; 0: none */
 } rlt_batch_spec;
 
 typedef struct rlt_segment_header {
@@ -33,6 +34,7 @@ typedef struct rlt_segment {
     float *episode_return;   /* [T][n], where an episode ended */
     int32_t *episode_length; /* [T][n], where an episode ended */
     uint8_t *terminated, *truncated; /* [T][n] */
+    uint8_t *mask;            /* [T][n][mask_width]: 0 forbids a value of the action at that step */
     float *norm;              /* [2][obs_width]: mean and 1/std that the policy's input had */
     unsigned char *env_state; /* after the last step */
     float *memory;            /* [2][n][memory_width]: before the first step, after the last */
@@ -49,8 +51,15 @@ void rlt_segment_seal(const rlt_batch_spec *spec, rlt_segment *segment, uint32_t
  * after the last step]. */
 size_t rlt_segment_state_size(const rlt_batch_spec *spec);
 void rlt_segment_keep_state(const rlt_batch_spec *spec, const rlt_segment *segment, void *state);
-/* RLT_EPROTO unless the block has the size, shape, worker and index that are due and its flags and
- * discrete actions (`action_count` > 0: int32 in [0, action_count)) are in range. */
+/* What a discrete action may be: int32[components], component c in [0, counts[c]); a mask is their
+ * values one after the other. components 0: the actions are floats. */
+typedef struct rlt_batch_actions {
+    int components;
+    const int *counts;
+} rlt_batch_actions;
+/* RLT_EPROTO unless the block has the size, shape, worker and index that are due, its flags and
+ * discrete actions are in range, and its masks allow the actions. */
 rlt_status rlt_segment_check(const rlt_batch_spec *spec, const rlt_segment *segment, size_t size,
-                             uint32_t worker, uint64_t index, int action_count, rlt_err *err);
+                             uint32_t worker, uint64_t index, rlt_batch_actions actions,
+                             rlt_err *err);
 #endif

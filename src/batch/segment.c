@@ -20,6 +20,7 @@ enum {
     COL_LENGTH,
     COL_TERMINATED,
     COL_TRUNCATED,
+    COL_MASK,
     COL_NORM,
     COL_ENV_STATE,
     COL_MEMORY,
@@ -46,6 +47,7 @@ static void layout(const rlt_batch_spec *spec, size_t offset[COL_COUNT + 1]) {
         [COL_LENGTH] = sizeof(int32_t) * rows,
         [COL_TERMINATED] = rows,
         [COL_TRUNCATED] = rows,
+        [COL_MASK] = rows * (size_t)spec->mask_width,
         [COL_NORM] = 2 * sizeof(float) * width,
         [COL_ENV_STATE] = spec->env_state_bytes,
         [COL_MEMORY] = 2 * memory_bytes(spec),
@@ -61,7 +63,7 @@ size_t rlt_segment_size(const rlt_batch_spec *spec) {
         (int64_t)spec->horizon * spec->envs > 1 << 28 || spec->obs_width > 1 << 20 ||
         spec->action_bytes == 0 || spec->action_bytes > 1 << 20 ||
         spec->env_state_bytes > segment_bytes_max || spec->memory_width < 0 ||
-        spec->memory_width > 1 << 24) {
+        spec->memory_width > 1 << 24 || spec->mask_width < 0 || spec->mask_width > 1 << 16) {
         return 0;
     }
     size_t offset[COL_COUNT + 1];
@@ -86,6 +88,7 @@ void rlt_segment_bind(const rlt_batch_spec *spec, void *block, rlt_segment *segm
         .episode_length = (int32_t *)(base + offset[COL_LENGTH]),
         .terminated = base + offset[COL_TERMINATED],
         .truncated = base + offset[COL_TRUNCATED],
+        .mask = base + offset[COL_MASK],
         .norm = (float *)(base + offset[COL_NORM]),
         .env_state = base + offset[COL_ENV_STATE],
         .memory = (float *)(base + offset[COL_MEMORY]),
@@ -95,7 +98,8 @@ void rlt_segment_bind(const rlt_batch_spec *spec, void *block, rlt_segment *segm
 static uint64_t spec_hash(const rlt_batch_spec *spec) {
     const uint64_t fields[] = {(uint64_t)spec->horizon,   (uint64_t)spec->envs,
                                (uint64_t)spec->obs_width, spec->action_bytes,
-                               spec->env_state_bytes,     (uint64_t)spec->memory_width};
+                               spec->env_state_bytes,     (uint64_t)spec->memory_width,
+                               (uint64_t)spec->mask_width};
     return rlt_hash64(fields, sizeof(fields), segment_magic);
 }
 
@@ -137,18 +141,41 @@ static bool flags_are_valid(const rlt_batch_spec *spec, const rlt_segment *segme
     return bad <= 1;
 }
 
-static bool actions_are_valid(const rlt_batch_spec *spec, const rlt_segment *segment, int count) {
-    size_t rows = (size_t)spec->envs * (size_t)spec->horizon;
+static bool actions_are_valid(const rlt_batch_spec *spec, const rlt_segment *segment,
+                              rlt_batch_actions actions) {
+    size_t rows = (size_t)spec->envs * (size_t)spec->horizon, at = 0;
     const int32_t *action = (const int32_t *)segment->action;
     bool valid = true;
     for (size_t i = 0; i < rows; i++) {
-        valid &= (uint32_t)action[i] < (uint32_t)count;
+        for (int c = 0; c < actions.components; c++) {
+            valid &= (uint32_t)action[at++] < (uint32_t)actions.counts[c];
+        }
     }
     return valid;
 }
 
+/* Masks of 0 and 1 that allow the actions, which are in range. */
+static bool masks_are_valid(const rlt_batch_spec *spec, const rlt_segment *segment,
+                            rlt_batch_actions actions) {
+    size_t rows = (size_t)spec->envs * (size_t)spec->horizon, width = (size_t)spec->mask_width;
+    const int32_t *action = (const int32_t *)segment->action;
+    const uint8_t *mask = segment->mask;
+    unsigned bits = 0;
+    bool valid = true;
+    for (size_t i = 0; i < rows * width; i++) {
+        bits |= mask[i];
+    }
+    for (size_t i = 0; i < rows; i++) {
+        for (int c = 0; c < actions.components; mask += actions.counts[c++]) {
+            valid &= mask[*action++] != 0;
+        }
+    }
+    return valid && bits <= 1;
+}
+
 rlt_status rlt_segment_check(const rlt_batch_spec *spec, const rlt_segment *segment, size_t size,
-                             uint32_t worker, uint64_t index, int action_count, rlt_err *err) {
+                             uint32_t worker, uint64_t index, rlt_batch_actions actions,
+                             rlt_err *err) {
     if (size != rlt_segment_size(spec)) {
         return rlt_fail(err, RLT_EPROTO, "worker %u: a segment of %zu bytes, expected %zu", worker,
                         size, rlt_segment_size(spec));
@@ -162,10 +189,14 @@ rlt_status rlt_segment_check(const rlt_batch_spec *spec, const rlt_segment *segm
                         "worker %u: segment %llu of worker %u came, segment %llu was due", worker,
                         (unsigned long long)h->index, h->worker, (unsigned long long)index);
     }
-    if (!flags_are_valid(spec, segment) ||
-        (action_count > 0 && !actions_are_valid(spec, segment, action_count))) {
+    if (!flags_are_valid(spec, segment) || !actions_are_valid(spec, segment, actions)) {
         return rlt_fail(err, RLT_EPROTO,
                         "worker %u: segment %llu has flags or actions out of range", worker,
+                        (unsigned long long)index);
+    }
+    if (spec->mask_width > 0 && !masks_are_valid(spec, segment, actions)) {
+        return rlt_fail(err, RLT_EPROTO,
+                        "worker %u: segment %llu has actions that its masks forbid", worker,
                         (unsigned long long)index);
     }
     return RLT_OK;

@@ -1,12 +1,12 @@
 /* env: what an environment is, and N of them stepped in place.
  * An environment is one folder under envs/ and one line in envs/envs.def. Observations are float32
- * rows (one-hot for discrete spaces); a discrete action is one int32, a Box action a row of
- * float32. Thread: a vector environment belongs to one thread. */
+ * rows (one-hot for discrete spaces); a discrete action is one int32, a MULTI_DISCRETE one a row of
+ * them, a Box action a row of float32. Thread: a vector environment belongs to one thread. */
 #ifndef RLT_ENV_H
 #define RLT_ENV_H
 #include "core/core.h"
 
-#define RLT_ENV_API_VERSION 2u
+#define RLT_ENV_API_VERSION 3u
 
 typedef enum { RLT_SPACE_DISCRETE, RLT_SPACE_BOX, RLT_SPACE_MULTI_DISCRETE } rlt_space_kind;
 typedef struct rlt_space {
@@ -43,7 +43,7 @@ typedef struct rlt_env_block {
     rlt_env_form form; /* never SCALAR */
     int count;
     void *state;         /* [state_size / lane_word][RLT_ENV_LANES], 64-byte aligned */
-    const void *action;  /* [count] int32 or [count][size] float */
+    const void *action;  /* [count] int32, or [count][size] int32 or float */
     float *observation;  /* [count][size], BOX only */
     float *reward;       /* [count] */
     uint8_t *terminated; /* [count], 0 or 1 */
@@ -54,9 +54,9 @@ typedef struct rlt_env_def {
     const char *name; /* "CartPole-v1" */
     const char *help;
     rlt_space observation_space;
-    int image[3];           /* height, width, channels of a BOX that is an image, its row being
-                             * [height][width][channels]; {0}: none */
-    rlt_space action_space; /* DISCRETE or BOX */
+    int image[3]; /* height, width, channels of a BOX that is an image, its row being
+                   * [height][width][channels]; {0}: none */
+    rlt_space action_space;
     int max_episode_steps;  /* the time limit: truncates, never terminates; 0 for none */
     float reward_threshold; /* NAN where none is published */
     size_t state_size;      /* bytes of one environment; plain data, copied by memcpy */
@@ -65,8 +65,8 @@ typedef struct rlt_env_def {
      * index, as a float, of a DISCRETE; an index per component of a MULTI_DISCRETE (the vector
      * environment makes the one-hot row). Required. No allocation. */
     void (*reset)(void *context, void *state, rlt_rng *rng, float *observation);
-    /* One step. action: int32[1] within [0, n) or float[size], which may lie outside the bounds:
-     * the environment clips it as its dynamics say. Returns terminated; writes the next
+    /* One step. action: int32[1] or [size] within its values, or float[size], which may lie outside
+     * the bounds: the environment clips it as its dynamics say. Returns terminated; writes the next
      * observation, as reset does, and the reward. Required. No allocation, no syscall. */
     bool (*step)(void *context, void *state, rlt_rng *rng, const void *action, float *observation,
                  float *reward);
@@ -74,6 +74,10 @@ typedef struct rlt_env_def {
      * does it. Optional; lane_word is then the size in bytes of each field of the state. */
     void (*step_many)(void *context, const rlt_env_block *block);
     size_t lane_word;
+    /* Which actions are allowed in a state that is not the end of an episode: writes 0 or 1 for
+     * each value of each component, mask[rlt_space_width(&action_space)], at least one 1 a
+     * component. Optional; of discrete actions alone. The policy draws nothing else. */
+    void (*action_mask)(void *context, const void *state, uint8_t *mask);
     /* Whether a step has failed since the environment was made (a script error). Optional. */
     rlt_status (*status)(void *context, rlt_err *err);
 } rlt_env_def;
@@ -104,8 +108,12 @@ rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first,
 void rlt_vec_env_destroy(rlt_vec_env **vec);
 /* Starts every environment; writes observation[N][width]. */
 void rlt_vec_env_reset(rlt_vec_env *vec, float *observation);
-/* Steps every environment. action: [N] int32 or [N][size] float32. No allocation. */
+/* Steps every environment. action: [N] int32, or [N][size] int32 or float32. No allocation. */
 void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *out);
+/* Bytes of an action's mask: 0 without action_mask, else the width of the action space. */
+int rlt_env_mask_width(const rlt_env_def *def);
+/* What each environment allows now, mask[N][width]; nothing without action_mask. */
+void rlt_vec_env_mask(rlt_vec_env *vec, uint8_t *mask);
 /* The form in use: after create the fastest that the environment and this CPU have. set_form is
  * for tests and benches; RLT_EINVAL where there is no such form here. */
 rlt_env_form rlt_vec_env_form(const rlt_vec_env *vec);

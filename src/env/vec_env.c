@@ -35,6 +35,10 @@ int rlt_space_width(const rlt_space *space) {
     return width;
 }
 
+int rlt_env_mask_width(const rlt_env_def *def) {
+    return def->action_mask != NULL ? rlt_space_width(&def->action_space) : 0;
+}
+
 void rlt_space_expand(const rlt_space *space, float *row) {
     float index[RLT_SPACE_COMPONENTS_MAX];
     bool single = space->kind == RLT_SPACE_DISCRETE;
@@ -55,7 +59,9 @@ void rlt_space_expand(const rlt_space *space, float *row) {
 
 static void check_def(const rlt_env_def *def) {
     RLT_ASSERT(def->api_version == RLT_ENV_API_VERSION);
-    RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE);
+    RLT_ASSERT(def->action_space.kind != RLT_SPACE_MULTI_DISCRETE ||
+               def->action_space.size <= RLT_SPACE_COMPONENTS_MAX);
+    RLT_ASSERT(def->action_space.kind != RLT_SPACE_BOX || def->action_mask == NULL);
     RLT_ASSERT(def->image[0] == 0 ||
                (def->observation_space.kind == RLT_SPACE_BOX &&
                 def->image[0] * def->image[1] * def->image[2] == def->observation_space.size));
@@ -113,7 +119,7 @@ rlt_status rlt_vec_env_create(const rlt_env_def *def, int count, uint32_t first,
     made->width = (size_t)rlt_space_width(&def->observation_space);
     made->action_size = def->action_space.kind == RLT_SPACE_DISCRETE
                             ? sizeof(int32_t)
-                            : sizeof(float) * (size_t)def->action_space.size;
+                            : 4 * (size_t)def->action_space.size; /* int32 or float */
     made->stride = (def->state_size + 15) / 16 * 16;
     made->scratch = rlt_alloc(made->stride);
     made->rngs = rlt_alloc(sizeof(rlt_rng) * (size_t)count);

@@ -166,3 +166,11 @@ void rlt_vec_env_step(rlt_vec_env *vec, const void *action, const rlt_step_out *
         }
     }
 }
+
+void rlt_vec_env_mask(rlt_vec_env *vec, uint8_t *mask) {
+    const rlt_env_def *def = vec->def;
+    size_t width = (size_t)rlt_env_mask_width(def);
+    for (int i = 0; width > 0 && i < vec->count; i++) {
+        def->action_mask(def->context, rlt_vec_env_state_of(vec, i), mask + width * (size_t)i);
+    }
+}

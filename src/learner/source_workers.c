@@ -35,7 +35,7 @@ typedef struct workers_source {
     rlt_channel *channel;
     rlt_msg_writer writer;
     size_t segment_size, state_size, block_size;
-    int action_count; /* discrete actions; 0: Box */
+    rlt_batch_actions actions;
     uint32_t slot_count;
     remote_worker *workers;
     rlt_segment *segments;
@@ -164,8 +164,7 @@ static rlt_status take_segment(workers_source *s, int i, const rlt_packet *packe
     }
     rlt_segment segment;
     rlt_segment_bind(&s->base.batch, block, &segment);
-    RLT_TRY(rlt_segment_check(&s->base.batch, &segment, size, (uint32_t)i, index, s->action_count,
-                              err));
+    RLT_TRY(rlt_segment_check(&s->base.batch, &segment, size, (uint32_t)i, index, s->actions, err));
     if (segment.header->weights_version == 0 || segment.header->weights_version > s->version) {
         return rlt_fail(err, RLT_EPROTO, "worker %d acted with unknown weights", i);
     }
@@ -421,7 +420,7 @@ static rlt_status measure(workers_source *s, rlt_err *err) {
     s->segment_size = rlt_segment_size(&s->base.batch);
     s->state_size = rlt_segment_state_size(&s->base.batch);
     s->block_size = sizeof(float) * rlt_weights_floats(&spec);
-    s->action_count = spec.discrete ? spec.action_dim : 0;
+    s->actions = rlt_env_batch_actions(s->o->def);
     s->slot_count = (uint32_t)c->staleness_max + 2;
     return RLT_OK;
 }

@@ -63,6 +63,7 @@ static rlt_status create_ppo(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *
         .minibatch = c->minibatch < t->rows ? c->minibatch : t->rows,
         .steps = t->batch.memory_width > 0 ? t->batch.horizon : 1,
         .norm_advantage = c->norm_advantage,
+        .masked = t->batch.mask_width > 0,
         .max_grad_norm = (float)c->max_grad_norm,
         .target_kl = (float)c->target_kl,
         .optimiser = optimiser_of(c),
@@ -87,6 +88,9 @@ static void allocate(rlt_trainer *t) {
     if (t->batch.memory_width > 0) {
         t->reset = rlt_alloc((size_t)t->rows);
         t->memory = floats((int64_t)t->envs * t->batch.memory_width);
+    }
+    if (t->batch.mask_width > 0) {
+        t->mask = rlt_alloc((size_t)t->rows * (size_t)t->batch.mask_width);
     }
     rlt_running_init(&t->obs_stats, (int)width);
     rlt_reward_scaler_init(&t->rewards, t->envs, (float)t->config.ppo.gamma,
@@ -129,6 +133,7 @@ rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *d
         .obs_width = spec.obs_dim,
         .action_bytes = rlt_policy_action_bytes(&spec),
         .memory_width = rlt_policy_state_width(&spec),
+        .mask_width = rlt_env_mask_width(def),
     };
     allocate(t);
     rlt_status status = rlt_pool_create(threads, &t->pool, err);
@@ -153,9 +158,9 @@ void rlt_trainer_destroy(rlt_trainer **trainer) {
     rlt_pool_destroy(&t->pool);
     rlt_running_fini(&t->obs_stats);
     rlt_reward_scaler_fini(&t->rewards);
-    void *const all[] = {t->weights,        t->obs,      t->action,    t->log_prob,
-                         t->value,          t->ret,      t->advantage, t->scaled,
-                         t->part_advantage, t->part_ret, t->reset,     t->memory};
+    void *const all[] = {t->weights, t->obs,       t->action, t->log_prob,       t->value,
+                         t->ret,     t->advantage, t->scaled, t->part_advantage, t->part_ret,
+                         t->reset,   t->memory,    t->mask};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -222,6 +227,7 @@ static void prepare_part(void *user, int part) {
     const rlt_segment *s = &t->segments[part];
     size_t n = (size_t)t->batch.envs, horizon = (size_t)t->batch.horizon, base = n * (size_t)part;
     size_t width = (size_t)t->batch.obs_width, bytes = t->batch.action_bytes;
+    size_t mask = (size_t)t->batch.mask_width;
     float *advantage = t->part_advantage + base * horizon, *ret = t->part_ret + base * horizon;
     rlt_gae_in in = {
         .horizon = (int)horizon,
@@ -245,6 +251,9 @@ static void prepare_part(void *user, int part) {
         memcpy(t->advantage + to, advantage + from, sizeof(float) * n);
         memcpy(t->ret + to, ret + from, sizeof(float) * n);
         memcpy(t->action + to * bytes, s->action + from * bytes, bytes * n);
+        if (mask > 0) {
+            memcpy(t->mask + to * mask, s->mask + from * mask, mask * n);
+        }
         if (t->config.normalise.observation) {
             rlt_observation_normalise(s->obs + from * width, (int)n, (int)width, s->norm,
                                       s->norm + width, (float)t->config.normalise.clip,
@@ -314,7 +323,8 @@ static rlt_status update(rlt_trainer *t, rlt_err *err) {
                          .advantage = t->advantage,
                          .ret = t->ret,
                          .reset = t->reset,
-                         .memory = t->memory};
+                         .memory = t->memory,
+                         .mask = t->mask};
     rlt_ppo_result result;
     RLT_TRY(
         rlt_ppo_update(t->ppo, t->view.params, &rows, lr, &coef, t->stats.iteration, &result, err));

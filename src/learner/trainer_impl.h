@@ -28,6 +28,7 @@ struct rlt_trainer {
     unsigned char *action;
     uint8_t *reset; /* a policy with memory: whether a row begins an episode; else NULL */
     float *memory;  /* [envs][memory_width] before the first step; else NULL */
+    uint8_t *mask;  /* [rows][mask_width] of an environment that has them; else NULL */
     float *scaled;  /* [parts][T][n]: rewards as trained on */
     float *part_advantage, *part_ret; /* [parts][T][n] */
     const rlt_segment *segments;      /* of the iteration in progress */

@@ -28,7 +28,7 @@ double rlt_env_flop(const rlt_env_def *def) {
 }
 
 static double action_bytes(const rlt_env_def *def) {
-    return def->action_space.kind == RLT_SPACE_BOX ? 4.0 * def->action_space.size : 4.0;
+    return def->action_space.kind == RLT_SPACE_DISCRETE ? 4.0 : 4.0 * def->action_space.size;
 }
 
 /* State, action, observation, reward, two flags, two counters. */
@@ -45,13 +45,14 @@ double rlt_env_moved_bytes(const rlt_env_def *def) {
 /* Random actions: a word each, scaled to 0 .. n - 1 or to the bounds of the Box. */
 static void draw(const rlt_env_def *def, uint64_t step, int count, uint32_t *words, void *action) {
     const rlt_space *space = &def->action_space;
-    size_t size = space->kind == RLT_SPACE_BOX ? (size_t)space->size : 1;
+    size_t size = space->kind == RLT_SPACE_DISCRETE ? 1 : (size_t)space->size;
     size_t total = (size_t)count * size;
     rlt_rng_fill_u32(1, RLT_STREAM_ACTION, 0, step * ((total + 3) / 4), words, total);
-    if (space->kind == RLT_SPACE_DISCRETE) {
+    if (space->kind != RLT_SPACE_BOX) {
+        const int *counts = space->kind == RLT_SPACE_DISCRETE ? &space->size : space->counts;
         int32_t *out = action;
         for (size_t i = 0; i < total; i++) {
-            out[i] = (int32_t)((uint64_t)words[i] * (uint64_t)space->size >> 32);
+            out[i] = (int32_t)((uint64_t)words[i] * (uint64_t)counts[i % size] >> 32);
         }
         return;
     }
@@ -64,7 +65,7 @@ static void draw(const rlt_env_def *def, uint64_t step, int count, uint32_t *wor
 static double time_steps(rlt_vec_env *vec, int count, double seconds) {
     const rlt_env_def *def = rlt_vec_env_def(vec);
     size_t n = (size_t)count, width = (size_t)rlt_space_width(&def->observation_space);
-    size_t size = def->action_space.kind == RLT_SPACE_BOX ? (size_t)def->action_space.size : 1;
+    size_t size = def->action_space.kind == RLT_SPACE_DISCRETE ? 1 : (size_t)def->action_space.size;
     float *floats = rlt_alloc(sizeof(float) * n * (2 * width + 2));
     uint8_t *flags = rlt_alloc(2 * n);
     int32_t *length = rlt_alloc(sizeof(int32_t) * n);

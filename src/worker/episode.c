@@ -15,11 +15,12 @@ typedef struct player {
     rlt_rng env_rng, action_rng;
     float *obs, *input, *head, *drawn, *env_action;
     float *memory; /* of a policy that has one */
+    uint8_t *mask; /* of an environment that has them, else NULL */
 } player;
 
 static rlt_status open_player(player *p, const rlt_run_config *config, rlt_err *err) {
     size_t width = (size_t)rlt_space_width(&p->def->observation_space);
-    size_t dim = (size_t)p->def->action_space.size;
+    size_t dim = (size_t)rlt_space_width(&p->def->action_space);
     if (p->weights != NULL) {
         RLT_TRY(rlt_policy_spec_make(config, p->def, &p->spec, err));
         p->normalise = config->normalise.observation;
@@ -32,6 +33,7 @@ static rlt_status open_player(player *p, const rlt_run_config *config, rlt_err *
     p->head = rlt_alloc(sizeof(float) * dim);
     p->drawn = rlt_alloc(sizeof(float) * dim);
     p->env_action = rlt_alloc(sizeof(float) * dim);
+    p->mask = p->def->action_mask != NULL ? rlt_alloc(dim) : NULL;
     return RLT_OK;
 }
 
@@ -40,14 +42,35 @@ static void close_player(player *p) {
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
+    rlt_free(p->mask);
     rlt_policy_workspace_destroy(&p->ws);
+}
+
+/* Any of the `count` values that is allowed. */
+static int32_t random_value(player *p, const uint8_t *mask, int count) {
+    uint32_t allowed = 0;
+    for (int i = 0; i < count; i++) {
+        allowed += mask == NULL || mask[i] != 0;
+    }
+    RLT_ASSERT(allowed > 0);
+    uint32_t chosen = rlt_rng_below(&p->action_rng, allowed);
+    int32_t value = 0;
+    while ((mask != NULL && mask[value] == 0) || chosen-- > 0) {
+        value++;
+    }
+    return value;
 }
 
 static const void *random_action(player *p) {
     const rlt_space *space = &p->def->action_space;
-    if (space->kind == RLT_SPACE_DISCRETE) {
-        int32_t choice = (int32_t)rlt_rng_below(&p->action_rng, (uint32_t)space->size);
-        memcpy(p->drawn, &choice, sizeof(choice));
+    const uint8_t *mask = p->mask;
+    if (space->kind != RLT_SPACE_BOX) {
+        rlt_batch_actions actions = rlt_env_batch_actions(p->def);
+        for (int c = 0; c < actions.components; c++) {
+            int32_t value = random_value(p, mask, actions.counts[c]);
+            memcpy(&p->drawn[c], &value, sizeof(value));
+            mask = mask == NULL ? NULL : mask + actions.counts[c];
+        }
         return p->drawn;
     }
     for (int i = 0; i < space->size; i++) {
@@ -70,7 +93,7 @@ static const void *choose_action(player *p) {
     }
     float value;
     rlt_policy_step(p->ws, p->weights->params, input, 1, NULL, p->memory, p->head, &value);
-    rlt_policy_mode(&p->spec, p->head, NULL, 1, p->drawn);
+    rlt_policy_mode(&p->spec, p->head, p->mask, 1, p->drawn);
     return rlt_env_actions(p->def, p->spec.squash, p->drawn, 1, p->env_action);
 }
 
@@ -86,6 +109,10 @@ static rlt_status play(player *p, int64_t limit, rlt_episode *e, rlt_err *err) {
     RLT_TRY(env_status(def, err));
     while (!e->terminated && e->steps < limit) {
         rlt_space_expand(&def->observation_space, p->obs);
+        if (p->mask != NULL) {
+            def->action_mask(def->context, state, p->mask);
+            RLT_TRY(env_status(def, err));
+        }
         const void *action = choose_action(p);
         memcpy(state + size, state, size);
         state += size;

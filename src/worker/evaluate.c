@@ -16,7 +16,7 @@ typedef struct eval {
     float clip;
     float *obs, *input, *head, *action, *env_action, *reward, *final_obs, *episode_return;
     float *memory; /* of a policy that has one */
-    uint8_t *terminated, *truncated, *done;
+    uint8_t *terminated, *truncated, *done, *mask;
     int32_t *length;
 } eval;
 
@@ -35,13 +35,14 @@ static void allocate(eval *e) {
     e->truncated = rlt_alloc(n);
     e->done = rlt_alloc(n);
     e->memory = rlt_alloc(sizeof(float) * n * (size_t)rlt_policy_state_width(&e->spec));
+    e->mask = e->def->action_mask != NULL ? rlt_alloc(n * dim) : NULL;
     e->ws = rlt_policy_workspace_create(&e->spec);
 }
 
 static void release(eval *e) {
     void *const all[] = {e->obs,        e->input,  e->final_obs,      e->head,   e->action,
                          e->env_action, e->reward, e->episode_return, e->length, e->terminated,
-                         e->truncated,  e->done,   e->memory};
+                         e->truncated,  e->done,   e->memory,         e->mask};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -58,7 +59,8 @@ static void step(eval *e, double *returns, double *length_sum) {
     }
     float *value = e->reward; /* not needed here; the step overwrites it */
     rlt_policy_step(e->ws, e->weights->params, input, e->n, NULL, e->memory, e->head, value);
-    rlt_policy_mode(&e->spec, e->head, NULL, e->n, e->action);
+    rlt_vec_env_mask(e->vec, e->mask);
+    rlt_policy_mode(&e->spec, e->head, e->mask, e->n, e->action);
     rlt_step_out out = {e->obs,       e->reward,         e->terminated, e->truncated,
                         e->final_obs, e->episode_return, e->length};
     rlt_vec_env_step(e->vec,

@@ -64,8 +64,8 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
     const rlt_model_fields *model = &config->model;
     *spec = (rlt_policy_spec){
         .obs_dim = rlt_space_width(&def->observation_space),
-        .discrete = def->action_space.kind == RLT_SPACE_DISCRETE,
-        .action_dim = def->action_space.size,
+        .discrete = def->action_space.kind != RLT_SPACE_BOX,
+        .action_dim = rlt_space_width(&def->action_space),
         .hidden_count = model->hidden_count,
         .act = model->activation == RLT_ACTIVATION_TANH   ? RLT_ACT_TANH
                : model->activation == RLT_ACTIVATION_RELU ? RLT_ACT_RELU
@@ -77,6 +77,12 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
     };
     for (int i = 0; i < model->hidden_count && i < RLT_HIDDEN_MAX; i++) {
         spec->hidden[i] = (int)model->hidden[i];
+    }
+    if (def->action_space.kind == RLT_SPACE_MULTI_DISCRETE) {
+        spec->component_count = def->action_space.size;
+        for (int c = 0; c < spec->component_count && c < RLT_COMPONENTS_MAX; c++) {
+            spec->components[c] = def->action_space.counts[c];
+        }
     }
     if (spec->squash && spec->discrete) {
         return rlt_fail(err, RLT_ECONFIG,
@@ -109,6 +115,18 @@ void rlt_observation_normalise(const float *obs, int rows, int width, const floa
     }
 }
 
+rlt_batch_actions rlt_env_batch_actions(const rlt_env_def *def) {
+    const rlt_space *space = &def->action_space;
+    switch (space->kind) {
+    case RLT_SPACE_DISCRETE:
+        return (rlt_batch_actions){1, &space->size};
+    case RLT_SPACE_MULTI_DISCRETE:
+        return (rlt_batch_actions){space->size, space->counts};
+    default:
+        return (rlt_batch_actions){0, NULL};
+    }
+}
+
 /* Squashed actions in (-1, 1) are scaled to the space's bounds; others are clipped to them. */
 static float env_action_of(const rlt_space *space, bool squash, int i, float a) {
     float low = space->low[i], high = space->high[i];
@@ -121,7 +139,7 @@ static float env_action_of(const rlt_space *space, bool squash, int i, float a) 
 
 const void *rlt_env_actions(const rlt_env_def *def, bool squash, const void *action, int n,
                             float *scratch) {
-    if (def->action_space.kind == RLT_SPACE_DISCRETE) {
+    if (def->action_space.kind != RLT_SPACE_BOX) {
         return action;
     }
     int dim = def->action_space.size;

@@ -61,6 +61,7 @@ rlt_status rlt_rollout_create(const rlt_run_config *config, const rlt_env_def *d
         .action_bytes = rlt_policy_action_bytes(&spec),
         .env_state_bytes = rlt_vec_env_state_size(vec),
         .memory_width = rlt_policy_state_width(&spec),
+        .mask_width = rlt_env_mask_width(def),
     };
     if (rlt_segment_size(&r->batch) == 0) {
         rlt_vec_env_destroy(&r->vec);
@@ -148,7 +149,9 @@ static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, 
     float *obs = s->obs + row * width;
     rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, NULL, r->memory,
                     r->head, s->value + row);
-    rlt_policy_sample(&r->spec, w->params, r->head, NULL, (int)n, r->seed, r->first_env,
+    uint8_t *mask = r->batch.mask_width > 0 ? s->mask + row * (size_t)r->batch.mask_width : NULL;
+    rlt_vec_env_mask(r->vec, mask);
+    rlt_policy_sample(&r->spec, w->params, r->head, mask, (int)n, r->seed, r->first_env,
                       (uint64_t)step_index, action, s->log_prob + row);
     rlt_step_out out = {
         .observation = obs + n * width,

@@ -20,6 +20,8 @@ rlt_weights_view rlt_weights_bind(const rlt_policy_spec *spec, float *block);
 /* The network for an environment as the configuration asks; RLT_ECONFIG for what cannot be. */
 rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def *def,
                                 rlt_policy_spec *spec, rlt_err *err);
+/* The actions of an environment as its segments' check sees them. */
+rlt_batch_actions rlt_env_batch_actions(const rlt_env_def *def);
 /* (obs - mean) * inv_std, clipped to +-clip; out may be obs. */
 void rlt_observation_normalise(const float *obs, int rows, int width, const float *mean,
                                const float *inv_std, float clip, float *out);
