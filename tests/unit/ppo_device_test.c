@@ -40,7 +40,7 @@ typedef struct fixture {
     float obs[ROWS * OBS], log_prob[ROWS], value[ROWS], advantage[ROWS], ret[ROWS];
     float memory[ENVS * 64];
     unsigned char action[ROWS * 4 * ACTIONS];
-    uint8_t reset[ROWS];
+    uint8_t reset[ROWS], mask[ROWS * ACTIONS];
 } fixture;
 
 static void draw_actions(fixture *f, rlt_rng *rng) {
@@ -54,6 +54,21 @@ static void draw_actions(fixture *f, rlt_rng *rng) {
                 memcpy(f->action + 4 * ((size_t)i * words + (size_t)k),
                        f->spec.discrete ? (void *)&choice : (void *)&real, 4);
             }
+        }
+    }
+}
+
+/* About half of all values are allowed, those taken among them. */
+static void draw_masks(fixture *f, rlt_rng *rng) {
+    int components = f->spec.component_count > 0 ? f->spec.component_count : 1;
+    for (int i = 0; f->spec.discrete && i < ROWS; i++) {
+        for (int k = 0; k < ACTIONS; k++) {
+            f->mask[i * ACTIONS + k] = rlt_rng_below(rng, 2) == 0;
+        }
+        for (int c = 0; c < components; c++) {
+            int32_t taken;
+            memcpy(&taken, f->action + 4 * (i * components + c), 4);
+            f->mask[i * ACTIONS + c * 2 + taken] = 1;
         }
     }
 }
@@ -79,6 +94,7 @@ static fixture *make(rlt_policy_spec spec, uint64_t seed) {
         f->memory[i] = 0.5f * (float)rlt_rng_normal(&rng);
     }
     draw_actions(f, &rng);
+    draw_masks(f, &rng);
     f->rows = (rlt_ppo_rows){.rows = ROWS,
                              .obs = f->obs,
                              .action = f->action,
@@ -87,7 +103,8 @@ static fixture *make(rlt_policy_spec spec, uint64_t seed) {
                              .advantage = f->advantage,
                              .ret = f->ret,
                              .reset = f->reset,
-                             .memory = f->memory};
+                             .memory = f->memory,
+                             .mask = f->mask};
     return f;
 }
 
@@ -208,6 +225,17 @@ static void test_sequences(void **unused) {
     compare(recurrent(), options);
 }
 
+static void test_masks(void **unused) {
+    (void)unused;
+    rlt_ppo_options options = uneven;
+    options.masked = true;
+    compare(mlp(), options);
+    compare(multi(), options);
+    options.steps = HORIZON;
+    options.minibatch = 5 * HORIZON;
+    compare(recurrent(), options);
+}
+
 static void test_target_kl(void **unused) {
     (void)unused;
     rlt_ppo_options options = uneven;
@@ -280,6 +308,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_masks),
         cmocka_unit_test(test_target_kl),
         cmocka_unit_test(test_divergence_names_the_term),
 #ifndef RLT_PARITY_EMULATED
