@@ -363,7 +363,8 @@ static void test_learns_on_five_seeds(void **unused) {
     (void)unused;
     rlt_run_config config = make_config(
         "{\"env\": \"Locks\", \"envs_per_worker\": 16, \"stop\": {\"steps\": 100000}, \"ppo\": "
-        "{\"horizon\": 16, \"minibatch\": 64, \"epochs\": 4, \"lr\": 0.01, \"gamma\": 0}, \"model\": "
+        "{\"horizon\": 16, \"minibatch\": 64, \"epochs\": 4, \"lr\": 0.01, \"gamma\": 0}, "
+        "\"model\": "
         "{\"hidden\": [32]}}");
     illegal = 0;
     for (int64_t seed = 1; seed <= 5; seed++) {
