@@ -321,8 +321,10 @@ static session open_session(const rlt_run_config *config, int threads) {
     rlt_err err = {0};
     int parts = rlt_local_parts((int)config->envs_per_worker);
     int envs = (int)config->envs_per_worker / parts;
-    if (rlt_trainer_create(config, &locks, parts, envs, threads, &s.trainer, &err) != RLT_OK ||
-        rlt_source_local(config, &locks, rlt_trainer_pool(s.trainer), &s.source, &err) != RLT_OK) {
+    if (rlt_trainer_create(config, &locks, parts, envs, threads, NULL, &s.trainer, &err) !=
+            RLT_OK ||
+        rlt_source_local(config, &locks, 0, (int)config->envs_per_worker,
+                         rlt_trainer_pool(s.trainer), &s.source, &err) != RLT_OK) {
         fail_msg("%s", err.message);
     }
     return s;
