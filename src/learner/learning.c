@@ -46,9 +46,8 @@ rlt_status rlt_learning_open(const rlt_learning_options *o, rlt_learning *l, rlt
                                &l->trainer, err));
     rlt_source *own = NULL;
     RLT_TRY(open_own(o, l, &share, &own, err));
-    const rlt_policy_spec *spec = rlt_trainer_policy(l->trainer);
-    int action_count = spec->discrete ? spec->action_dim : 0;
-    l->source = o->group != NULL ? rlt_source_group(own, o->group, action_count) : own;
+    rlt_batch_actions actions = rlt_env_batch_actions(o->def);
+    l->source = o->group != NULL ? rlt_source_group(own, o->group, actions) : own;
     return RLT_OK;
 }
 

@@ -14,7 +14,7 @@ typedef struct group_source {
     rlt_source base;
     rlt_source *own; /* owned */
     rlt_group *group;
-    int action_count;
+    rlt_batch_actions actions;
     size_t segment_size, state_size;
     unsigned char *blocks; /* [own parts][learners][segment_size] */
     unsigned char *states; /* [parts][state_size] */
@@ -51,7 +51,7 @@ static rlt_status exchange(group_source *s, int p, const rlt_segment *own, uint6
     for (int r = 0; r < count; r++) {
         rlt_segment *segment = &s->segments[r * s->own->parts + p];
         RLT_TRY(rlt_segment_check(&s->base.batch, segment, s->segment_size, (uint32_t)p, index,
-                                  s->action_count, err));
+                                  s->actions, err));
     }
     return RLT_OK;
 }
@@ -113,13 +113,13 @@ static const rlt_source_ops group_ops = {
     .destroy = destroy,
 };
 
-rlt_source *rlt_source_group(rlt_source *own, rlt_group *group, int action_count) {
+rlt_source *rlt_source_group(rlt_source *own, rlt_group *group, rlt_batch_actions actions) {
     group_source *s = rlt_alloc(sizeof(*s));
     int parts = own->parts * group->count;
     s->base = (rlt_source){.ops = &group_ops, .parts = parts, .batch = own->batch};
     s->own = own;
     s->group = group;
-    s->action_count = action_count;
+    s->actions = actions;
     s->segment_size = rlt_segment_size(&own->batch);
     s->state_size = rlt_segment_state_size(&own->batch);
     s->blocks = rlt_alloc((size_t)parts * s->segment_size);

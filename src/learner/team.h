@@ -9,9 +9,9 @@
 #include "scheduler/scheduler.h"
 
 /* own: this learner's experience, taken over; group: borrowed. Parts are those of all learners, by
- * rank. action_count as in rlt_segment_check. collect is RLT_EINTERRUPTED when the first learner
- * has ended. */
-rlt_source *rlt_source_group(rlt_source *own, rlt_group *group, int action_count);
+ * rank. actions: as rlt_segment_check takes them. collect is RLT_EINTERRUPTED when the first
+ * learner has ended. */
+rlt_source *rlt_source_group(rlt_source *own, rlt_group *group, rlt_batch_actions actions);
 /* The first learner, instead of another collect: the others end. */
 rlt_status rlt_source_group_end(rlt_source *source, rlt_err *err);
 
