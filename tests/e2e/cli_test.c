@@ -112,7 +112,7 @@ static void test_every_command_has_examples(void **state) {
 
 static void test_envs(void **state) {
     (void)state;
-    char out[4096];
+    static char out[1 << 16];
     assert_int_equal(run("envs", out, sizeof(out)), 0);
     assert_non_null(strstr(out, "CartPole-v1"));
     assert_non_null(strstr(out, "Box(4)"));
