@@ -44,6 +44,33 @@ rlt_status rlt_ppo_on_device_update(rlt_ppo_on_device *on, float *params, const 
                                     int64_t *step, rlt_ppo_result *result, rlt_err *err);
 float *rlt_ppo_on_device_moments(rlt_ppo_on_device *on); /* [2][param_count], host */
 
+struct rlt_ppo {
+    rlt_policy_spec spec;
+    rlt_ppo_options options;
+    int64_t rows_max, step;
+    int64_t steps, taken; /* rows of a sequence; sequences of a minibatch */
+    rlt_pool *pool;
+    rlt_ppo_on_device *on_device; /* NULL: what follows is used */
+    size_t param_count;
+    rlt_policy_packed *packed; /* of the parameters as they are, within an update */
+    float *moments;            /* [2][param_count], the optimiser's */
+    rlt_ppo_shard shards[RLT_PPO_SHARDS];
+    /* With a team: this member computes shards first_shard .. + shards_taken - 1, and what all
+     * members give each other is [count][team_bytes]: a gradient, then their shards' statistics. */
+    int first_shard, shards_taken;
+    size_t team_bytes;
+    unsigned char *team_blocks;
+    uint32_t *order;           /* [RLT_PPO_EPOCHS_AHEAD][sequences] */
+    rlt_ppo_moments *measured; /* [RLT_PPO_EPOCHS_AHEAD][minibatches] */
+};
+
+int64_t rlt_ppo_minibatch_count(const rlt_ppo *ppo, int64_t sequences);
+/* Of a gradient in a team's block: what follows is aligned for doubles. */
+size_t rlt_ppo_gradient_bytes(const rlt_ppo *ppo);
+rlt_status rlt_ppo_threads_update(rlt_ppo *ppo, float *params, const rlt_ppo_rows *rows, float lr,
+                                  const rlt_ppo_coef *coef, int64_t iteration,
+                                  rlt_ppo_result *result, rlt_err *err);
+
 /* A permutation of 0 .. count - 1, a function of (seed, iteration, epoch) alone. */
 void rlt_ppo_shuffle(uint64_t seed, int64_t iteration, int64_t epoch, uint32_t count,
                      uint32_t *order);
