@@ -1,4 +1,4 @@
-/* lua: an environment whose reset and step are functions of a script.
+/* lua: an environment whose reset, step and action_mask are functions of a script.
  * Around each call the state travels from the vector environment's bytes (float64) into a new
  * table and back: whatever else a script hangs on the table is lost at once, not after a resume.
  * Thread: any, one call at a time by a lock: the parts of one learner share the script. Owner: the
@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct env_function {
@@ -19,8 +20,8 @@ struct rlt_script_environment {
     rlt_environment_spec spec;
     rlt_sandbox *sandbox;
     uint64_t work_max;
-    pthread_mutex_t lock; /* held during reset, step and status: guards all below, and Lua */
-    env_function reset, step;
+    pthread_mutex_t lock; /* held during each call and status: guards all below, and Lua */
+    env_function reset, step, mask;
     int random;      /* reference */
     rlt_rng *rng;    /* of the call in progress, else NULL */
     rlt_err failure; /* the first one; code RLT_OK: none */
@@ -58,7 +59,15 @@ static void push_action(const rlt_script_environment *env, const void *action) {
         return;
     }
     const float *row = action;
+    const int32_t *values = action;
     lua_createtable(L, space->size, 0);
+    for (int i = 0; space->kind == RLT_SPACE_MULTI_DISCRETE && i < space->size; i++) {
+        lua_pushinteger(L, values[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    if (space->kind == RLT_SPACE_MULTI_DISCRETE) {
+        return;
+    }
     for (int i = 0; i < space->size; i++) {
         lua_pushnumber(L, fmaxf(space->low[i], fminf(space->high[i], row[i])));
         lua_rawseti(L, -2, i + 1);
@@ -95,18 +104,20 @@ static bool read_observation(rlt_script_environment *env, const env_function *fu
                              float *observation) {
     lua_State *L = env->sandbox->L;
     const rlt_space *space = &env->spec.observation_space;
-    bool discrete = space->kind == RLT_SPACE_DISCRETE;
-    int size = discrete ? 1 : space->size;
+    int size = space->kind == RLT_SPACE_DISCRETE ? 1 : space->size;
     for (int i = 0; i < size; i++) {
         double x = lua_tonumber(L, index);
         bool alone = size == 1 && lua_type(L, index) == LUA_TNUMBER && isfinite(x);
         if (!alone && !(lua_istable(L, index) && read_item(L, index, i + 1, &x))) {
             return fail(env, function, "number of the observation", i + 1);
         }
-        if (discrete && !(x >= 0 && x < space->size && x == floor(x))) {
+        int values = space->kind == RLT_SPACE_DISCRETE         ? space->size
+                     : space->kind == RLT_SPACE_MULTI_DISCRETE ? space->counts[i]
+                                                               : 0;
+        if (values > 0 && !(x >= 0 && x < values && x == floor(x))) {
             rlt_fail(&env->failure, RLT_ESCRIPT,
                      "%s:%d: env.%s: the observation %.15g is not an integer of 0 .. %d",
-                     env->sandbox->name, function->line, function->name, x, space->size - 1);
+                     env->sandbox->name, function->line, function->name, x, values - 1);
             return false;
         }
         observation[i] = (float)x;
@@ -114,7 +125,7 @@ static bool read_observation(rlt_script_environment *env, const env_function *fu
     return true;
 }
 
-/* Calls function(state[, action], random). Leaves the state's table and `results` values on the
+/* Calls function(state[, action][, random]). Leaves the state's table and `results` values on the
  * stack, the table at *base; false, and nothing left, after a failure. */
 static bool call(rlt_script_environment *env, const env_function *function, const double *state,
                  const void *action, rlt_rng *rng, int results, int *base) {
@@ -129,9 +140,11 @@ static bool call(rlt_script_environment *env, const env_function *function, cons
     if (action != NULL) {
         push_action(env, action);
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, env->random);
+    if (rng != NULL) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, env->random);
+    }
     env->rng = rng;
-    rlt_status status = rlt_sandbox_call(env->sandbox, action != NULL ? 3 : 2, results,
+    rlt_status status = rlt_sandbox_call(env->sandbox, lua_gettop(L) - *base - 1, results,
                                          env->work_max, &env->failure);
     env->rng = NULL;
     if (status != RLT_OK) {
@@ -218,6 +231,77 @@ static bool step(void *context, void *state, rlt_rng *rng, const void *action, f
     return terminated;
 }
 
+/* component: from 1, or 0 where there is but one. */
+static bool fail_mask(rlt_script_environment *env, int component, const char *text, int number) {
+    char of[32] = "", what[128];
+    if (component > 0) {
+        snprintf(of, sizeof of, " of component %d", component);
+    }
+    snprintf(what, sizeof what, text, of, number);
+    rlt_fail(&env->failure, RLT_ESCRIPT, "%s:%d: env.action_mask: %s", env->sandbox->name,
+             env->mask.line, what);
+    return false;
+}
+
+/* mask[count] from the list of booleans at `index`. */
+static bool read_allowed(rlt_script_environment *env, int index, int component, int count,
+                         uint8_t *mask) {
+    lua_State *L = env->sandbox->L;
+    bool any = false;
+    if (!lua_istable(L, index) || lua_rawlen(L, index) != (lua_Unsigned)count) {
+        return fail_mask(env, component, "the result%s must be a list of %d booleans", count);
+    }
+    for (int i = 0; i < count; i++) {
+        bool boolean = lua_rawgeti(L, index, i + 1) == LUA_TBOOLEAN;
+        mask[i] = (uint8_t)lua_toboolean(L, -1);
+        any |= mask[i] != 0;
+        lua_pop(L, 1);
+        if (!boolean) {
+            return fail_mask(env, component, "the result%s has an item %d that is no boolean",
+                             i + 1);
+        }
+    }
+    return any || fail_mask(env, component, "the result%s allows none of its %d values", count);
+}
+
+/* A list of booleans; of a MULTI_DISCRETE a list of such lists. */
+static bool read_mask(rlt_script_environment *env, int index, uint8_t *mask) {
+    lua_State *L = env->sandbox->L;
+    const rlt_space *space = &env->spec.action_space;
+    if (space->kind == RLT_SPACE_DISCRETE) {
+        return read_allowed(env, index, 0, space->size, mask);
+    }
+    if (!lua_istable(L, index) || lua_rawlen(L, index) != (lua_Unsigned)space->size) {
+        return fail_mask(env, 0, "the result%s must be a list of %d lists of booleans",
+                         space->size);
+    }
+    bool valid = true;
+    for (int c = 0; valid && c < space->size; c++) {
+        lua_rawgeti(L, index, c + 1);
+        valid = read_allowed(env, lua_gettop(L), c + 1, space->counts[c], mask);
+        lua_pop(L, 1);
+        mask += space->counts[c];
+    }
+    return valid;
+}
+
+/* All is allowed after a failure, which rlt_vec_env_status reports. */
+static void action_mask(void *context, const void *state, uint8_t *mask) {
+    rlt_script_environment *env = context;
+    size_t width = (size_t)rlt_space_width(&env->spec.action_space);
+    int base;
+    pthread_mutex_lock(&env->lock);
+    bool valid = env->failure.code == RLT_OK && call(env, &env->mask, state, NULL, NULL, 1, &base);
+    if (valid) {
+        valid = read_mask(env, base + 1, mask);
+        lua_settop(env->sandbox->L, base - 1);
+    }
+    if (!valid) {
+        memset(mask, 1, width);
+    }
+    pthread_mutex_unlock(&env->lock);
+}
+
 static rlt_status status(void *context, rlt_err *err) {
     rlt_script_environment *env = context;
     pthread_mutex_lock(&env->lock);
@@ -250,6 +334,9 @@ rlt_script_environment *rlt_environment_create(rlt_sandbox *sandbox, int index,
     pthread_mutex_init(&env->lock, NULL);
     env->reset = keep_function(L, index, "reset");
     env->step = keep_function(L, index, "step");
+    if (spec.masked) {
+        env->mask = keep_function(L, index, "action_mask");
+    }
     lua_pushlightuserdata(L, env);
     lua_pushcclosure(L, draw, 1);
     env->random = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -266,6 +353,7 @@ rlt_script_environment *rlt_environment_create(rlt_sandbox *sandbox, int index,
         .context = env,
         .reset = reset,
         .step = step,
+        .action_mask = spec.masked ? action_mask : NULL,
         .status = status,
     };
     return env;

@@ -1,5 +1,5 @@
 /* lua: the description of a custom environment: names, spaces, sizes.
- * Thread: any. Owner: the spec owns the bounds of its spaces. */
+ * Thread: any. Owner: the spec owns the bounds and counts of its spaces. */
 #include "lua/script_impl.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *const keys[] = {
-    "name",  "observation_space", "action_space", "max_episode_steps",
+    "name",  "observation_space", "action_space", "max_episode_steps", "action_mask",
     "reset", "state_size",        "step",         "reward_threshold"};
 
 static rlt_status check_keys(const json_t *table, rlt_err *err) {
@@ -23,7 +23,7 @@ static rlt_status check_keys(const json_t *table, rlt_err *err) {
             return rlt_fail(err, RLT_ECONFIG,
                             "env.%.60s: unknown key%s%s%s; an environment has name, "
                             "observation_space, action_space, state_size, reset, step, "
-                            "max_episode_steps, reward_threshold",
+                            "action_mask, max_episode_steps, reward_threshold",
                             key, nearest ? " (did you mean '" : "", nearest ? nearest : "",
                             nearest ? "'?)" : "");
         }
@@ -68,6 +68,31 @@ static rlt_status read_box(const char *path, const json_t *table, rlt_space *spa
     return status;
 }
 
+static rlt_status read_multi_discrete(const char *path, const json_t *table, rlt_space *space,
+                                      rlt_err *err) {
+    const json_t *list = json_object_get(table, "counts");
+    size_t size = json_array_size(list);
+    json_int_t values = 0;
+    bool valid = size >= 1 && size <= RLT_SPACE_COMPONENTS_MAX;
+    for (size_t c = 0; valid && c < size; c++) {
+        json_int_t count = json_integer_value(json_array_get(list, c));
+        valid = count >= 1 && count <= RLT_ENVIRONMENT_SPACE_MAX;
+        values += count;
+    }
+    if (!valid || values > RLT_ENVIRONMENT_SPACE_MAX) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "%s: a multi_discrete space has 1 to %d counts, each from 1, together at "
+                        "most %d",
+                        path, RLT_SPACE_COMPONENTS_MAX, RLT_ENVIRONMENT_SPACE_MAX);
+    }
+    int *counts = rlt_alloc(sizeof(int) * size);
+    for (size_t c = 0; c < size; c++) {
+        counts[c] = (int)json_integer_value(json_array_get(list, c));
+    }
+    *space = (rlt_space){.kind = RLT_SPACE_MULTI_DISCRETE, .size = (int)size, .counts = counts};
+    return RLT_OK;
+}
+
 static rlt_status read_space(const char *name, const json_t *table, rlt_space *space,
                              rlt_err *err) {
     char path[64];
@@ -77,12 +102,17 @@ static rlt_status read_space(const char *name, const json_t *table, rlt_space *s
     if (kind != NULL && strcmp(kind, "box") == 0) {
         return read_box(path, given, space, err);
     }
+    if (kind != NULL && strcmp(kind, "multi_discrete") == 0) {
+        return read_multi_discrete(path, given, space, err);
+    }
     json_int_t n = json_integer_value(json_object_get(given, "n"));
     if (kind != NULL && strcmp(kind, "discrete") == 0 && n >= 1 && n <= RLT_ENVIRONMENT_SPACE_MAX) {
         *space = (rlt_space){.kind = RLT_SPACE_DISCRETE, .size = (int)n};
         return RLT_OK;
     }
-    return rlt_fail(err, RLT_ECONFIG, "%s: space.box(low, high) or space.discrete(n) is needed",
+    return rlt_fail(err, RLT_ECONFIG,
+                    "%s: space.box(low, high), space.discrete(n) or space.multi_discrete{n, ...} "
+                    "is needed",
                     path);
 }
 
@@ -121,9 +151,10 @@ static rlt_status read_int(const json_t *table, const char *name, int64_t initia
     return RLT_OK;
 }
 
-static rlt_status read_functions(const json_t *table, rlt_err *err) {
-    static const char *const names[] = {"reset", "step"};
-    for (size_t i = 0; i < RLT_COUNT(names); i++) {
+static rlt_status read_functions(const json_t *table, rlt_environment_spec *spec, rlt_err *err) {
+    static const char *const names[] = {"reset", "step", "action_mask"};
+    spec->masked = json_object_get(table, "action_mask") != NULL;
+    for (size_t i = 0; i < (spec->masked ? 3 : 2); i++) {
         if (json_object_get(json_object_get(table, names[i]), "$function") == NULL) {
             return rlt_fail(err, RLT_ECONFIG, "env.%s: a function is needed", names[i]);
         }
@@ -139,10 +170,15 @@ static rlt_status read_all(const json_t *table, rlt_environment_spec *spec, rlt_
                         RLT_NAME_MAX - 1);
     }
     snprintf(spec->name, sizeof spec->name, "%s", name);
-    RLT_TRY(read_functions(table, err));
+    RLT_TRY(read_functions(table, spec, err));
     RLT_TRY(read_space("observation_space", table, &spec->observation_space, err));
     RLT_TRY(read_image(table, spec, err));
     RLT_TRY(read_space("action_space", table, &spec->action_space, err));
+    if (spec->masked && spec->action_space.kind == RLT_SPACE_BOX) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "env.action_mask: a box has no values to forbid; allowed: with a discrete "
+                        "or multi_discrete action_space");
+    }
     RLT_TRY(read_int(table, "max_episode_steps", 1000, INT32_MAX, &spec->max_episode_steps, err));
     RLT_TRY(read_int(table, "state_size", 0, RLT_ENVIRONMENT_STATE_MAX, &spec->state_size, err));
     const json_t *threshold = json_object_get(table, "reward_threshold");
@@ -164,5 +200,7 @@ void rlt_environment_spec_fini(rlt_environment_spec *spec) {
     rlt_free((void *)spec->observation_space.high);
     rlt_free((void *)spec->action_space.low);
     rlt_free((void *)spec->action_space.high);
+    rlt_free((void *)spec->observation_space.counts);
+    rlt_free((void *)spec->action_space.counts);
     *spec = (rlt_environment_spec){0};
 }

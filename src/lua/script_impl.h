@@ -67,10 +67,11 @@ void rlt_json_to_lua(lua_State *L, const json_t *json);
 /* environment_read.c: the checked description of an environment's table. */
 typedef struct rlt_environment_spec {
     char name[RLT_NAME_MAX];
-    rlt_space observation_space, action_space; /* bounds owned */
+    rlt_space observation_space, action_space; /* bounds and counts owned */
     int image[3];                              /* of the observation; {0}: none */
     int64_t max_episode_steps, state_size;
     double reward_threshold;
+    bool masked; /* it has action_mask */
 } rlt_environment_spec;
 enum { RLT_ENVIRONMENT_STATE_MAX = 1 << 16, RLT_ENVIRONMENT_SPACE_MAX = 1 << 16 };
 /* `table` is the environment's table as JSON, functions as {"$function"}, infinities as null. */

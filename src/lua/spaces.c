@@ -113,6 +113,27 @@ static int make_discrete(lua_State *L) {
     return 1;
 }
 
+/* space.multi_discrete{n1, n2, ...}: a list of integers, the i-th of 0 .. ni - 1. */
+static int make_multi_discrete(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Integer size = (lua_Integer)lua_rawlen(L, 1);
+    luaL_argcheck(L, size >= 1 && size <= RLT_SPACE_COMPONENTS_MAX, 1,
+                  "a list of 1 to 64 counts is needed");
+    lua_newtable(L);
+    lua_pushliteral(L, "multi_discrete");
+    lua_setfield(L, -2, "kind");
+    lua_createtable(L, (int)size, 0);
+    for (lua_Integer i = 1; i <= size; i++) {
+        lua_rawgeti(L, 1, i);
+        lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+        luaL_argcheck(L, n >= 1 && n <= RLT_ENVIRONMENT_SPACE_MAX, 1,
+                      "each count must be from 1 to 65536");
+        lua_rawseti(L, -2, i);
+    }
+    lua_setfield(L, -2, "counts");
+    return 1;
+}
+
 void rlt_spaces_push(lua_State *L) {
     lua_newtable(L);
     for (const rlt_space_kind_row *row = rlt_space_kinds; row->name != NULL; row++) {
@@ -124,4 +145,6 @@ void rlt_spaces_push(lua_State *L) {
     lua_setfield(L, -2, "box");
     lua_pushcfunction(L, make_discrete);
     lua_setfield(L, -2, "discrete");
+    lua_pushcfunction(L, make_multi_discrete);
+    lua_setfield(L, -2, "multi_discrete");
 }
