@@ -17,9 +17,8 @@ static const struct {
     const char *name;
     void (*run)(parity *p);
 } groups[] = {
-    {"feedforward", parity_feedforward},
-    {"memory", parity_memory},
-    {"sequence", parity_sequence},
+    {"feedforward", parity_feedforward}, {"memory", parity_memory}, {"sequence", parity_sequence},
+    {"functions", parity_functions},     {"losses", parity_losses},
 };
 
 void *parity_host(parity *p, size_t bytes) {

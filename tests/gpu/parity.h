@@ -25,6 +25,8 @@ typedef struct parity {
 void parity_feedforward(parity *p); /* dense, conv, max_pool, embed, activation, add */
 void parity_memory(parity *p);      /* copies, graphs, errors */
 void parity_sequence(parity *p);    /* norms, lstm, gru, attention, gate */
+void parity_losses(parity *p);      /* of policies, of values, SAC; dueling */
+void parity_functions(parity *p);   /* minibatches, advantages, draws, the step */
 
 /* ---- what rows are made of; all memory lives until parity_reset, which a row begins with ---- */
 void parity_begin(parity *p, const char *row); /* a new row: frees what the last one held */

@@ -25,7 +25,7 @@ extern char __stop_rlt_shared[] __attribute__((weak));
 namespace {
 
 enum state { READY, AT_BARRIER, IN_WARP, DONE };
-enum { THREADS_MAX = 1024, STACK_BYTES = 128 * 1024, SHARED_MAX = 227 * 1024, PATIENCE = 2 };
+enum { THREADS_MAX = 1024, STACK_BYTES = 128 * 1024, SHARED_MAX = 227 * 1024 };
 
 struct context {
 #if defined(__x86_64__)
@@ -126,7 +126,8 @@ void fibre_prepare(int thread) {
 #endif
 #if defined(__x86_64__)
     /* at the entry of a function the stack is 8 past a multiple of 16 */
-    void **top = (void **)(stack_of(thread) + STACK_BYTES - 64);
+    char *end = stack_of(thread) + STACK_BYTES - 64;
+    void **top = (void **)(end - thread % 61 * 192); /* else all are in the same lines of a cache */
     *--top = nullptr;
     *--top = (void *)fibre_main;
     f->at.stack_pointer = top - 6;
@@ -173,13 +174,30 @@ uint64_t random_below(uint64_t bound) {
     return (order_state >> 33) % bound;
 }
 
-void make_order(int *order) {
-    for (int i = 0; i < thread_count; i++) {
-        order[i] = order_seed == 1 ? thread_count - 1 - i : i;
+void make_order(int *order, int count) {
+    for (int i = 0; i < count; i++) {
+        order[i] = order_seed == 1 ? count - 1 - i : i;
     }
-    for (int i = thread_count - 1; order_seed > 1 && i > 0; i--) {
+    for (int i = count - 1; order_seed > 1 && i > 0; i--) {
         std::swap(order[i], order[random_below((uint64_t)i + 1)]);
     }
+}
+
+/* Runs the lanes of a warp until all of them are done or at a barrier of the block. */
+bool run_warp(int first) {
+    int order[32];
+    bool moved = false, again = true;
+    while (again) {
+        make_order(order, 32);
+        again = false;
+        for (int i = 0; i < 32; i++) {
+            if (fibres[first + order[i]].now == READY) {
+                resume(first + order[i]);
+                moved = again = true;
+            }
+        }
+    }
+    return moved;
 }
 
 /* Nobody can go on: says who waits for whom. */
@@ -196,7 +214,7 @@ void make_order(int *order) {
 }
 
 void run_block(size_t shared_bytes) {
-    static int order[THREADS_MAX];
+    int order[THREADS_MAX / 32];
     if (__start_rlt_shared != nullptr) {
         poison(__start_rlt_shared, (size_t)(__stop_rlt_shared - __start_rlt_shared));
     }
@@ -206,18 +224,14 @@ void run_block(size_t shared_bytes) {
     for (int i = 0; i < thread_count; i++) {
         fibre_prepare(i);
     }
-    for (int idle = 0; done_count < thread_count;) {
-        bool moved = false;
-        make_order(order);
-        for (int i = 0; i < thread_count; i++) {
-            if (fibres[order[i]].now == READY) {
-                resume(order[i]);
-                moved = true;
-            }
-        }
-        idle = moved ? 0 : idle + 1;
-        if (idle == PATIENCE) {
+    for (bool moved = true; done_count < thread_count;) {
+        if (!moved) {
             fail_stuck();
+        }
+        moved = false;
+        make_order(order, thread_count / 32);
+        for (int i = 0; i < thread_count / 32; i++) {
+            moved = run_warp(32 * order[i]) || moved;
         }
     }
 }
