@@ -1,8 +1,8 @@
 /* One seed gives one trajectory: whether environments are stepped by the learner or by two worker
  * processes, over shared memory or TCP, and whether the run is interrupted or not, the final
  * weights, optimiser, normalisers and counters are the same to the last bit. For discrete actions,
- * for continuous ones with normalised observations and rewards, for an environment in Lua, and for
- * a policy with memory. */
+ * for continuous ones with normalised observations and rewards, for an environment in Lua, for
+ * masked actions of several parts, and for a policy with memory. */
 #include "checkpoint/checkpoint.h"
 #include "core/core.h"
 #include "tests/support/run.h"
@@ -35,6 +35,24 @@ static const char corridor[] =
     "      if random() >= 0.05 then s[1] = math.max(0, s[1] + (action == 1 and 1 or -1)) end\n"
     "      local arrived = s[1] >= 10\n"
     "      return observe(s), arrived and 1 or -0.01, arrived end },\n"
+    "  ppo = { lr = 2e-3, horizon = 32, minibatch = 64, epochs = 4 },\n"
+    "  model = { hidden = { 16 } }, stop = { steps = 10240 },\n"
+    "  eval = { every = 5120, episodes = 3 }, checkpoint = { every = 1024, keep = 2 } }\n";
+
+/* Actions of two parts under masks: the step is by `by + 1`, to a side that is not the wall. */
+static const char masked[] =
+    "local function observe(s) return { s[1], s[2] } end\n"
+    "return { name = 'masked', device = 'cpu', seed = 15, threads = 1,\n"
+    "  env = { name = 'Stride-v0', observation_space = space.multi_discrete{ 12, 3 },\n"
+    "    action_space = space.multi_discrete{ 2, 3 }, max_episode_steps = 30, state_size = 2,\n"
+    "    reset = function(s, random) s[1] = random(3) s[2] = random(3) return observe(s) end,\n"
+    "    step = function(s, action, random)\n"
+    "      assert(action[2] ~= s[2] and (action[1] == 1 or s[1] > 0))\n"
+    "      s[1] = math.max(0, s[1] + (action[1] == 1 and 1 or -1) * (action[2] + 1))\n"
+    "      s[1], s[2] = math.min(11, s[1]), random(3)\n"
+    "      return observe(s), s[1] == 9 and 1 or -0.01, s[1] == 9 end,\n"
+    "    action_mask = function(s)\n"
+    "      return { { s[1] > 0, true }, { s[2] ~= 0, s[2] ~= 1, s[2] ~= 2 } } end },\n"
     "  ppo = { lr = 2e-3, horizon = 32, minibatch = 64, epochs = 4 },\n"
     "  model = { hidden = { 16 } }, stop = { steps = 10240 },\n"
     "  eval = { every = 5120, episodes = 3 }, checkpoint = { every = 1024, keep = 2 } }\n";
@@ -152,6 +170,12 @@ static void lua_environments_give_one_trajectory_in_every_form(void **state) {
     check_forms(corridor);
 }
 
+static void masked_actions_give_one_trajectory_in_every_form(void **state) {
+    (void)state;
+    check_forms(masked);
+    check_teams(masked);
+}
+
 static void policies_with_memory_give_one_trajectory_in_every_form(void **state) {
     (void)state;
     check_forms(recurrent);
@@ -196,6 +220,11 @@ static void interrupted_lua_run_ends_the_same(void **state) {
     check_interrupted(corridor, over_shm);
 }
 
+static void interrupted_masked_run_ends_the_same(void **state) {
+    (void)state;
+    check_interrupted(masked, over_shm);
+}
+
 static void several_learners_are_as_one(void **state) {
     (void)state;
     check_teams(cartpole);
@@ -235,11 +264,13 @@ int main(void) {
         cmocka_unit_test(discrete_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(normalised_continuous_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(lua_environments_give_one_trajectory_in_every_form),
+        cmocka_unit_test(masked_actions_give_one_trajectory_in_every_form),
         cmocka_unit_test(policies_with_memory_give_one_trajectory_in_every_form),
         cmocka_unit_test(several_learners_are_as_one),
         cmocka_unit_test(killed_member_of_a_team_changes_nothing),
         cmocka_unit_test(interrupted_normalised_run_ends_the_same),
         cmocka_unit_test(interrupted_lua_run_ends_the_same),
+        cmocka_unit_test(interrupted_masked_run_ends_the_same),
         cmocka_unit_test(interrupted_run_with_memory_ends_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
