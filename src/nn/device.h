@@ -7,7 +7,7 @@
 #define RLT_NN_DEVICE_H
 #include "nn/fns.h"
 
-#define RLT_BACKEND_API_VERSION 1u
+#define RLT_BACKEND_API_VERSION 2u
 typedef enum { RLT_PRECISION_FP32, RLT_PRECISION_TF32, RLT_PRECISION_BF16 } rlt_precision;
 
 typedef struct rlt_device_info {     /* for doctor and errors */
@@ -17,6 +17,12 @@ typedef struct rlt_device_info {     /* for doctor and errors */
 } rlt_device_info;
 
 typedef struct rlt_graph rlt_graph;
+/* What the learners of one trial need to find each other; 0-padded. */
+typedef struct rlt_reduce_id {
+    unsigned char bytes[128];
+} rlt_reduce_id;
+#define RLT_REDUCE_DEADLINE_S 300.0 /* so long a learner waits for the others */
+
 typedef struct rlt_backend {
     uint32_t api_version;
     const char *name; /* "cpu", "cuda" */
@@ -38,7 +44,7 @@ typedef struct rlt_backend {
     /* Waits for all work; the first error since the last sync. */
     rlt_status (*sync)(rlt_device *device, rlt_err *err);
     /* Records the calls between begin and end, without doing them (the CPU: records too). Only ops,
-     * fns, copy and zero may be recorded. */
+     * fns, copy, zero and all_reduce may be recorded. */
     rlt_status (*record_begin)(rlt_device *device, rlt_err *err);
     rlt_status (*record_end)(rlt_device *device, rlt_graph **graph, rlt_err *err);
     void (*graph_run)(rlt_device *device, rlt_graph *graph);
@@ -49,6 +55,20 @@ typedef struct rlt_backend {
 #define RLT_FN(name, help) rlt_##name##_fn name;
 #include "nn/fns.def"
 #undef RLT_FN
+    /* Learners with a device each that make the same steps, every one from the mean of their
+     * gradients. These four are NULL where a backend has none (the CPU: rlt_ppo_team).
+     * The first learner makes the id; the caller carries it to the others. */
+    rlt_status (*reduce_id)(rlt_reduce_id *id, rlt_err *err);
+    /* Once a device, by each of `count` learners, who wait here for each other. RLT_EPEER: one did
+     * not come in time; RLT_ENOTSUP: the library is missing (count 1 needs none). */
+    rlt_status (*all_reduce_init)(rlt_device *device, int rank, int count, const rlt_reduce_id *id,
+                                  rlt_err *err);
+    /* grad[count] becomes the mean over the learners, sums[count] the sum, both bit for bit the
+     * same on all: with rlt_update_state.current summed, all stop at the same minibatch. May be
+     * recorded, as fns may; with one learner nothing is done. All learners make the same calls in
+     * the same order; one that goes is an error of the others' next sync. */
+    void (*all_reduce)(rlt_device *device, float *grad, size_t count);
+    void (*all_reduce_sums)(rlt_device *device, double *sums, size_t count);
 } rlt_backend;
 
 struct rlt_device { /* the front of every backend's own struct */

@@ -139,10 +139,33 @@ static void errors(parity *p) {
     parity_synced(p, p->device); /* none of these is left behind */
 }
 
+/* One learner: its gradient is the mean, whatever libraries there are. */
+static void one_learner(parity *p) {
+    enum { N = 1001 };
+    const rlt_backend *b = p->device->backend;
+    rlt_reduce_id id = {{0}};
+    rlt_err err = {0};
+    parity_begin(p, "one learner");
+    double sums[3] = {1, 2, 3}, got_sums[3];
+    float *grad = parity_normal(p, N, 1), *got = parity_host(p, sizeof(float) * N);
+    float *memory = parity_up(p, p->device, grad, sizeof(float) * N);
+    double *sums_memory = parity_up(p, p->device, sums, sizeof sums);
+    bool ok = b->all_reduce_init(p->device, 0, 1, &id, &err) == RLT_OK;
+    parity_true(p, ok ? "all_reduce_init" : err.message, ok);
+    b->all_reduce(p->device, memory, N);
+    b->all_reduce_sums(p->device, sums_memory, 3);
+    b->download(p->device, got, memory, sizeof(float) * N);
+    b->download(p->device, got_sums, sums_memory, sizeof sums);
+    parity_same(p, "the gradient changed", got, grad, sizeof(float) * N);
+    parity_same(p, "the sums changed", got_sums, sums, sizeof sums);
+    parity_synced(p, p->device);
+}
+
 void parity_memory(parity *p) {
     round_trips(p);
     pinned(p);
     order(p);
     graphs(p);
+    one_learner(p);
     errors(p);
 }

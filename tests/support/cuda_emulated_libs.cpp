@@ -147,3 +147,31 @@ void rlt_cuda_libs_close(rlt_cuda_device *) {
 void rlt_cuda_libs_versions(char *text, size_t size) {
     snprintf(text, size, "no libraries, plain loops");
 }
+
+/* ---- learners: one alone ---- */
+
+rlt_status rlt_cuda_reduce_id(rlt_reduce_id *id, rlt_err *) {
+    *id = rlt_reduce_id();
+    return RLT_OK;
+}
+
+rlt_status rlt_cuda_all_reduce_init(rlt_device *device, int, int count, const rlt_reduce_id *,
+                                    rlt_err *err) {
+    rlt_cuda_of(device)->reduce_count = count;
+    return count == 1 ? RLT_OK
+                      : rlt_fail(err, RLT_ENOTSUP,
+                                 "cuda: the emulated device has no NCCL; "
+                                 "use learners = 1");
+}
+
+void rlt_cuda_all_reduce(rlt_device *, float *, size_t) {
+}
+
+void rlt_cuda_all_reduce_sums(rlt_device *, double *, size_t) {
+}
+
+void rlt_cuda_reduce_await(rlt_cuda_device *) {
+}
+
+void rlt_cuda_reduce_close(rlt_cuda_device *) {
+}

@@ -69,7 +69,9 @@ struct rlt_cuda_device {
     const void *pinned[RLT_CUDA_PINNED_MAX]; /* what alloc_host gave out */
     size_t pinned_bytes[RLT_CUDA_PINNED_MAX];
     bool recording;
-    rlt_err error; /* the first since the last sync; code RLT_OK: none */
+    void *reduce;     /* NCCL's communicator; NULL: alone, or given up */
+    int reduce_count; /* learners */
+    rlt_err error;    /* the first since the last sync; code RLT_OK: none */
 };
 
 static inline rlt_cuda_device *rlt_cuda_of(rlt_device *device) {
@@ -95,6 +97,16 @@ rlt_status rlt_cuda_record_begin(rlt_device *device, rlt_err *err);
 rlt_status rlt_cuda_record_end(rlt_device *device, rlt_graph **graph, rlt_err *err);
 void rlt_cuda_graph_run(rlt_device *device, rlt_graph *graph);
 void rlt_cuda_graph_free(rlt_device *device, rlt_graph **graph);
+
+/* libs_nccl.cu: the functions of rlt_backend of these names; sync's wait while others may be gone;
+ * the end. */
+rlt_status rlt_cuda_reduce_id(rlt_reduce_id *id, rlt_err *err);
+rlt_status rlt_cuda_all_reduce_init(rlt_device *device, int rank, int count,
+                                    const rlt_reduce_id *id, rlt_err *err);
+void rlt_cuda_all_reduce(rlt_device *device, float *grad, size_t count);
+void rlt_cuda_all_reduce_sums(rlt_device *device, double *sums, size_t count);
+void rlt_cuda_reduce_await(rlt_cuda_device *device);
+void rlt_cuda_reduce_close(rlt_cuda_device *device);
 
 /* The operations and functions, each in a file named after it or its family. scratch: bytes that
  * forward and backward may use at io->scratch (16-byte aligned) for at most these rows. */

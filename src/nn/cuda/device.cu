@@ -144,8 +144,10 @@ static void close_device(rlt_device **handle) {
         return;
     }
     if (device->stream != nullptr) {
+        rlt_cuda_reduce_await(device);
         cudaStreamSynchronize(device->stream);
     }
+    rlt_cuda_reduce_close(device);
     rlt_cuda_libs_close(device);
     for (rlt_cuda_stage &stage : device->stages) {
         cudaFreeHost(stage.pinned);
@@ -174,6 +176,7 @@ static rlt_status sync_device(rlt_device *handle, rlt_err *err) {
         rlt_cuda_ok(device, failed_kernel, failed_launch);
         failed_kernel = nullptr;
     }
+    rlt_cuda_reduce_await(device);
     rlt_cuda_ok(device, "work on the device", cudaStreamSynchronize(device->stream));
     if (device->error.code == RLT_OK) {
         return RLT_OK;
@@ -233,6 +236,10 @@ static const rlt_backend backend = {
 #define RLT_FN(name, help) rlt_cuda_##name,
 #include "nn/fns.def"
 #undef RLT_FN
+    rlt_cuda_reduce_id,
+    rlt_cuda_all_reduce_init,
+    rlt_cuda_all_reduce,
+    rlt_cuda_all_reduce_sums,
 };
 
 static rlt_status open_device(int index, rlt_precision precision, rlt_device **handle,
