@@ -85,12 +85,7 @@ static rlt_status take_params(rlt_ppo_on_device *on, rlt_err *err) {
 
 static rlt_status make_head(rlt_ppo_on_device *on, rlt_err *err) {
     const rlt_policy_spec *spec = &on->spec;
-    on->head =
-        (rlt_head){.kind = !spec->discrete ? spec->squash ? RLT_HEAD_SQUASHED : RLT_HEAD_GAUSSIAN
-                           : spec->component_count > 0 ? RLT_HEAD_MULTI
-                                                       : RLT_HEAD_CATEGORICAL,
-                   .width = spec->action_dim,
-                   .components = spec->component_count > 0 ? spec->component_count : 1};
+    on->head = rlt_policy_head(spec);
     if (spec->component_count > 0) {
         size_t bytes = sizeof(int) * (size_t)spec->component_count;
         void *counts = NULL;

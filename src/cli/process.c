@@ -24,6 +24,7 @@ const rlt_cli_option rlt_cli_worker_options[] = {
     {"--epoch", "N", "this worker's incarnation"},
     {"--segments-fd", "FD", "inherited shared memory, or -1"},
     {"--weights-fd", "FD", "inherited shared memory, or -1"},
+    {"--asking-fd", "FD", "inherited shared memory, or -1"},
     {0},
 };
 
@@ -69,7 +70,7 @@ rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err) {
 rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err) {
     rlt_cli_args args;
     rlt_worker_args worker = {.envs = rlt_envs};
-    int64_t number = 0, epoch = 0, segments_fd = -1, weights_fd = -1;
+    int64_t number = 0, epoch = 0, segments_fd = -1, weights_fd = -1, asking_fd = -1;
     leave_signals_to_driver();
     RLT_TRY(rlt_cli_parse("worker", 0, 0, argc, argv, &args, err));
     RLT_TRY(required(&args, "--endpoint", &worker.endpoint, err));
@@ -77,10 +78,12 @@ rlt_status rlt_cli_worker(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_option_integer(&args, "--epoch", 0, INT64_MAX, &epoch, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--segments-fd", -1, 1 << 20, &segments_fd, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--weights-fd", -1, 1 << 20, &weights_fd, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--asking-fd", -1, 1 << 20, &asking_fd, err));
     worker.worker = (uint32_t)number;
     worker.epoch = (uint64_t)epoch;
     worker.segments_fd = (int)segments_fd;
     worker.weights_fd = (int)weights_fd;
+    worker.asking_fd = (int)asking_fd;
     return rlt_worker_run(&worker, err);
 }
 

@@ -21,6 +21,7 @@ typedef enum {
     RLT_OPTIMISER_RMSPROP
 } rlt_optimiser_kind;
 typedef enum { RLT_TRANSPORT_SHM, RLT_TRANSPORT_TCP } rlt_transport_kind;
+typedef enum { RLT_INFERENCE_WORKER, RLT_INFERENCE_LEARNER } rlt_inference_kind;
 typedef enum { RLT_NUMBER_FP32, RLT_NUMBER_BF16 } rlt_number_kind; /* of run.precision */
 
 typedef struct rlt_ppo_fields { /* table "ppo" */
@@ -74,6 +75,7 @@ typedef struct rlt_run_config {
     int64_t seed, workers, envs_per_worker, threads; /* threads 0: as many as cores allow */
     int64_t learners;                                /* processes that compute the updates */
     int transport;                                   /* rlt_transport_kind */
+    int inference;                                   /* rlt_inference_kind */
     int precision;                                   /* rlt_number_kind */
     int64_t staleness_max; /* versions a segment may lag; 0: synchronous */
     rlt_ppo_fields ppo;

@@ -15,6 +15,7 @@ static const char *const algos[] = {"ppo", NULL};
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 static const char *const precisions[] = {"fp32", "bf16", NULL};
 static const char *const transports[] = {"shm", "tcp", NULL};
+static const char *const inferences[] = {"worker", "learner", NULL};
 static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
 static const char *const modes[] = {"min", "max", NULL};
@@ -49,6 +50,9 @@ static const rlt_field top[] = {
              "minibatch's gradient, with the results of one."},
     {"transport", RLT_FIELD_ENUM, RUN(transport), .initial = "shm", .choices = transports,
      .help = "How workers send experience: shared memory, or frames over TCP."},
+    {"inference", RLT_FIELD_ENUM, RUN(inference), .initial = "worker", .choices = inferences,
+     .help = "Where actions are computed: in each worker, or by the learner for all workers "
+             "together, which pays off for large networks and on a GPU; shared memory only."},
     {"staleness_max", RLT_FIELD_INT, RUN(staleness_max), .initial = "0", .min = 0, .max = 1000,
      .help = "Policy versions that experience may lag behind; 0: workers wait for each update."},
     {"report_every", RLT_FIELD_INT, RUN(report_every), .initial = "0", .min = 0, .max = 1e15,

@@ -29,6 +29,7 @@ void rlt_trainer_destroy(rlt_trainer **trainer);
 /* The newest weights and their version (the first is 1). Borrowed; change with consume. */
 rlt_weights_view rlt_trainer_weights(const rlt_trainer *trainer, uint64_t *version);
 const rlt_policy_spec *rlt_trainer_policy(const rlt_trainer *trainer);
+const char *rlt_trainer_device(const rlt_trainer *trainer); /* "cuda:0"; NULL: the CPU's threads */
 rlt_pool *rlt_trainer_pool(const rlt_trainer *trainer);
 int64_t rlt_trainer_rows(const rlt_trainer *trainer); /* environment steps of an iteration */
 /* One iteration on segments[parts] of that index: normalise, advantages, update, new version.

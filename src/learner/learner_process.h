@@ -8,7 +8,8 @@ typedef struct rlt_workers_options { /* borrowed for the life of the source */
     const rlt_run_config *config;
     const rlt_env_def *def;
     const char *config_json, *script, *script_name; /* what the workers load */
-    int count, first_env;                           /* workers of this learner; their first one */
+    int count, first_env; /* workers of this learner; their first environment */
+    const char *device;   /* where inference = "learner" acts; NULL: the CPU, as a worker would */
     /* Called now and then while waiting: heartbeats; an error ends the wait. */
     rlt_status (*idle)(void *user, rlt_err *err);
     void *idle_user;

@@ -29,6 +29,7 @@ static rlt_status open_own(const rlt_learning_options *o, rlt_learning *l, const
         .script_name = o->script_name,
         .count = share->parts,
         .first_env = rank * envs,
+        .device = rlt_trainer_device(l->trainer),
         .idle = o->idle,
         .idle_user = o->idle_user,
     };

@@ -2,7 +2,7 @@
  * gets the weights by a shared block (or as frames); ZeroMQ carries the descriptors. A worker that
  * dies is started again from the state after its last consumed segment, so that nothing is lost
  * or counted twice. Thread: the learner's. Owner: whoever created the source. */
-#include "learner/learner_process.h"
+#include "learner/acting.h"
 #include "scheduler/scheduler.h"
 #include "transport/transport.h"
 
@@ -39,8 +39,11 @@ typedef struct workers_source {
     uint32_t slot_count;
     remote_worker *workers;
     rlt_segment *segments;
-    rlt_shm weights_shm;
+    rlt_shm weights_shm, asking_shm;
     rlt_weights weights;
+    rlt_asking asking;
+    rlt_acting *acting; /* NULL: workers act by themselves */
+    rlt_weights_view view;
     const float *block; /* the newest weights, borrowed */
     uint64_t version;
     uint64_t index;  /* of the segments that are due */
@@ -87,6 +90,8 @@ static rlt_status send_task(workers_source *s, int i, rlt_err *err) {
     rlt_msg_put_u64(&s->writer, "slots", s->slot_count);
     rlt_msg_put_u64(&s->writer, "segments_size", w->shm.size);
     rlt_msg_put_u64(&s->writer, "weights_size", s->weights_shm.size);
+    rlt_msg_put_u64(&s->writer, "asking_size", s->asking_shm.size);
+    rlt_msg_put_u64(&s->writer, "workers", (uint64_t)s->base.parts);
     RLT_TRY(send(s, i, s->index > 0 ? w->state : NULL, s->index > 0 ? s->state_size : 0, err));
     w->joined = true;
     return send_weights(s, i, 0, err);
@@ -96,7 +101,7 @@ static rlt_status send_task(workers_source *s, int i, rlt_err *err) {
 
 static rlt_status spawn(workers_source *s, int i, rlt_err *err) {
     remote_worker *w = &s->workers[i];
-    char worker[32], epoch[32], segments_fd[32], weights_fd[32];
+    char worker[32], epoch[32], segments_fd[32], weights_fd[32], asking_fd[32];
     w->epoch++;
     w->joined = false;
     w->delivered = s->index;
@@ -104,6 +109,10 @@ static rlt_status spawn(workers_source *s, int i, rlt_err *err) {
     snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)w->epoch);
     snprintf(segments_fd, sizeof(segments_fd), "%d", uses_shm(s) ? w->shm.fd : -1);
     snprintf(weights_fd, sizeof(weights_fd), "%d", uses_shm(s) ? s->weights_shm.fd : -1);
+    snprintf(asking_fd, sizeof(asking_fd), "%d", s->acting != NULL ? s->asking_shm.fd : -1);
+    if (s->acting != NULL) {
+        rlt_asking_forget(&s->asking, i);
+    }
     char *argv[] = {NULL,
                     "worker",
                     "--endpoint",
@@ -116,11 +125,14 @@ static rlt_status spawn(workers_source *s, int i, rlt_err *err) {
                     segments_fd,
                     "--weights-fd",
                     weights_fd,
+                    "--asking-fd",
+                    asking_fd,
                     NULL};
-    int fds[] = {w->shm.fd, s->weights_shm.fd};
+    int fds[] = {w->shm.fd, s->weights_shm.fd, s->asking_shm.fd};
+    int fd_count = !uses_shm(s) ? 0 : s->acting != NULL ? 3 : 2;
     char keys[RLT_CREDENTIALS_SIZE];
     rlt_keys_format(rlt_channel_keys(s->channel), keys);
-    return rlt_job_start(&w->job, argv, fds, uses_shm(s) ? 2 : 0, RLT_KEYS_ENV, keys, err);
+    return rlt_job_start(&w->job, argv, fds, fd_count, RLT_KEYS_ENV, keys, err);
 }
 
 static rlt_status start(workers_source *s, rlt_err *err) {
@@ -278,6 +290,7 @@ static rlt_status publish(rlt_source *source, const rlt_weights_view *weights, u
                           rlt_err *err) {
     workers_source *s = (workers_source *)source;
     s->block = weights->params; /* params, mean and 1/std lie in one block */
+    s->view = *weights;
     if (version == s->version) {
         return RLT_OK; /* after a restore */
     }
@@ -309,6 +322,30 @@ static void *block_of(const workers_source *s, int i) {
                        : w->frames[s->index % s->slot_count];
 }
 
+static void *slot_of(void *user, int worker, uint32_t slot) {
+    workers_source *s = user;
+    return slot < s->slot_count ? rlt_ring_slot(&s->workers[worker].ring, slot) : NULL;
+}
+
+/* Messages and questions: whoever asks is answered at once; the channel and the processes are
+ * looked at when nobody asks any more, or all have waited for a while. */
+static rlt_status act_and_attend(workers_source *s, rlt_err *err) {
+    enum { ROUNDS = 64, WAIT_MS = 20 };
+    for (int round = 0; round < ROUNDS; round++) {
+        unsigned bell = rlt_asking_bell(&s->asking);
+        int answered = 0;
+        RLT_TRY(rlt_acting_answer(s->acting, &s->view, s->version, &answered, err));
+        if (answered == 0) {
+            RLT_TRY(drain(s, err));
+            if (all_delivered(s)) {
+                return RLT_OK;
+            }
+            rlt_asking_wait(&s->asking, bell, WAIT_MS);
+        }
+    }
+    return attend(s, 0, err);
+}
+
 static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment **segments,
                           rlt_err *err) {
     workers_source *s = (workers_source *)source;
@@ -318,7 +355,7 @@ static rlt_status collect(rlt_source *source, uint64_t index, const rlt_segment 
     }
     double deadline = rlt_clock_s() + s->o->config->silence_s;
     while (!all_delivered(s)) {
-        RLT_TRY(attend(s, POLL_MS, err));
+        RLT_TRY(s->acting != NULL ? act_and_attend(s, err) : attend(s, POLL_MS, err));
         RLT_TRY(s->o->idle(s->o->idle_user, err));
         if (rlt_clock_s() > deadline) {
             return rlt_fail(err, RLT_ETIMEOUT,
@@ -366,6 +403,9 @@ static rlt_status restore(rlt_source *source, uint64_t index, rlt_err *err) {
 /* Workers get STOP and a moment; whoever is left then is killed. */
 static void stop_workers(workers_source *s) {
     rlt_err ignored;
+    if (s->acting != NULL) {
+        rlt_asking_close(&s->asking);
+    }
     for (int i = 0; i < s->base.parts; i++) {
         if (rlt_job_is_running(&s->workers[i].job) && s->workers[i].joined) {
             rlt_msg_begin(&s->writer, RLT_MSG_STOP, s->workers[i].epoch, 0);
@@ -392,7 +432,9 @@ static void destroy(rlt_source *source) {
             rlt_free(s->workers[i].frames[k]);
         }
     }
+    rlt_acting_destroy(&s->acting);
     rlt_shm_fini(&s->weights_shm);
+    rlt_shm_fini(&s->asking_shm);
     rlt_msg_writer_fini(&s->writer);
     rlt_free(s->workers);
     rlt_free(s->segments);
@@ -447,12 +489,34 @@ static rlt_status make_weights(workers_source *s, rlt_err *err) {
     return rlt_weights_init(&s->weights, s->weights_shm.data, size, s->block_size, err);
 }
 
+static rlt_status make_acting(workers_source *s, rlt_err *err) {
+    const rlt_run_config *c = s->o->config;
+    const rlt_batch_spec *batch = &s->base.batch;
+    if (c->inference != RLT_INFERENCE_LEARNER) {
+        return RLT_OK;
+    }
+    size_t size = rlt_asking_size(s->base.parts, batch->envs, batch->memory_width);
+    RLT_TRY(rlt_shm_create(&s->asking_shm, "rltune-asking", size, err));
+    rlt_asking_bind(s->asking_shm.data, s->base.parts, batch->envs, batch->memory_width,
+                    &s->asking);
+    rlt_acting_options options = {.config = c,
+                                  .batch = *batch,
+                                  .workers = s->base.parts,
+                                  .first_env = s->o->first_env,
+                                  .device = s->o->device,
+                                  .asking = &s->asking,
+                                  .slot = slot_of,
+                                  .user = s};
+    return rlt_acting_create(&options, s->o->def, &s->acting, err);
+}
+
 static rlt_status set_up(workers_source *s, rlt_err *err) {
     RLT_TRY(measure(s, err));
     for (int i = 0; i < s->base.parts; i++) {
         RLT_TRY(make_worker(s, &s->workers[i], err));
     }
     RLT_TRY(make_weights(s, err));
+    RLT_TRY(make_acting(s, err));
     rlt_channel_options options = {
         .endpoint = uses_shm(s) ? NULL : "tcp://127.0.0.1:*",
         .part_size_max = (int64_t)s->segment_size + (1 << 20),

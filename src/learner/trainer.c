@@ -32,26 +32,27 @@ static rlt_optimiser_spec optimiser_of(const rlt_ppo_fields *c) {
  * multiply-adds of a forward pass over one minibatch from which `auto` takes one. */
 static const double auto_gpu_products = 3e8;
 
+/* What `auto` takes: NULL for the CPU. */
+static rlt_status choose_device(const rlt_trainer *t, const char **name, rlt_err *err) {
+    double minibatch = fmin((double)t->config.ppo.minibatch, (double)t->rows);
+    rlt_program program;
+    RLT_TRY(rlt_policy_program(&t->spec, &program, err));
+    bool large = rlt_program_products(&program) * minibatch >= auto_gpu_products;
+    const rlt_backend *cuda = large ? rlt_backend_cuda(NULL) : NULL;
+    *name = cuda != NULL && cuda->count(NULL) > 0 ? "cuda:0" : NULL;
+    return RLT_OK;
+}
+
 /* *device stays NULL where the CPU's threads do the update. */
-static rlt_status open_device(const rlt_trainer *t, rlt_device **device, rlt_err *err) {
-    const char *name = t->config.device;
+static rlt_status open_device(rlt_trainer *t, rlt_device **device, rlt_err *err) {
     rlt_precision precision =
         t->config.precision == RLT_NUMBER_BF16 ? RLT_PRECISION_BF16 : RLT_PRECISION_FP32;
-    if (strcmp(name, "cpu") == 0) {
-        return RLT_OK;
-    }
+    const char *name = t->config.device;
+    t->device = strcmp(name, "cpu") == 0 ? NULL : name;
     if (strcmp(name, "auto") == 0) {
-        double minibatch = fmin((double)t->config.ppo.minibatch, (double)t->rows);
-        rlt_program program;
-        RLT_TRY(rlt_policy_program(&t->spec, &program, err));
-        const rlt_backend *cuda = rlt_program_products(&program) * minibatch >= auto_gpu_products
-                                      ? rlt_backend_cuda(NULL)
-                                      : NULL;
-        return cuda != NULL && cuda->count(NULL) > 0
-                   ? rlt_device_open("cuda:0", precision, device, err)
-                   : RLT_OK;
+        RLT_TRY(choose_device(t, &t->device, err));
     }
-    return rlt_device_open(name, precision, device, err);
+    return t->device != NULL ? rlt_device_open(t->device, precision, device, err) : RLT_OK;
 }
 
 static rlt_status create_ppo(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *err) {
@@ -183,6 +184,10 @@ rlt_pool *rlt_trainer_pool(const rlt_trainer *trainer) {
 
 int64_t rlt_trainer_rows(const rlt_trainer *trainer) {
     return trainer->rows;
+}
+
+const char *rlt_trainer_device(const rlt_trainer *trainer) {
+    return trainer->device;
 }
 
 const rlt_train_stats *rlt_trainer_stats(const rlt_trainer *trainer) {

@@ -19,6 +19,9 @@ typedef struct rlt_head {
     const int *counts; /* MULTI: [components] logits of each, device memory; else NULL */
 } rlt_head;
 
+/* Of that policy; counts NULL, also where there are several. */
+rlt_head rlt_policy_head(const rlt_policy_spec *spec);
+
 /* The state of an update, in device memory. A graph of one or more minibatches reads and moves it.
  */
 enum { RLT_SUM_POLICY, RLT_SUM_VALUE, RLT_SUM_ENTROPY, RLT_SUM_KL, RLT_SUM_CLIPPED, RLT_SUM_COUNT };

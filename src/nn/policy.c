@@ -153,3 +153,11 @@ rlt_status rlt_policy_check(const rlt_policy_spec *spec, rlt_err *err) {
     rlt_program program;
     return rlt_nn_is_layered(spec) || layers ? rlt_policy_program(spec, &program, err) : RLT_OK;
 }
+
+rlt_head rlt_policy_head(const rlt_policy_spec *spec) {
+    rlt_head_kind gaussian = spec->squash ? RLT_HEAD_SQUASHED : RLT_HEAD_GAUSSIAN;
+    rlt_head_kind discrete = spec->component_count > 0 ? RLT_HEAD_MULTI : RLT_HEAD_CATEGORICAL;
+    return (rlt_head){.kind = spec->discrete ? discrete : gaussian,
+                      .width = spec->action_dim,
+                      .components = spec->component_count > 0 ? spec->component_count : 1};
+}

@@ -28,7 +28,9 @@ typedef struct worker_process {
     size_t block_size; /* bytes */
     rlt_weights_view view;
     rlt_credit credit;
-    rlt_shm segments_shm, weights_shm;
+    rlt_shm segments_shm, weights_shm, asking_shm;
+    rlt_asking asking;     /* shared NULL: this worker's own policy acts */
+    rlt_question question; /* of the segment in progress */
     rlt_ring ring;
     rlt_weights weights;
     void *frame; /* tcp: the one segment */
@@ -65,6 +67,29 @@ static rlt_status attach_memory(worker_process *p, const rlt_msg *msg, rlt_err *
     return rlt_weights_attach(&p->weights, p->weights_shm.data, weights_size, p->block_size, err);
 }
 
+static rlt_status ask(void *user, int step, rlt_err *err) {
+    worker_process *p = user;
+    p->question.step = (uint32_t)step;
+    return rlt_ask(&p->asking, (int)p->args->worker, p->question, p->config.silence_s, err);
+}
+
+static rlt_status attach_asking(worker_process *p, const rlt_msg *msg, rlt_err *err) {
+    uint64_t size, workers;
+    RLT_TRY(rlt_msg_get_u64(msg, "asking_size", &size, err));
+    RLT_TRY(rlt_msg_get_u64(msg, "workers", &workers, err));
+    int envs = p->batch.envs, memory = p->batch.memory_width;
+    if (workers > 1024 || p->args->worker >= workers ||
+        size != rlt_asking_size((int)workers, envs, memory)) {
+        return rlt_fail(err, RLT_EPROTO, "%llu bytes to ask in, of %llu workers",
+                        (unsigned long long)size, (unsigned long long)workers);
+    }
+    RLT_TRY(rlt_shm_attach(&p->asking_shm, p->args->asking_fd, size, err));
+    rlt_asking_bind(p->asking_shm.data, (int)workers, envs, memory, &p->asking);
+    rlt_rollout_act_by(p->rollout,
+                       (rlt_actor){ask, p, rlt_asking_memory(&p->asking, (int)p->args->worker)});
+    return RLT_OK;
+}
+
 /* Environments, memory and the place to start from, as the TASK says. */
 static rlt_status set_up(worker_process *p, const rlt_packet *packet, rlt_err *err) {
     uint64_t first_env, envs;
@@ -90,6 +115,9 @@ static rlt_status set_up(worker_process *p, const rlt_packet *packet, rlt_err *e
         RLT_TRY(attach_memory(p, packet->msg, err));
     } else {
         p->frame = rlt_alloc(p->segment_size);
+    }
+    if (p->args->asking_fd >= 0) {
+        RLT_TRY(attach_asking(p, packet->msg, err));
     }
     if (p->index == 0) {
         return RLT_OK;
@@ -172,10 +200,14 @@ static rlt_status collect(worker_process *p, rlt_err *err) {
     void *block = slot >= 0 ? rlt_ring_slot(&p->ring, (uint32_t)slot) : p->frame;
     rlt_segment segment;
     rlt_segment_bind(&p->batch, block, &segment);
+    p->question = (rlt_question){.index = p->index, .slot = (uint32_t)(slot < 0 ? 0 : slot)};
     RLT_TRY(rlt_rollout_collect(p->rollout, &p->view, p->args->worker, p->index, p->version,
                                 &segment, err));
     RLT_ASSERT(rlt_credit_take(&p->credit, p->segment_size)); /* may_collect saw it */
     RLT_TRY(send_segment(p, slot, err));
+    if (p->asking.shared != NULL) {
+        rlt_asking_ring(&p->asking);
+    }
     p->index++;
     return RLT_OK;
 }
@@ -237,6 +269,7 @@ rlt_status rlt_worker_run(const rlt_worker_args *args, rlt_err *err) {
     rlt_status status = join(&p, err);
     if (status == RLT_OK) {
         status = act(&p, err);
+        status = status == RLT_EINTERRUPTED ? RLT_OK : status; /* the learner has ended */
     }
     if (status != RLT_OK && p.channel != NULL) {
         say_failed(&p, err);
@@ -249,5 +282,6 @@ rlt_status rlt_worker_run(const rlt_worker_args *args, rlt_err *err) {
     rlt_free(p.frame);
     rlt_shm_fini(&p.segments_shm);
     rlt_shm_fini(&p.weights_shm);
+    rlt_shm_fini(&p.asking_shm);
     return status;
 }

@@ -22,6 +22,7 @@ struct rlt_rollout {
     float *final_obs;  /* [n][width] */
     /* of a policy with memory: what it carries, [n][memory_width], and a scratch of that size */
     float *memory, *spare;
+    rlt_actor actor; /* act NULL: the policy here */
 };
 
 static float *floats(size_t count) {
@@ -89,8 +90,8 @@ void rlt_rollout_destroy(rlt_rollout **rollout) {
     }
     rlt_policy_workspace_destroy(&r->ws);
     rlt_vec_env_destroy(&r->vec);
-    float *const all[] = {r->obs,       r->input,  r->head, r->env_action,
-                          r->final_obs, r->memory, r->spare};
+    float *own = r->actor.act == NULL ? r->memory : NULL;
+    float *const all[] = {r->obs, r->input, r->head, r->env_action, r->final_obs, own, r->spare};
     for (size_t i = 0; i < RLT_COUNT(all); i++) {
         rlt_free(all[i]);
     }
@@ -142,17 +143,30 @@ static void forget(rlt_rollout *r, const uint8_t *terminated, const uint8_t *tru
     }
 }
 
-static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, int t,
-                 rlt_segment *s) {
+/* Action, log-probability and value of row t. */
+static rlt_status act(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, int t,
+                      rlt_segment *s, rlt_err *err) {
+    size_t n = (size_t)r->batch.envs, row = n * (size_t)t;
+    uint8_t *mask = r->batch.mask_width > 0 ? s->mask + row * (size_t)r->batch.mask_width : NULL;
+    rlt_vec_env_mask(r->vec, mask);
+    if (r->actor.act != NULL) {
+        return r->actor.act(r->actor.user, t, err);
+    }
+    const float *obs = s->obs + row * (size_t)r->batch.obs_width;
+    rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, NULL, r->memory,
+                    r->head, s->value + row);
+    rlt_policy_sample(&r->spec, w->params, r->head, mask, (int)n, r->seed, r->first_env,
+                      (uint64_t)step_index, s->action + row * r->batch.action_bytes,
+                      s->log_prob + row);
+    return RLT_OK;
+}
+
+static rlt_status step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, int t,
+                       rlt_segment *s, rlt_err *err) {
     size_t n = (size_t)r->batch.envs, width = (size_t)r->batch.obs_width, row = n * (size_t)t;
     unsigned char *action = s->action + row * r->batch.action_bytes;
     float *obs = s->obs + row * width;
-    rlt_policy_step(r->ws, w->params, policy_input(r, w, obs, (int)n), (int)n, NULL, r->memory,
-                    r->head, s->value + row);
-    uint8_t *mask = r->batch.mask_width > 0 ? s->mask + row * (size_t)r->batch.mask_width : NULL;
-    rlt_vec_env_mask(r->vec, mask);
-    rlt_policy_sample(&r->spec, w->params, r->head, mask, (int)n, r->seed, r->first_env,
-                      (uint64_t)step_index, action, s->log_prob + row);
+    RLT_TRY(act(r, w, step_index, t, s, err));
     rlt_step_out out = {
         .observation = obs + n * width,
         .reward = s->reward + row,
@@ -166,6 +180,13 @@ static void step(rlt_rollout *r, const rlt_weights_view *w, int64_t step_index, 
                      &out);
     value_cuts(r, w, s->truncated + row, s->final_value + row);
     forget(r, s->terminated + row, s->truncated + row);
+    return RLT_OK;
+}
+
+void rlt_rollout_act_by(rlt_rollout *r, rlt_actor actor) {
+    rlt_free(r->memory);
+    r->memory = actor.memory;
+    r->actor = actor;
 }
 
 rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32_t worker,
@@ -179,7 +200,7 @@ rlt_status rlt_rollout_collect(rlt_rollout *r, const rlt_weights_view *w, uint32
     memcpy(s->norm, w->mean, sizeof(float) * width);
     memcpy(s->norm + width, w->inv_std, sizeof(float) * width);
     for (size_t t = 0; t < horizon; t++) {
-        step(r, w, (int64_t)(index * horizon + t), (int)t, s);
+        RLT_TRY(step(r, w, (int64_t)(index * horizon + t), (int)t, s, err));
         if (index == 0 && t == 0) {
             rlt_log(RLT_LOG_DEBUG, "rollout.first_step", "clock %.6f", rlt_clock_s());
         }

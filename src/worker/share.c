@@ -26,11 +26,23 @@ rlt_status rlt_share_make(const rlt_run_config *config, rlt_share *share, rlt_er
                         "device = \"cpu\"",
                         learners, config->device);
     }
+    if (config->inference == RLT_INFERENCE_LEARNER &&
+        (workers == 0 || config->transport != RLT_TRANSPORT_SHM)) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "inference: \"learner\" with %s; it is for workers > 0 and transport = "
+                        "\"shm\"",
+                        workers == 0 ? "workers = 0, where the learner acts anyway"
+                                     : "transport = \"tcp\"");
+    }
     int shared = workers > 0 ? workers : envs;
     if (shared % learners != 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "learners: %d cannot share %s = %d evenly; allowed: a multiple of %d",
                         learners, workers > 0 ? "workers" : "envs_per_worker", shared, learners);
+    }
+    if (workers / learners > RLT_WORKERS_MAX) {
+        return rlt_fail(err, RLT_ECONFIG, "workers: %d for %d learners; allowed: at most %d each",
+                        workers, learners, RLT_WORKERS_MAX);
     }
     int parts = workers > 0 ? workers / learners : rlt_local_parts(envs / learners);
     *share = (rlt_share){

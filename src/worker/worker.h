@@ -30,6 +30,7 @@ void rlt_observation_normalise(const float *obs, int rows, int width, const floa
 int rlt_local_parts(int envs);
 /* How the learners of one trial share the environments: parts of each learner, environments of a
  * part, the same for all. RLT_ECONFIG where they cannot be shared evenly. */
+enum { RLT_WORKERS_MAX = 63 }; /* of one learner: it watches them all at once */
 typedef struct rlt_share {
     int learners, parts, envs;
 } rlt_share;
@@ -48,6 +49,44 @@ rlt_status rlt_rollout_collect(rlt_rollout *rollout, const rlt_weights_view *wei
                                rlt_segment *segment, rlt_err *err);
 /* Goes on after a segment: state[rlt_segment_state_size] as rlt_segment_keep_state left it. */
 rlt_status rlt_rollout_restore(rlt_rollout *rollout, const void *state, rlt_err *err);
+
+/* Where a rollout's actions come from if not from its own policy: act fills action, log_prob and
+ * value of row `step` of the segment in progress, whose observations and mask are there, and moves
+ * memory[n][memory_width], which the rollout then uses as its own. */
+typedef struct rlt_actor {
+    rlt_status (*act)(void *user, int step, rlt_err *err);
+    void *user;
+    float *memory;
+} rlt_actor;
+void rlt_rollout_act_by(rlt_rollout *rollout, rlt_actor actor);
+
+/* Shared memory in which workers ask their learner for actions (inference = "learner"). */
+typedef struct rlt_asking {
+    void *shared; /* of rlt_asking_size bytes, zeroed at first, borrowed */
+    unsigned char *memory;
+    size_t memory_stride;
+    int workers;
+} rlt_asking;
+typedef struct rlt_question { /* whose answer goes into row `step` of the segment in that slot */
+    uint64_t index;           /* of the segment */
+    uint32_t slot, step;
+} rlt_question;
+size_t rlt_asking_size(int workers, int envs, int memory_width);
+void rlt_asking_bind(void *memory, int workers, int envs, int memory_width, rlt_asking *asking);
+float *rlt_asking_memory(const rlt_asking *asking, int worker); /* [envs][memory_width] */
+/* The worker: returns when the answer is there. RLT_EINTERRUPTED: the learner has ended. */
+rlt_status rlt_ask(const rlt_asking *asking, int worker, rlt_question question, double patience_s,
+                   rlt_err *err);
+/* The worker: wakes the learner for something else. */
+void rlt_asking_ring(const rlt_asking *asking);
+/* The learner. wait: until the bell is no more what it was, or a while has passed. */
+bool rlt_asked(const rlt_asking *asking, int worker, rlt_question *question);
+void rlt_answer(const rlt_asking *asking, int worker);
+unsigned rlt_asking_bell(const rlt_asking *asking);
+void rlt_asking_wait(const rlt_asking *asking, unsigned bell, int wait_ms);
+/* The learner: a dead worker's question; and that nobody will answer any more. */
+void rlt_asking_forget(const rlt_asking *asking, int worker);
+void rlt_asking_close(const rlt_asking *asking);
 
 /* The environment that a configuration names: built in, or defined in its script. */
 typedef struct rlt_env_source {
@@ -96,6 +135,7 @@ typedef struct rlt_worker_args {
     uint32_t worker;
     uint64_t epoch;                 /* this incarnation's */
     int segments_fd, weights_fd;    /* -1: frames over the channel */
+    int asking_fd;                  /* -1: the worker's own policy acts */
     const rlt_env_def *const *envs; /* the built-in table */
 } rlt_worker_args;
 rlt_status rlt_worker_run(const rlt_worker_args *args, rlt_err *err);

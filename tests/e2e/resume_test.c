@@ -72,6 +72,9 @@ static const char *const over_shm[] = {"workers=2", "envs_per_worker=4", "transp
 static const char *const over_tcp[] = {"workers=2", "envs_per_worker=4", "transport=tcp",
                                        "learners=1"};
 /* Several learners compute together, over shared memory and in a ring. */
+/* The learner acts for its workers. */
+static const char *const asking[] = {"workers=2", "envs_per_worker=4", "transport=shm",
+                                     "inference=learner"};
 static const char *const pair[] = {"workers=2", "envs_per_worker=4", "transport=shm", "learners=2"};
 static const char *const four[] = {"workers=0", "envs_per_worker=8", "transport=tcp", "learners=4"};
 
@@ -136,6 +139,9 @@ static void check_forms(const char *script) {
     run_through(script, over_shm, &b);
     assert_equal(&a, &b, false);
     run_through(script, over_tcp, &c);
+    assert_equal(&b, &c, true);
+    rlt_checkpoint_fini(&c);
+    run_through(script, asking, &c);
     assert_equal(&b, &c, true);
     rlt_checkpoint_fini(&a);
     rlt_checkpoint_fini(&b);
@@ -254,9 +260,29 @@ static void killed_member_of_a_team_changes_nothing(void **state) {
     rlt_checkpoint_fini(&pieces);
 }
 
+/* A worker that waits for the learner's actions is killed; its memory is the learner's to restore.
+ */
+static void killed_asking_worker_changes_nothing(void **state) {
+    (void)state;
+    rlt_checkpoint whole, pieces;
+    run_through(recurrent, asking, &whole);
+    run_place place;
+    pid_t driver = start(&place, recurrent, asking);
+    run_await_sql(&place, "SELECT max(step) FROM checkpoints", 1024, DEADLINE_S);
+    pid_t worker = run_await_process(&place, "worker", DEADLINE_S);
+    assert_true(worker > 0);
+    kill(worker, SIGKILL);
+    run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+    finish(&place, &pieces);
+    assert_equal(&whole, &pieces, true);
+    rlt_checkpoint_fini(&whole);
+    rlt_checkpoint_fini(&pieces);
+}
+
 static void interrupted_run_with_memory_ends_the_same(void **state) {
     (void)state;
     check_interrupted(recurrent, over_shm);
+    check_interrupted(recurrent, asking);
 }
 
 int main(void) {
@@ -268,6 +294,7 @@ int main(void) {
         cmocka_unit_test(policies_with_memory_give_one_trajectory_in_every_form),
         cmocka_unit_test(several_learners_are_as_one),
         cmocka_unit_test(killed_member_of_a_team_changes_nothing),
+        cmocka_unit_test(killed_asking_worker_changes_nothing),
         cmocka_unit_test(interrupted_normalised_run_ends_the_same),
         cmocka_unit_test(interrupted_lua_run_ends_the_same),
         cmocka_unit_test(interrupted_masked_run_ends_the_same),
