@@ -149,7 +149,7 @@ typedef struct options {
 
 static options read_options(int argc, char **argv) {
     options o = {.device = "cuda:0", .precision = "fp32", .group = NULL, .seed = rlt_clock_ns()};
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (value != NULL && strcmp(argv[i], "--device") == 0) {
             o.device = value;
@@ -166,7 +166,6 @@ static options read_options(int argc, char **argv) {
                     argv[i]);
             exit(2);
         }
-        i++;
     }
     return o;
 }

@@ -299,9 +299,41 @@ static void gate_rows(parity *p) {
     }
 }
 
+/* Each operation at a size that nobody chose. */
+static void random_rows(parity *p) {
+    static const struct {
+        rlt_op_kind kind;
+        const char *name;
+        parity_reference forward;
+    } ops[] = {{RLT_OP_layer_norm, "layer_norm of random size", norm},
+               {RLT_OP_rms_norm, "rms_norm of random size", norm},
+               {RLT_OP_lstm, "lstm of random size", lstm},
+               {RLT_OP_gru, "gru of random size", gru},
+               {RLT_OP_attention, "attention of random size", attention},
+               {RLT_OP_gate, "gate of random size", gate}};
+    for (size_t i = 0; i < RLT_COUNT(ops); i++) {
+        bool recurrent = ops[i].kind == RLT_OP_lstm || ops[i].kind == RLT_OP_gru;
+        rlt_op op = {.kind = ops[i].kind, .dx_add = parity_size(p, 0, 1) == 1};
+        op.heads = op.kind == RLT_OP_attention ? parity_size(p, 1, 4) : 0;
+        op.context = op.kind == RLT_OP_attention ? parity_size(p, 1, 30) : 0;
+        op.in = op.heads > 0 ? op.heads * parity_size(p, 1, 20) : parity_size(p, 8, 60);
+        op.out = recurrent ? parity_size(p, 1, 90) : op.in;
+        parity_case row = {.name = ops[i].name,
+                           .op = op,
+                           .steps = parity_size(p, 1, 12),
+                           .seqs = parity_size(p, 1, 13),
+                           .state = parity_size(p, 0, 1) == 1,
+                           .reset = parity_size(p, 0, 1) == 1,
+                           .same_x2 = op.kind == RLT_OP_gate,
+                           .loosen = 4};
+        parity_op(p, &row, ops[i].forward, NULL);
+    }
+}
+
 void parity_sequence(parity *p) {
     norm_rows(p);
     recurrent_rows(p);
     attention_rows(p);
     gate_rows(p);
+    random_rows(p);
 }

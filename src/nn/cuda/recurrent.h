@@ -8,6 +8,7 @@
  *     multiprocessor can issue. For units <= 128 where shared memory is large enough.
  *   - step by step: a matrix product and one fused kernel a step; for wide layers, single steps
  *     (inference), and more sequences than the resident form has multiprocessors for.
+ * The resident form computes in float32 whatever the device's precision.
  * Both sum over the units in order; the form depends on the shape alone. Memory bound otherwise:
  * forward reads and writes the gates, writes y and one more plane; 4 (2 GATES + 2) bytes a unit.
  *
