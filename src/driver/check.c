@@ -55,7 +55,7 @@ static rlt_status check_trials(const rlt_env_def *def, const rlt_experiment_conf
                                rlt_script *script, rlt_err *err) {
     rlt_tuner *tuner = NULL;
     RLT_TRY(rlt_driver_make_tuner(config, script, &tuner, err));
-    rlt_status status = RLT_OK;
+    rlt_status status = rlt_driver_check_models(def, config, rlt_tuner_space(tuner), err);
     for (int i = 0; i < TRIALS_TRIED && config->tuned && status == RLT_OK; i++) {
         int64_t number;
         json_t *params = NULL;
@@ -104,7 +104,9 @@ static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
         return RLT_ECONFIG;
     }
     RLT_TRY(status);
-    status = check_run(source.def, &config->run, err);
+    if (!config->run.model.guessed) { /* else the trials below are */
+        status = check_run(source.def, &config->run, err);
+    }
     if (status == RLT_OK) {
         *path = "tune";
         status = check_trials(source.def, config, script, err);

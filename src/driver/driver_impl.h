@@ -78,6 +78,10 @@ typedef struct rlt_driver {
 
 /* check.c */
 rlt_status rlt_driver_check_device(const char *device, rlt_err *err);
+/* check_model.c: the networks that a search may build (RLT_ECONFIG: one that cannot be), but for
+ * those that a function of the script decides. */
+rlt_status rlt_driver_check_models(const rlt_env_def *def, const rlt_experiment_config *config,
+                                   const rlt_search_space *space, rlt_err *err);
 rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
                                  rlt_tuner **tuner, rlt_err *err);
 
