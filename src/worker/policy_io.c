@@ -18,6 +18,9 @@ rlt_weights_view rlt_weights_bind(const rlt_policy_spec *spec, float *block) {
 /* Messages name a layer by its number in the flattened list; the script's list may nest. */
 static void name_layers(const rlt_model_fields *model, rlt_err *err) {
     rlt_buf text = {0};
+    if (model->layer_count == 0) {
+        return;
+    }
     for (const char *at = err->message; *at != 0;) {
         int layer = 0, used = 0;
         if (sscanf(at, "model[%d]%n", &layer, &used) == 1 && used > 0) {
@@ -31,32 +34,6 @@ static void name_layers(const rlt_model_fields *model, rlt_err *err) {
     }
     rlt_fail(err, err->code, "%s", text.data != NULL ? text.data : "");
     rlt_buf_fini(&text);
-}
-
-/* The layers into the spec; whether they fit each other and the observation. */
-static rlt_status add_layers(const rlt_model_fields *model, const rlt_env_def *def,
-                             rlt_policy_spec *spec, rlt_err *err) {
-    spec->layer_count = model->layer_count;
-    spec->separate = model->separate;
-    memcpy(spec->layers, model->layers, sizeof spec->layers);
-    memcpy(spec->obs_shape, def->image, sizeof spec->obs_shape);
-    rlt_net_spec net = {.obs_shape = {1, 1, spec->obs_dim},
-                        .layer_count = model->layer_count,
-                        .separate = model->separate,
-                        .head_width = spec->action_dim,
-                        .value_width = 1};
-    if (def->image[0] > 0) {
-        memcpy(net.obs_shape, def->image, sizeof net.obs_shape);
-    }
-    memcpy(net.layers, model->layers, sizeof net.layers);
-    rlt_program program;
-    rlt_err own = {0};
-    rlt_status status = rlt_program_build(&net, &program, &own);
-    if (status != RLT_OK) {
-        name_layers(model, &own);
-        return rlt_fail(err, status, "%s", own.message);
-    }
-    return RLT_OK;
 }
 
 rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def *def,
@@ -74,7 +51,11 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
         .squash = model->squash,
         /* what a GPU trains is acted with in float32, whatever this processor has */
         .bf16 = config->precision == RLT_NUMBER_BF16 && strncmp(config->device, "cuda", 4) != 0,
+        .layer_count = model->layer_count,
+        .separate = model->separate,
     };
+    memcpy(spec->layers, model->layers, sizeof spec->layers);
+    memcpy(spec->obs_shape, def->image, sizeof spec->obs_shape);
     for (int i = 0; i < model->hidden_count && i < RLT_HIDDEN_MAX; i++) {
         spec->hidden[i] = (int)model->hidden[i];
     }
@@ -96,10 +77,13 @@ rlt_status rlt_policy_spec_make(const rlt_run_config *config, const rlt_env_def 
                             def->name);
         }
     }
-    if (model->layer_count > 0) {
-        RLT_TRY(add_layers(model, def, spec, err));
+    rlt_err own = {0};
+    rlt_status status = rlt_policy_check(spec, &own);
+    if (status == RLT_OK) {
+        return RLT_OK;
     }
-    return rlt_policy_check(spec, err);
+    name_layers(model, &own);
+    return rlt_fail(err, status, "%s", own.message);
 }
 
 void rlt_observation_normalise(const float *obs, int rows, int width, const float *mean,
