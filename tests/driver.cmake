@@ -8,6 +8,7 @@ function(rlt_run_test name)
                        RESOURCE_LOCK processes) # one of these at a time, beside the small ones
 endfunction()
 rlt_run_test(run_kill_test tests/fault/run_kill_test.c)
+rlt_run_test(program_test tests/e2e/program_test.c)
 rlt_run_test(run_stop_test tests/fault/run_stop_test.c)
 rlt_run_test(configs_test tests/e2e/configs_test.c)
 rlt_run_test(resume_test tests/e2e/resume_test.c)

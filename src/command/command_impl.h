@@ -28,6 +28,7 @@ typedef struct rlt_lines { /* bytes until the next end of a line */
     char *data;            /* owned */
     size_t size, capacity;
     bool skipping; /* the rest of a line that was too long */
+    bool cut;      /* there was such a line */
 } rlt_lines;
 /* Calls `visit` for each line that `data` completes, without its end, 0-terminated. A line longer
  * than `max` bytes is left out. */

@@ -167,7 +167,7 @@ rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connectio
     if (got > 0) {
         size_t max = watched->command == NULL ? TOKEN_LINE_MAX : RLT_COMMAND_LINE_MAX;
         RLT_TRY(rlt_lines_add(&watched->lines, host->buffer, (size_t)got, max, on_line, &r, err));
-        if (watched->lines.skipping && watched->fd >= 0) {
+        if (watched->lines.cut && watched->fd >= 0) {
             refuse(host, connection, "the line is too long");
         }
         return RLT_OK;

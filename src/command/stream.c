@@ -17,7 +17,7 @@ static void keep(rlt_lines *lines, const char *data, size_t size, size_t max) {
         return;
     }
     if (lines->size + size > max) {
-        lines->skipping = true;
+        lines->skipping = lines->cut = true;
         lines->size = 0;
         return;
     }

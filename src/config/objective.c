@@ -85,13 +85,16 @@ static rlt_status refuse_objective(rlt_config_loading *loading, rlt_err *err) {
 static rlt_status read_command(rlt_config_loading *loading, const json_t *given, json_t *out,
                                rlt_objective_fields *fields, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
-    const char *name = json_string_value(json_object_get(given, "name"));
+    bool alone = json_is_array(given) && json_array_size(given) == 1; /* { "command" } */
+    const json_t *table = alone ? NULL : given;
+    const char *name =
+        json_string_value(alone ? json_array_get(given, 0) : json_object_get(given, "name"));
     if (name == NULL || strcmp(name, "command") != 0) {
         return refuse_objective(loading, err);
     }
     const rlt_config_section *section = rlt_config_section_find("objective.command");
     json_object_set_new(out, "name", json_string(name));
-    RLT_TRY(rlt_config_read_section(loading, section, "objective", other_keys, given, out, err));
+    RLT_TRY(rlt_config_read_section(loading, section, "objective", other_keys, table, out, err));
     rlt_schema_store(section->fields, out, fields);
     fields->kind = RLT_OBJECTIVE_COMMAND;
     if (json_array_size(json_object_get(out, "argv")) == 0) {
@@ -243,12 +246,6 @@ rlt_status rlt_config_check_program(rlt_config_loading *loading,
         return rlt_fail(err, RLT_ECONFIG,
                         "objective: needs a table tune, such as tune = { metric = \"loss\", mode = "
                         "\"min\", trials = 16 }");
-    }
-    if (config->tune.stopper != RLT_STOPPER_NONE && config->run.stop.steps == 0) {
-        snprintf(loading->failed, sizeof loading->failed, "stop");
-        return rlt_fail(err, RLT_ECONFIG,
-                        "stop.steps: is needed with a stopper: the step that a whole trial reports "
-                        "last, such as stop = { steps = 100 }");
     }
     return RLT_OK;
 }

@@ -131,6 +131,12 @@ static rlt_status resolve_rungs(rlt_config_loading *loading, int64_t steps, int6
 
 rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
                                       rlt_tune_fields *tune, rlt_err *err) {
+    if (tune->stopper != RLT_STOPPER_NONE && steps == 0) { /* of a program; a training has some */
+        snprintf(loading->failed, sizeof loading->failed, "stop");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "stop.steps: is needed with a stopper: the step that a whole trial reports "
+                        "last, such as stop = { steps = 100 }");
+    }
     int64_t tenth = part_of(steps, 10);
     tune->milestones.grace = tune->milestones.grace > 0 ? tune->milestones.grace : tenth;
     tune->milestones.interval = tune->milestones.interval > 0 ? tune->milestones.interval : tenth;
