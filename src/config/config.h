@@ -111,15 +111,21 @@ typedef enum {
     RLT_SAMPLER_BRUTE
 } rlt_sampler_kind;
 typedef enum { RLT_RESTART_NONE, RLT_RESTART_IPOP, RLT_RESTART_BIPOP } rlt_restart_kind;
-typedef enum { /* the order of src/tuner/stoppers/stoppers.def */
-               RLT_STOPPER_NONE,
-               RLT_STOPPER_MEDIAN,
-               RLT_STOPPER_ASHA,
-               RLT_STOPPER_PERCENTILE,
-               RLT_STOPPER_SHA,
-               RLT_STOPPER_HYPERBAND,
-               RLT_STOPPER_HYPERBAND_ASHA,
-               RLT_STOPPER_COUNT
+/* the order of src/tuner/stoppers/stoppers.def */
+typedef enum {
+    RLT_STOPPER_NONE,
+    RLT_STOPPER_MEDIAN,
+    RLT_STOPPER_ASHA,
+    RLT_STOPPER_PERCENTILE,
+    RLT_STOPPER_THRESHOLD,
+    RLT_STOPPER_PLATEAU,
+    RLT_STOPPER_PATIENCE,
+    RLT_STOPPER_WILCOXON,
+    RLT_STOPPER_CURVE,
+    RLT_STOPPER_SHA,
+    RLT_STOPPER_HYPERBAND,
+    RLT_STOPPER_HYPERBAND_ASHA,
+    RLT_STOPPER_COUNT
 } rlt_stopper_kind;
 
 typedef struct rlt_tune_fields { /* table "tune" */
@@ -157,6 +163,26 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int64_t startup_trials, min_trials;
         double percentile;
     } percentile; /* median too */
+    struct {
+        double lower, upper; /* NAN: none */
+    } threshold;
+    struct {
+        double std, metric_threshold; /* metric_threshold NAN: none */
+        int64_t num_results, grace_period;
+    } plateau;
+    struct {
+        int64_t patience;
+        double min_delta;
+    } patience;
+    int wrapped; /* by patience: a rlt_stopper_kind, RLT_STOPPER_NONE: none */
+    struct {
+        double p_threshold;
+        int64_t n_startup_steps;
+    } wilcoxon;
+    struct {
+        double threshold;
+        int64_t min_results;
+    } curve;
     struct {
         int64_t n_startup_trials, popsize;
         double sigma0, inc_popsize;

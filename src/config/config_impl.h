@@ -81,7 +81,8 @@ rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_er
                            const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* stoppers.c: the options of each */
 extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
-    rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[];
+    rlt_fields_threshold[], rlt_fields_plateau[], rlt_fields_patience[], rlt_fields_wilcoxon[],
+    rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[];
 /* What 0 stands for among the options of the stopper, as the help of each field says. */
 rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
                                       rlt_tune_fields *tune, rlt_err *err);

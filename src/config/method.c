@@ -13,13 +13,12 @@ static const char *const samplers[] = {
     [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",     [RLT_SAMPLER_BRUTE] = "brute",
 };
 static const char *const stoppers[] = {
-    [RLT_STOPPER_NONE] = "none",
-    [RLT_STOPPER_MEDIAN] = "median",
-    [RLT_STOPPER_ASHA] = "asha",
-    [RLT_STOPPER_PERCENTILE] = "percentile",
-    [RLT_STOPPER_SHA] = "sha",
-    [RLT_STOPPER_HYPERBAND] = "hyperband",
-    [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
+    [RLT_STOPPER_NONE] = "none",           [RLT_STOPPER_MEDIAN] = "median",
+    [RLT_STOPPER_ASHA] = "asha",           [RLT_STOPPER_PERCENTILE] = "percentile",
+    [RLT_STOPPER_THRESHOLD] = "threshold", [RLT_STOPPER_PLATEAU] = "plateau",
+    [RLT_STOPPER_PATIENCE] = "patience",   [RLT_STOPPER_WILCOXON] = "wilcoxon",
+    [RLT_STOPPER_CURVE] = "curve",         [RLT_STOPPER_SHA] = "sha",
+    [RLT_STOPPER_HYPERBAND] = "hyperband", [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
 };
 
 /* What Ray Tune and Optuna call a method, with those of their defaults that differ from ours and
@@ -40,6 +39,10 @@ static const method_alias stopper_aliases[] = {
     {"MedianPruner", RLT_STOPPER_MEDIAN, NULL},
     {"MedianStoppingRule", RLT_STOPPER_MEDIAN, "{\"startup_trials\": 0, \"min_trials\": 3}"},
     {"PercentilePruner", RLT_STOPPER_PERCENTILE, NULL},
+    {"ThresholdPruner", RLT_STOPPER_THRESHOLD, NULL},
+    {"TrialPlateauStopper", RLT_STOPPER_PLATEAU, NULL},
+    {"PatientPruner", RLT_STOPPER_PATIENCE, NULL},
+    {"WilcoxonPruner", RLT_STOPPER_WILCOXON, NULL},
     {"ASHAScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
     {"AsyncHyperBandScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
     {"SuccessiveHalvingPruner", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
@@ -144,35 +147,85 @@ static json_t *with_defaults(const json_t *table, const char *defaults, const rl
     return all;
 }
 
-rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
-                                  json_t *out, rlt_tune_fields *tune, rlt_err *err) {
+/* One method, given for `path` ("tune.stopper"), into out[key] and *kept. */
+typedef struct method_reading {
+    rlt_config_loading *loading;
+    const method_kind *kind;
+    const char *path, *key;
+    const json_t *given;
+    json_t *out; /* borrowed */
+    int *kept;
+    rlt_tune_fields *tune;
+} method_reading;
+
+static rlt_status read_one(const method_reading *r, const char *const *other_keys, rlt_err *err) {
     static const rlt_field no_fields[] = {{0}};
-    static const char *const other_keys[] = {"name", NULL};
-    const method_kind *kind = &kinds[0];
-    while (strcmp(kind->key, key) != 0) {
-        kind++;
-        RLT_ASSERT(kind < kinds + RLT_COUNT(kinds));
-    }
     int index;
     const json_t *table;
     const char *defaults = NULL;
-    RLT_TRY(parse(loading, kind, given, &index, &table, &defaults, err));
-    *(int *)((char *)tune + kind->offset) = index;
+    RLT_TRY(parse(r->loading, r->kind, r->given, &index, &table, &defaults, err));
+    *r->kept = index;
 
     json_t *normalised = json_object();
-    json_object_set_new(out, key, normalised);
-    json_object_set_new(normalised, "name", json_string(kind->names[index]));
-    char name[64], path[64];
-    snprintf(name, sizeof name, "%s.%s", key, kind->names[index]);
-    snprintf(path, sizeof path, "tune.%s", key);
+    json_object_set_new(r->out, r->key, normalised);
+    json_object_set_new(normalised, "name", json_string(r->kind->names[index]));
+    char name[64];
+    snprintf(name, sizeof name, "%s.%s", r->kind->key, r->kind->names[index]);
     const rlt_config_section none = {name, "", no_fields, RLT_SECTION_TUNE};
     const rlt_config_section *section = rlt_config_section_find(name);
     section = section != NULL ? section : &none;
     json_t *all = with_defaults(table, defaults, section->fields);
     rlt_status status =
-        rlt_config_read_section(loading, section, path, other_keys, all, normalised, err);
+        rlt_config_read_section(r->loading, section, r->path, other_keys, all, normalised, err);
     json_decref(all);
     RLT_TRY(status);
-    rlt_schema_store(section->fields, normalised, tune);
+    rlt_schema_store(section->fields, normalised, r->tune);
     return RLT_OK;
+}
+
+/* The stopper that patience wraps, as wrapped = "median" or a table. Its milestones count. */
+static rlt_status read_wrapped(method_reading r, rlt_err *err) {
+    static const char *const other_keys[] = {"name", NULL};
+    const json_t *given = json_object_get(r.given, "wrapped");
+    r.out = json_object_get(r.out, r.key);
+    if (given == NULL || json_is_null(given)) {
+        return RLT_OK;
+    }
+    if (r.tune->milestones.grace > 0 || r.tune->milestones.interval > 0) {
+        snprintf(r.loading->failed, sizeof r.loading->failed, "%s.%s", r.path,
+                 r.tune->milestones.grace > 0 ? "grace" : "interval");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "%s: a wrapped stopper has its own grace and interval; give them in its "
+                        "table: wrapped = { \"median\", grace = 1000 }",
+                        r.loading->failed);
+    }
+    r.given = given;
+    r.path = "tune.stopper.wrapped";
+    r.key = "wrapped";
+    r.kept = &r.tune->wrapped;
+    return read_one(&r, other_keys, err);
+}
+
+rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
+                                  json_t *out, rlt_tune_fields *tune, rlt_err *err) {
+    static const char *const other_keys[] = {"name", NULL};
+    static const char *const wrapper_keys[] = {"name", "wrapped", NULL};
+    const method_kind *kind = &kinds[0];
+    while (strcmp(kind->key, key) != 0) {
+        kind++;
+        RLT_ASSERT(kind < kinds + RLT_COUNT(kinds));
+    }
+    char path[64];
+    snprintf(path, sizeof path, "tune.%s", key);
+    method_reading r = {loading, kind, path, key, given, out, (int *)((char *)tune + kind->offset),
+                        tune};
+    const char *defaults, *name = json_string_value(json_object_get(given, "name"));
+    bool stopper = kind->names == stoppers;
+    bool wraps =
+        stopper && name != NULL && find_name(kind, name, &defaults) == RLT_STOPPER_PATIENCE;
+    RLT_TRY(read_one(&r, wraps ? wrapper_keys : other_keys, err));
+    if (stopper) {
+        tune->wrapped = RLT_STOPPER_NONE;
+    }
+    return wraps ? read_wrapped(r, err) : RLT_OK;
 }

@@ -102,6 +102,64 @@ const rlt_field rlt_fields_percentile[] = {
     TRIALS_BEFORE,
     {0}};
 
+const rlt_field rlt_fields_threshold[] = {
+    {"lower", RLT_FIELD_DOUBLE, TUNE(threshold.lower), .initial = "null", .min = -INFINITY,
+     .max = INFINITY, .flags = RLT_FIELD_OPTIONAL,
+     .help = "A trial with a result below this stops, whatever the mode."},
+    {"upper", RLT_FIELD_DOUBLE, TUNE(threshold.upper), .initial = "null", .min = -INFINITY,
+     .max = INFINITY, .flags = RLT_FIELD_OPTIONAL,
+     .help = "A trial with a result above this stops, whatever the mode."},
+    GRACE,
+    INTERVAL,
+    {0}};
+
+const rlt_field rlt_fields_plateau[] = {
+    {"std", RLT_FIELD_DOUBLE, TUNE(plateau.std), .initial = "0.01", .min = 0, .max = 1e12,
+     .flags = RLT_FIELD_OPEN_MIN,
+     .help = "A trial stops when its newest results have a standard deviation less than this."},
+    {"num_results", RLT_FIELD_INT, TUNE(plateau.num_results), .initial = "4", .min = 1, .max = 1e6,
+     .help = "How many results that is taken of."},
+    {"grace_period", RLT_FIELD_INT, TUNE(plateau.grace_period), .initial = "4", .min = 0,
+     .max = 1e6, .help = "Results, not steps, before a trial may be stopped."},
+    {"metric_threshold", RLT_FIELD_DOUBLE, TUNE(plateau.metric_threshold), .initial = "null",
+     .min = -INFINITY, .max = INFINITY, .flags = RLT_FIELD_OPTIONAL,
+     .help = "Only trials whose newest result is at least this good are stopped."},
+    {"grace", RLT_FIELD_INT, TUNE(milestones.grace), .initial = "0", .min = 0, .max = 1e15,
+     .aliases = "n_warmup_steps",
+     .help = "Steps before the first result that counts; 0: a tenth of stop.steps."},
+    INTERVAL,
+    {0}};
+
+const rlt_field rlt_fields_patience[] = {
+    {"patience", RLT_FIELD_INT, TUNE(patience.patience), .initial = "5", .min = 0, .max = 1e6,
+     .help = "Results that a trial may go on without getting better."},
+    {"min_delta", RLT_FIELD_DOUBLE, TUNE(patience.min_delta), .initial = "0", .min = 0, .max = 1e12,
+     .help = "By so much the newest results must be worse than those before."},
+    GRACE,
+    INTERVAL,
+    {0}};
+
+const rlt_field rlt_fields_wilcoxon[] = {
+    {"p_threshold", RLT_FIELD_DOUBLE, TUNE(wilcoxon.p_threshold), .initial = "0.1", .min = 0,
+     .max = 1,
+     .help = "A trial stops when it is worse than the best one with a p-value below this."},
+    {"n_startup_steps", RLT_FIELD_INT, TUNE(wilcoxon.n_startup_steps), .initial = "2", .min = 0,
+     .max = 1e6, .help = "Results in common with the best trial before that; at least 2."},
+    GRACE,
+    INTERVAL,
+    {0}};
+
+const rlt_field rlt_fields_curve[] = {
+    {"threshold", RLT_FIELD_DOUBLE, TUNE(curve.threshold), .initial = "0.05", .min = 0, .max = 1,
+     .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
+     .help = "A trial stops when the probability that it ends better than the best completed one "
+             "is less than this."},
+    {"min_results", RLT_FIELD_INT, TUNE(curve.min_results), .initial = "4", .min = 2, .max = 1e6,
+     .help = "Results of the trial before that is asked."},
+    GRACE,
+    INTERVAL,
+    {0}};
+
 /* ---- what 0 stands for ---- */
 
 static int64_t at_least_1(int64_t x) {
@@ -140,7 +198,7 @@ rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps
     int64_t tenth = part_of(steps, 10);
     tune->milestones.grace = tune->milestones.grace > 0 ? tune->milestones.grace : tenth;
     tune->milestones.interval = tune->milestones.interval > 0 ? tune->milestones.interval : tenth;
-    switch (tune->stopper) {
+    switch (tune->stopper == RLT_STOPPER_PATIENCE ? tune->wrapped : tune->stopper) {
     case RLT_STOPPER_ASHA:
         return resolve_rungs(loading, steps, tune->asha.reduction, &tune->asha.grace,
                              &tune->asha.max_steps, err);

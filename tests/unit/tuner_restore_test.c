@@ -1,5 +1,5 @@
 /* tuner: restored from rows at a random moment, in either order of the rows, it goes on as the
- * uninterrupted one. */
+ * uninterrupted one. Stoppers that have trials wait: tuner_halving_test.c. */
 #include "tuner_testing.h"
 
 static const char *const space =
@@ -190,12 +190,33 @@ static void check_restore(const rlt_tune_fields *fields, uint32_t world) {
 static void test_restore(void **unused) {
     (void)unused;
     static const int samplers[] = {RLT_SAMPLER_RANDOM, RLT_SAMPLER_SOBOL, RLT_SAMPLER_TPE};
-    for (uint32_t world = 0; world < 36; world++) {
+    static const int stoppers[] = {
+        RLT_STOPPER_NONE,           RLT_STOPPER_MEDIAN,    RLT_STOPPER_ASHA,
+        RLT_STOPPER_PERCENTILE,     RLT_STOPPER_THRESHOLD, RLT_STOPPER_PLATEAU,
+        RLT_STOPPER_PATIENCE,       RLT_STOPPER_WILCOXON,  RLT_STOPPER_CURVE,
+        RLT_STOPPER_HYPERBAND_ASHA, RLT_STOPPER_COUNT}; /* patience that wraps median */
+    for (uint32_t world = 0; world < 66; world++) {
         rlt_tune_fields fields = tune_default();
         fields.sampler = samplers[world / 3 % RLT_COUNT(samplers)];
         fields.tpe.multivariate = world % 2 == 0;
         fields.tpe.constant_liar = world % 5 != 0;
-        fields.stopper = (int)(world % 3);
+        fields.stopper = stoppers[world % RLT_COUNT(stoppers)];
+        if (fields.stopper == RLT_STOPPER_COUNT) {
+            fields.stopper = RLT_STOPPER_PATIENCE;
+            fields.wrapped = RLT_STOPPER_MEDIAN;
+        }
+        fields.patience.patience = world % 3;
+        fields.hyperband.grace = 300;
+        fields.hyperband.reduction = 3;
+        fields.threshold.lower = 5;
+        fields.threshold.upper = NAN;
+        fields.plateau.std = 6;
+        fields.plateau.num_results = 3;
+        fields.plateau.metric_threshold = NAN;
+        fields.wilcoxon.p_threshold = 0.3;
+        fields.curve.threshold = 0.3;
+        fields.curve.min_results = 2;
+        fields.percentile.percentile = 30;
         fields.maximise = world % 4 < 2;
         fields.goal = fields.maximise ? 49 : 0;
         fields.asha.grace = 300;

@@ -34,7 +34,7 @@ static inline rlt_param param_of(const char *space_text) {
     return param;
 }
 
-/* The options of every sampler as a script leaves them. */
+/* The options of every sampler as a script leaves them; those of stoppers are up to the test. */
 static inline rlt_tune_fields tune_default(void) {
     rlt_tune_fields fields = {.maximise = true, .trials = 1000000, .goal = NAN, .seed = 7};
     for (const rlt_config_section *s = rlt_config_sections; s->name != NULL; s++) {
