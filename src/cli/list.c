@@ -75,7 +75,7 @@ static void put_entry(json_t *list, const char *name, const char *help) {
     if (list != NULL) {
         json_array_append_new(list, json_pack("{s:s, s:s}", "name", name, "help", help));
     } else {
-        printf("%-12s %s\n", name, help);
+        printf("%-14s %s\n", name, help);
     }
 }
 

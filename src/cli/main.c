@@ -55,8 +55,9 @@ const rlt_cli_command rlt_cli_commands[] = {
     {"ls", "[OPTIONS]", "List the experiments of a database.",
      "  rltune ls\n  rltune ls --db runs.db --json\n", rlt_cli_ls, rlt_cli_ls_options},
     {"show", "ID [OPTIONS]", "Show an experiment's leaderboard, or one of its trials.",
-     "  rltune show 3\n  rltune show last --top 10\n  rltune show 3 --trial 7\n", rlt_cli_show,
-     rlt_cli_show_options},
+     "  rltune show 3\n  rltune show last --top 10\n  rltune show 3 --trial 7\n"
+     "  rltune show 3 --trial 7 --why\n",
+     rlt_cli_show, rlt_cli_show_options},
     {"best", "ID [OPTIONS]", "Print the winning trial with its configuration.",
      "  rltune best 3\n  rltune best last --config > winner.json\n", rlt_cli_best,
      rlt_cli_best_options},

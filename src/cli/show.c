@@ -10,6 +10,7 @@
 const rlt_cli_option rlt_cli_show_options[] = {
     {"--trial", "N", "show this trial: its parameters, history and curve"},
     {"--final", "N", "the same for a final run, the winner trained again"},
+    {"--why", NULL, "with --trial or --final: what was decided about it, and why"},
     {"--top", "K", "show only the K best trials"},
     RLT_REPORT_METRIC_OPTION,
     RLT_CLI_DB_OPTION,
@@ -236,8 +237,12 @@ static rlt_status show(rlt_report *report, rlt_err *err) {
         if (rlt_cli_flag(&report->args, roles[i][0])) {
             RLT_TRY(rlt_cli_option_integer(&report->args, roles[i][0], 0, INT64_MAX, &number, err));
             RLT_TRY(rlt_report_trial(report, roles[i][1], number, &trial, err));
-            return rlt_show_trial(report, trial, err);
+            return rlt_cli_flag(&report->args, "--why") ? rlt_show_why(report, trial, err)
+                                                        : rlt_show_trial(report, trial, err);
         }
+    }
+    if (rlt_cli_flag(&report->args, "--why")) {
+        return rlt_fail(err, RLT_EINVAL, "--why is about one trial; add --trial N");
     }
     return show_experiment(report, err);
 }

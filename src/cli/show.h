@@ -5,4 +5,6 @@
 
 /* One trial: parameters, state, transitions, decisions, checkpoints, curve. */
 rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
+/* What was decided about it, a sentence each. */
+rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
 #endif

@@ -208,6 +208,14 @@ static void test_show_trial(void **state) {
            "steps     20000 in 2.5 s", "ppo.epochs", "pending  running    started",
            "data/1/0.safetensors", "environment steps", "trial 0");
     EXPECT("show 1 --trial 1", 0, "asha     stop    60 is below the median of 4");
+    EXPECT("show 1 --trial 1 --why", 0, "trial 1 is stopped after",
+           "stopped at step 5000 by asha: 60 is below the median of 4");
+    EXPECT("show 1 --trial 0 --why", 0, "nothing was decided about it");
+    EXPECT("show 1 --why", 2, "add --trial N");
+    json_t *why = run_json("show 1 --trial 1 --why --json");
+    json_t *decision = json_array_get(field(why, "decisions"), 0);
+    assert_int_equal(json_integer_value(field(field(decision, "numbers"), "rung")), 0);
+    json_decref(why);
     EXPECT("show 1 --trial 4", 0, "reason    loss is not finite?[31m"); /* no escape sequence */
     EXPECT("show 1 --final 2", 0, "final 2 of experiment 1");
     json_t *object = run_json("show 1 --trial 1 --metric loss --json");

@@ -1,0 +1,84 @@
+/* show --trial N --why: what was decided about a trial, a sentence each, with the numbers that led
+ * to it. Thread: main only. */
+#include "cli/show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char decisions_sql[] =
+    "SELECT step, decider, action, reason, numbers_json, wall_ms FROM decisions"
+    " WHERE trial = ?1 ORDER BY id";
+
+typedef struct decisions {
+    json_t *list; /* NULL: printed */
+    int count;
+} decisions;
+
+/* "stop" at the head of a sentence. */
+static const char *verb_of(const char *action) {
+    static const char *const verbs[][2] = {{"stop", "stopped"},
+                                           {"continue", "went on"},
+                                           {"pause", "paused"},
+                                           {"exploit", "copied another"}};
+    for (size_t i = 0; i < RLT_COUNT(verbs); i++) {
+        if (strcmp(verbs[i][0], action) == 0) {
+            return verbs[i][1];
+        }
+    }
+    return action;
+}
+
+static rlt_status visit(void *user, int columns, const char *const *names, const char *const *v,
+                        rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    decisions *all = user;
+    all->count++;
+    if (all->list != NULL) {
+        json_array_append_new(all->list, json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "step",
+                                                   (json_int_t)strtoll(v[0], NULL, 10), "decider",
+                                                   v[1], "action", v[2], "reason", v[3], "numbers",
+                                                   rlt_report_parse(v[4]), "wall_ms",
+                                                   (json_int_t)strtoll(v[5], NULL, 10)));
+        return RLT_OK;
+    }
+    rlt_buf reason = {0};
+    rlt_buf_text(&reason, v[3], 400, RLT_TEXT_UTF8);
+    printf("  %s at step %s by %s: %s\n", verb_of(v[2]), v[0], v[1],
+           reason.data != NULL ? reason.data : "");
+    rlt_buf_fini(&reason);
+    return RLT_OK;
+}
+
+static const char *name_of(const rlt_trial_row *trial) {
+    return strcmp(trial->role, "final") == 0 ? "final" : "trial";
+}
+
+rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err) {
+    decisions all = {.list = report->json ? json_array() : NULL};
+    if (all.list == NULL) {
+        rlt_buf reason = {0};
+        rlt_buf_text(&reason, trial->reason, 400, RLT_TEXT_UTF8);
+        printf("%s %" PRId64 " is %s after %" PRId64 " steps%s%s\n", name_of(trial), trial->number,
+               trial->state, trial->steps, reason.size > 0 ? ": " : "",
+               reason.data != NULL ? reason.data : "");
+        rlt_buf_fini(&reason);
+    }
+    rlt_status status =
+        rlt_store_query(report->store, decisions_sql, &trial->id, 1, visit, &all, err);
+    if (status != RLT_OK) {
+        json_decref(all.list);
+        return status;
+    }
+    if (all.list == NULL) {
+        if (all.count == 0) {
+            printf("  nothing was decided about it\n");
+        }
+        return RLT_OK;
+    }
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "role", trial->role, "number",
+                  (json_int_t)trial->number, "state", trial->state, "reason", trial->reason,
+                  "steps", (json_int_t)trial->steps, "decisions", all.list);
+    return rlt_report_print_json(object, err);
+}
