@@ -5,6 +5,7 @@
 #include "cli/report.h"
 #include "envs/envs.h"
 #include "measure/measure.h"
+#include "nn/device.h"
 #include "scheduler/scheduler.h"
 #include "transport/transport.h"
 
@@ -27,6 +28,9 @@ typedef struct facts {
     double db_free_gib;
     const char *db;
     rlt_cuda cuda;
+    int gpus; /* that the CUDA module can use */
+    rlt_device_info gpu[RLT_CUDA_SHOWN_MAX];
+    rlt_err gpu_problem; /* when there are none */
 } facts;
 
 /* ---- libraries ---- */
@@ -107,6 +111,19 @@ static void look_at_database(facts *f) {
         statvfs(f->folder, &disk) == 0 ? (double)disk.f_bavail * (double)disk.f_frsize / gib : 0;
 }
 
+/* The driver's own library lists what is there; the module, what can be trained on. */
+static void look_at_gpus(facts *f) {
+    f->cuda = rlt_cuda_look();
+    const rlt_backend *module = rlt_backend_cuda(&f->gpu_problem);
+    f->gpus = module != NULL ? module->count(&f->gpu_problem) : 0;
+    for (int i = 0; i < f->gpus && i < RLT_CUDA_SHOWN_MAX; i++) {
+        rlt_err err = {0};
+        if (module->info(i, &f->gpu[i], &err) != RLT_OK) {
+            snprintf(f->gpu[i].detail, sizeof(f->gpu[i].detail), "%.255s", err.message);
+        }
+    }
+}
+
 static void look(facts *f) {
     rlt_keys keys;
     rlt_err err = {0};
@@ -129,10 +146,23 @@ static void look(facts *f) {
         snprintf(f->env_form, sizeof(f->env_form), "%s", rlt_env_form_name(form));
     }
     look_at_database(f);
-    f->cuda = rlt_cuda_look();
+    look_at_gpus(f);
 }
 
 /* ---- output ---- */
+
+static json_t *gpus_json(const facts *f) {
+    json_t *all = json_array();
+    for (int i = 0; i < f->gpus && i < RLT_CUDA_SHOWN_MAX; i++) {
+        const rlt_device_info *gpu = &f->gpu[i];
+        json_array_append_new(all,
+                              json_pack("{s:o, s:s, s:s, s:f, s:f}", "device",
+                                        json_sprintf("cuda:%d", i), "name", gpu->name, "detail",
+                                        gpu->detail, "memory_gib", (double)gpu->memory_bytes / gib,
+                                        "free_gib", (double)gpu->free_bytes / gib));
+    }
+    return all;
+}
 
 static rlt_status print_json(const facts *f, rlt_err *err) {
     json_t *names = json_array();
@@ -141,15 +171,15 @@ static rlt_status print_json(const facts *f, rlt_err *err) {
     }
     json_t *json = json_pack(
         "{s:s, s:i, s:i, s:f, s:s, s:s, s:s, s:f, s:f, s:f, s:b, s:o, s:s, s:b, s:f, s:i, s:i, "
-        "s:o, "
-        "s:b}",
+        "s:o, s:o, s:s}",
         "cpu", f->cpu, "cores", f->cores_online, "cores_allowed", f->cores_allowed, "cores_quota",
         f->cores_quota, "vector", rlt_vector_unit(), "env_form", f->env_form, "nn_form",
         rlt_nn_form_name(), "memory_gib", f->memory_gib, "available_gib", f->available_gib,
         "memory_limit_gib", f->memory_limit_gib, "curve", (int)f->has_curve, "libraries",
         libraries(), "database", f->db, "database_writable", (int)f->db_writable,
         "database_free_gib", f->db_free_gib, "cuda_devices", f->cuda.devices, "cuda_driver",
-        f->cuda.driver, "cuda_names", names, "gpu_learner", 0);
+        f->cuda.driver, "cuda_names", names, "gpus", gpus_json(f), "gpu_problem",
+        f->gpus > 0 ? "" : f->gpu_problem.message);
     return rlt_report_print_json(json, err);
 }
 
@@ -181,7 +211,8 @@ static void print_libraries(void) {
     json_decref(all);
 }
 
-static void print_cuda(const rlt_cuda *cuda) {
+static void print_cuda(const facts *f) {
+    const rlt_cuda *cuda = &f->cuda;
     printf("cuda       ");
     if (cuda->driver > 0) {
         printf("driver %d.%d, ", cuda->driver / 1000, cuda->driver % 1000 / 10);
@@ -192,9 +223,16 @@ static void print_cuda(const rlt_cuda *cuda) {
     for (int i = 0; i < cuda->devices && i < RLT_CUDA_SHOWN_MAX; i++) {
         printf("%s%d: %s", i > 0 ? ", " : "", i, cuda->names[i]);
     }
-    printf(
-        "\n           this build has no GPU learner: device = \"auto\" and \"cpu\" both mean the "
-        "CPU\n");
+    printf("\n");
+    for (int i = 0; i < f->gpus && i < RLT_CUDA_SHOWN_MAX; i++) {
+        const rlt_device_info *gpu = &f->gpu[i];
+        printf("           cuda:%d %s, %.1f GiB, %.1f free; %s\n", i, gpu->name,
+               (double)gpu->memory_bytes / gib, (double)gpu->free_bytes / gib, gpu->detail);
+    }
+    if (f->gpus == 0) {
+        printf("           no GPU to train on: %s;\n           device = \"auto\" takes the CPU\n",
+               f->gpu_problem.message);
+    }
 }
 
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err) {
@@ -214,6 +252,6 @@ rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err) {
            : f.db_exists  ? "is there and can be written"
                           : "can be created",
            f.db_free_gib, f.folder);
-    print_cuda(&f.cuda);
+    print_cuda(&f);
     return RLT_OK;
 }

@@ -12,7 +12,8 @@
 #define TUNABLE_LOG (RLT_FIELD_TUNABLE | RLT_FIELD_LOG)
 
 static const char *const algos[] = {"ppo", NULL};
-static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
+static const char *const devices[] = {"auto",   "cpu",    "cuda",   "cuda:0", "cuda:1", "cuda:2",
+                                      "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7", NULL};
 static const char *const precisions[] = {"fp32", "bf16", NULL};
 static const char *const transports[] = {"shm", "tcp", NULL};
 static const char *const inferences[] = {"worker", "learner", NULL};
@@ -28,7 +29,8 @@ static const rlt_field top[] = {
     {"algo", RLT_FIELD_STRING, RUN(algo), .initial = "ppo", .choices = algos,
      .help = "The learning algorithm."},
     {"device", RLT_FIELD_STRING, RUN(device), .initial = "auto", .choices = devices,
-     .help = "Where the network is trained; auto takes a GPU when one is there and pays off."},
+     .help = "Where the network is trained; cuda is cuda:0; auto takes a GPU when one is there and "
+             "pays off."},
     {"precision", RLT_FIELD_ENUM, RUN(precision), .initial = "fp32", .choices = precisions,
      .help =
          "Numbers that matrix products take; bf16 rounds inputs, weights and gradients of dense "

@@ -2,22 +2,13 @@
  * fails after an hour, or that leaves an experiment's row behind, costs more than any check.
  * Thread: the caller's. Owner: the caller. */
 #include "driver/programs.h"
+#include "nn/device.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { TRIALS_TRIED = 8 };
-
-rlt_status rlt_driver_check_device(const char *device, rlt_err *err) {
-    if (strcmp(device, "cpu") == 0 || strcmp(device, "auto") == 0) {
-        return RLT_OK;
-    }
-    return rlt_fail(err, RLT_ECONFIG,
-                    "device: '%s' is not possible: this build has no GPU learner; allowed: 'cpu', "
-                    "'auto'",
-                    device);
-}
 
 /* The learners can share the work, the network fits the environment, and the first segment its
  * memory. */
@@ -95,7 +86,7 @@ static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
         return check_trials(NULL, config, script, err);
     }
     *path = "device";
-    RLT_TRY(rlt_driver_check_device(config->run.device, err));
+    RLT_TRY(rlt_device_check(config->run.device, err));
     *path = "env";
     rlt_status status = rlt_env_source_open(&config->run, rlt_script_text(script, &size),
                                             rlt_script_name(script), o->envs, &source, err);

@@ -77,7 +77,6 @@ typedef struct rlt_driver {
 } rlt_driver;
 
 /* check.c */
-rlt_status rlt_driver_check_device(const char *device, rlt_err *err);
 /* check_model.c: the networks that a search may build (RLT_ECONFIG: one that cannot be), but for
  * those that a function of the script decides. */
 rlt_status rlt_driver_check_models(const rlt_env_def *def, const rlt_experiment_config *config,

@@ -1,6 +1,7 @@
 /* driver: what must be true before anything starts, and how a run comes back from its rows.
  * Thread: the driver's. Owner: the driver. */
 #include "driver/programs.h"
+#include "nn/device.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -38,7 +39,7 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
 
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     bool programs = rlt_driver_has_programs(d);
-    RLT_TRY(programs ? RLT_OK : rlt_driver_check_device(d->config.run.device, err));
+    RLT_TRY(programs ? RLT_OK : rlt_device_check(d->config.run.device, err));
     int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
     if (length < 0 || (size_t)length >= sizeof(d->folder)) {
         return rlt_fail(err, RLT_EINVAL, "%.100s…: the database's path is too long", d->o->db_path);

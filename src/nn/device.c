@@ -27,8 +27,9 @@ static bool parse_index(const char *name, int *index) {
     return value >= 0 && value < 1024 && *end == 0;
 }
 
-static rlt_status open_cuda(const char *name, int index, rlt_precision precision,
-                            rlt_device **device, rlt_err *err) {
+/* The CUDA backend, if it has a device of this number. */
+static rlt_status find_cuda(const char *name, int index, const rlt_backend **backend,
+                            rlt_err *err) {
     rlt_err why = {0};
     const rlt_backend *cuda = rlt_backend_cuda(&why);
     int count = cuda != NULL ? cuda->count(&why) : 0;
@@ -44,7 +45,20 @@ static rlt_status open_cuda(const char *name, int index, rlt_precision precision
                         "\"cuda:%d\", \"cpu\"",
                         name, count, count == 1 ? "" : "s", count - 1);
     }
-    return cuda->open(index, precision, device, err);
+    *backend = cuda;
+    return RLT_OK;
+}
+
+rlt_status rlt_device_check(const char *name, rlt_err *err) {
+    const rlt_backend *cuda = NULL;
+    int index = 0;
+    if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
+        return RLT_OK;
+    }
+    if (strncmp(name, "cuda", 4) != 0 || !parse_index(name, &index)) {
+        return unknown(name, err);
+    }
+    return find_cuda(name, index, &cuda, err);
 }
 
 rlt_status rlt_device_open(const char *name, rlt_precision precision, rlt_device **device,
@@ -64,7 +78,9 @@ rlt_status rlt_device_open(const char *name, rlt_precision precision, rlt_device
     if (strncmp(name, "cuda", 4) != 0 || !parse_index(name, &index)) {
         return unknown(name, err);
     }
-    return open_cuda(name, index, precision, device, err);
+    const rlt_backend *cuda = NULL;
+    RLT_TRY(find_cuda(name, index, &cuda, err));
+    return cuda->open(index, precision, device, err);
 }
 
 void rlt_device_close(rlt_device **device) {

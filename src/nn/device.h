@@ -37,6 +37,7 @@ typedef struct rlt_backend {
     /* Pinned host memory, for copies that overlap with work; the CPU's is rlt_alloc's. */
     rlt_status (*alloc_host)(rlt_device *device, size_t bytes, void **memory, rlt_err *err);
     void (*free_host)(rlt_device *device, void *memory);
+    /* Ordinary memory may be changed on return, that of alloc_host after the next sync. */
     void (*upload)(rlt_device *device, void *to, const void *from_host, size_t bytes);
     void (*download)(rlt_device *device, void *to_host, const void *from, size_t bytes);
     void (*copy)(rlt_device *device, void *to, const void *from, size_t bytes);
@@ -85,6 +86,8 @@ const rlt_backend *rlt_backend_cuda(rlt_err *err);
  * and what is allowed. */
 rlt_status rlt_device_open(const char *name, rlt_precision precision, rlt_device **device,
                            rlt_err *err);
+/* Whether open would find that device, without opening it: RLT_ECONFIG as above. */
+rlt_status rlt_device_check(const char *name, rlt_err *err);
 void rlt_device_close(rlt_device **device);
 
 /* A program with its values, on a device, for at most steps * seqs rows at a time. */

@@ -157,11 +157,15 @@ static const script_case scripts[] = {
     {"return { env = 'CartPole-v1', device = 'cuda:0' }",
      "",
      3,
-     {"bad.lua:1: device: \"cuda:0\" is not allowed", "'cpu'"}},
+     {"bad.lua:1: ", "device = \"cuda:0\": no CUDA module at /nowhere/module.so", "\"cpu\""}},
+    {"return { env = 'CartPole-v1', device = 'cuda:O' }",
+     "",
+     3,
+     {"bad.lua:1: device: \"cuda:O\"", "'cuda:0'"}},
     {"return { env = 'CartPole-v1',\n device = 'cuda' }",
      "",
      3,
-     {"bad.lua:2: device: ", "no GPU learner", "'cpu'"}},
+     {"bad.lua:2: ", "device = \"cuda\": no CUDA module at", "\"auto\"", "rltune doctor"}},
     {"return { env = 'CartPole-v1',\n workers = 3, learners = 2 }",
      "",
      3,
@@ -443,6 +447,7 @@ static void test_resume_of_a_running_experiment(void **unused) {
 }
 
 int main(void) {
+    setenv("RLTUNE_CUDA_MODULE", "/nowhere/module.so", 1); /* the same on machines with a GPU */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scripts),
         cmocka_unit_test(test_script_files),

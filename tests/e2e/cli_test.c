@@ -43,7 +43,7 @@ static void test_doctor(void **state) {
     assert_non_null(strstr(out, "cores, vector unit"));
     assert_int_equal(run("doctor --json", out, sizeof(out)), 0);
     assert_non_null(strstr(out, "\"cuda_devices\": "));
-    assert_non_null(strstr(out, "\"gpu_learner\": false"));
+    assert_non_null(strstr(out, "\"gpus\": ["));
     static const char *const libraries[] = {"zeromq", "msgpack", "lua", "sqlite",
                                             "sodium", "jansson", "png"};
     for (size_t i = 0; i < RLT_COUNT(libraries); i++) { /* each with a version */
@@ -53,8 +53,8 @@ static void test_doctor(void **state) {
         assert_non_null(at);
         assert_in_range(at[strlen(start)], '0', '9');
     }
-    assert_int_equal(run("doctor", out, sizeof(out)), 0);
-    assert_non_null(strstr(out, "no GPU learner"));
+    assert_int_equal(run_with("RLTUNE_CUDA_MODULE=/none.so ", "doctor", out, sizeof(out)), 0);
+    assert_non_null(strstr(out, "no GPU to train on: no CUDA module at /none.so"));
     assert_non_null(strstr(out, "(CURVE)"));
     assert_int_equal(run_with("RLTUNE_DB=/none/x.db ", "doctor", out, sizeof(out)), 0);
     assert_non_null(strstr(out, "/none/x.db: cannot be written; name another with --db"));
