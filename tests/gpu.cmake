@@ -41,8 +41,9 @@ endif()
 # The parity suite (tests/gpu/parity.h): over the emulated backend always; over the module where
 # there is a device, else it reports itself skipped. Without cmocka: the reduced build runs it too.
 set(parity_sources tests/gpu/parity.c tests/gpu/parity_op.c tests/gpu/parity_feedforward.c
-    tests/gpu/parity_memory.c tests/gpu/parity_sequence.c
-    tests/gpu/parity_call.c tests/gpu/parity_functions.c tests/gpu/parity_losses.c)
+    tests/gpu/parity_memory.c tests/gpu/parity_sequence.c tests/gpu/parity_update.c
+    tests/gpu/parity_call.c tests/gpu/parity_functions.c tests/gpu/parity_losses.c
+    bench/gpu/update.c)
 rlt_program(gpu_parity tests SOURCES ${parity_sources} DEPS nn LIBS m)
 rlt_program(gpu_parity_emulated tests SOURCES ${parity_sources} DEPS nn LIBS
             $<LINK_LIBRARY:WHOLE_ARCHIVE,rlt_cuda_emulated> m stdc++)

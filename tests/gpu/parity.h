@@ -24,6 +24,7 @@ typedef struct parity {
 /* ---- the groups of rows, a line each ---- */
 void parity_feedforward(parity *p); /* dense, conv, max_pool, embed, activation, add */
 void parity_memory(parity *p);      /* copies, graphs, errors */
+void parity_update(parity *p);      /* whole updates by PPO, recorded */
 void parity_sequence(parity *p);    /* norms, lstm, gru, attention, gate */
 void parity_losses(parity *p);      /* of policies, of values, SAC; dueling */
 void parity_functions(parity *p);   /* minibatches, advantages, draws, the step */

@@ -110,18 +110,13 @@ void rlt_cuda_reduce_close(rlt_cuda_device *device);
 
 /* The operations and functions, each in a file named after it or its family. scratch: bytes that
  * forward and backward may use at io->scratch (16-byte aligned) for at most these rows. */
-#define RLT_CUDA_LATER __attribute__((weak)) /* until all of them are there */
 #define RLT_OP(name, help)                                                                         \
-    RLT_CUDA_LATER void rlt_cuda_##name##_forward(rlt_device *, const rlt_op *,                    \
-                                                  const rlt_op_io *);                              \
-    RLT_CUDA_LATER void rlt_cuda_##name##_backward(rlt_device *, const rlt_op *,                   \
-                                                   const rlt_op_io *);                             \
-    RLT_CUDA_LATER size_t rlt_cuda_##name##_scratch(const rlt_op *op, int steps, int seqs,         \
-                                                    bool training);
+    void rlt_cuda_##name##_forward(rlt_device *, const rlt_op *, const rlt_op_io *);               \
+    void rlt_cuda_##name##_backward(rlt_device *, const rlt_op *, const rlt_op_io *);              \
+    size_t rlt_cuda_##name##_scratch(const rlt_op *op, int steps, int seqs, bool training);
 #include "nn/ops.def"
 #undef RLT_OP
-#define RLT_FN(name, help)                                                                         \
-    RLT_CUDA_LATER void rlt_cuda_##name(rlt_device *device, const rlt_##name##_args *args);
+#define RLT_FN(name, help) void rlt_cuda_##name(rlt_device *device, const rlt_##name##_args *args);
 #include "nn/fns.def"
 #undef RLT_FN
 
