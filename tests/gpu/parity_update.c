@@ -112,17 +112,19 @@ static void check(parity *p, const char *name, const rlt_net_spec *net) {
     double rounding = parity_rounding(p->device), edge = ENVS * HORIZON * ROUNDS * 20 * rounding;
     parity_same(p, "parameters have other bits the second time", got.params, again.params,
                 sizeof(float) * got.count);
+    double apart = distance(&got, &twin);
     /* rounding may also put a unit on the other side of ReLU's kink */
-    parity_true(p, "parameters", distance(&got, &twin) <= fmin(0.5, 10 * sqrt(rounding)));
+    parity_true(p, "parameters", apart <= fmin(0.5, 10 * sqrt(rounding)));
     parity_true(p, "draws of actions", got.draws_apart <= 1 + edge);
     parity_true(p, "steps", got.sums.steps_done == 6 && got.sums.minibatch == 6);
     for (int i = 0; i < RLT_SUM_CLIPPED; i++) { /* what is clipped jumps with a row */
-        double sum = twin.sums.sums[i], limit = 20 * rounding * (fabs(sum) + 0.1 * ENVS * HORIZON);
+        double sum = twin.sums.sums[i],
+               limit = (20 * rounding + apart) * (fabs(sum) + 0.1 * ENVS * HORIZON);
         parity_true(p, "a sum of the loss", fabs(got.sums.sums[i] - sum) <= limit);
     }
     double norm = twin.sums.norm_sum;
     parity_true(p, "gradients' norms",
-                fabs(got.sums.norm_sum - norm) <= 20 * rounding * (norm + 1));
+                fabs(got.sums.norm_sum - norm) <= (20 * rounding + apart) * (norm + 1));
 }
 
 void parity_update(parity *p) {
