@@ -59,6 +59,11 @@ typedef struct rlt_nn_kernels {
     void (*activate)(int act, const float *z, size_t count, float *y);
     void (*act_grad)(int act, const float *y, const float *z, const float *dy, size_t count,
                      float *dz);
+    /* One place of a window: y[n] = max(y, x), a NaN being the largest; dx[n] += dy where x is y
+     * and nothing was taken before, which taken[n] (0 or 1) remembers. */
+    void (*pool_max)(const float *x, int n, float *y);
+    void (*pool_grad)(const float *x, const float *y, const float *dy, int n, float *taken,
+                      float *dx);
     /* y[n][out] = act(x[n][in] w[in][out] + b), w followed by b[out]; act RLT_NN_LINEAR: none. The
      * sums before act go to z where it is not NULL (stride as y). Sums over `in` in order. */
     void (*dense)(const float *x, int x_stride, const float *w, int n, int in, int out, int act,

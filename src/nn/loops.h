@@ -30,6 +30,22 @@ static void gae_loop(const rlt_gae_in *in, float *restrict advantage, float *res
     }
 }
 
+static void pool_max_loop(const float *restrict x, int n, float *restrict y) {
+    for (int c = 0; c < n; c++) {
+        y[c] = x[c] > y[c] || x[c] != x[c] ? x[c] : y[c];
+    }
+}
+
+static void pool_grad_loop(const float *restrict x, const float *restrict y,
+                           const float *restrict dy, int n, float *restrict taken,
+                           float *restrict dx) {
+    for (int c = 0; c < n; c++) {
+        float hit = x[c] == y[c] || x[c] != x[c] ? 1 - taken[c] : 0;
+        dx[c] += hit != 0 ? dy[c] : 0;
+        taken[c] += hit;
+    }
+}
+
 static void add_loop(float *restrict sum, const float *restrict part, size_t n) {
     for (size_t i = 0; i < n; i++) {
         sum[i] += part[i];

@@ -17,17 +17,18 @@ static window window_at(const rlt_op *op, int row, int column) {
                     left > 0 ? left : 0, right < op->in_hwc[1] ? right : op->in_hwc[1]};
 }
 
+static const float *place(const rlt_op *op, const float *x, int row, int column) {
+    return x + (row * op->in_hwc[1] + column) * op->in_hwc[2];
+}
+
 static void pool(const rlt_op *op, const float *x, window w, float *y) {
-    int channels = op->in_hwc[2];
-    for (int c = 0; c < channels; c++) {
+    const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
+    for (int c = 0; c < op->in_hwc[2]; c++) {
         y[c] = -INFINITY;
     }
     for (int i = w.top; i < w.bottom; i++) {
         for (int j = w.left; j < w.right; j++) {
-            const float *from = x + (i * op->in_hwc[1] + j) * channels;
-            for (int c = 0; c < channels; c++) {
-                y[c] = from[c] > y[c] || isnan(from[c]) ? from[c] : y[c];
-            }
+            kernels->pool_max(place(op, x, i, j), op->in_hwc[2], y);
         }
     }
 }
@@ -45,18 +46,21 @@ void rlt_cpu_max_pool_forward(rlt_device *device, const rlt_op *op, const rlt_op
     }
 }
 
-/* The place of y in the window of one channel. */
-static int place_of(const rlt_op *op, const float *x, window w, int channel, float y) {
-    int channels = op->in_hwc[2];
-    for (int i = w.top; i < w.bottom; i++) {
-        for (int j = w.left; j < w.right; j++) {
-            int at = (i * op->in_hwc[1] + j) * channels + channel;
-            if (x[at] == y || isnan(x[at])) {
-                return at;
+/* Adds dy of one window to where its y came from, some channels at a time. */
+static void unpool(const rlt_op *op, const float *x, window w, const float *y, const float *dy,
+                   float *dx) {
+    enum { CHANNELS = 64 };
+    const rlt_nn_kernels *kernels = rlt_nn_kernels_get();
+    for (int first = 0; first < op->in_hwc[2]; first += CHANNELS) {
+        float taken[CHANNELS] = {0};
+        int left = op->in_hwc[2] - first, count = left < CHANNELS ? left : CHANNELS;
+        for (int i = w.top; i < w.bottom; i++) {
+            for (int j = w.left; j < w.right; j++) {
+                const float *at = place(op, x, i, j) + first;
+                kernels->pool_grad(at, y + first, dy + first, count, taken, dx + (at - x));
             }
         }
     }
-    return (w.top * op->in_hwc[1] + w.left) * channels + channel;
 }
 
 void rlt_cpu_max_pool_backward(rlt_device *device, const rlt_op *op, const rlt_op_io *io) {
@@ -71,12 +75,10 @@ void rlt_cpu_max_pool_backward(rlt_device *device, const rlt_op *op, const rlt_o
         const float *x = io->x + r * (size_t)op->in, *y = io->y + r * (size_t)op->out;
         const float *dy = io->dy + r * (size_t)op->out;
         float *dx = io->dx + r * (size_t)op->in;
+        int channels = op->out_hwc[2];
         for (int i = 0; i < op->out_hwc[0]; i++) {
-            for (int j = 0; j < op->out_hwc[1]; j++) {
-                window w = window_at(op, i, j);
-                for (int c = 0; c < op->out_hwc[2]; c++) {
-                    dx[place_of(op, x, w, c, *y++)] += *dy++;
-                }
+            for (int j = 0; j < op->out_hwc[1]; j++, y += channels, dy += channels) {
+                unpool(op, x, window_at(op, i, j), y, dy, dx);
             }
         }
     }
