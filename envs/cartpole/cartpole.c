@@ -55,13 +55,13 @@ static bool step(void *context, void *state, rlt_rng *rng, const void *action, f
     return fallen(s->x, s->theta);
 }
 
-RLT_LANE void step_many_body(const rlt_env_block *block) {
+/* All lanes a step on, but for their observations. */
+RLT_LANE void advance_lanes(const rlt_env_block *block, int lanes) {
     double *restrict x = block->state, *restrict x_dot = x + RLT_ENV_LANES;
     double *restrict theta = x + 2 * RLT_ENV_LANES, *restrict theta_dot = x + 3 * RLT_ENV_LANES;
     const int32_t *restrict action = block->action;
-    float *restrict observation = block->observation, *restrict reward = block->reward;
+    float *restrict reward = block->reward;
     uint8_t *restrict terminated = block->terminated;
-    int lanes = rlt_lanes_padded(block);
     for (int i = 0; i < lanes; i++) {
         cartpole_state s = {x[i], x_dot[i], theta[i], theta_dot[i]};
         advance(&s, action[i]);
@@ -71,17 +71,54 @@ RLT_LANE void step_many_body(const rlt_env_block *block) {
         theta_dot[i] = s.theta_dot;
     }
     for (int i = 0; i < lanes; i++) {
-        observation[4 * i] = (float)x[i];
-        observation[4 * i + 1] = (float)x_dot[i];
-        observation[4 * i + 2] = (float)theta[i];
-        observation[4 * i + 3] = (float)theta_dot[i];
-    }
-    for (int i = 0; i < lanes; i++) {
         reward[i] = 1.0f;
         terminated[i] = fallen(x[i], theta[i]);
     }
 }
+
+RLT_LANE void step_many_body(const rlt_env_block *block) {
+    const double *restrict state = block->state;
+    float *restrict observation = block->observation;
+    int lanes = rlt_lanes_padded(block);
+    advance_lanes(block, lanes);
+    for (int i = 0; i < lanes; i++) {
+        observation[4 * i] = (float)state[i];
+        observation[4 * i + 1] = (float)state[RLT_ENV_LANES + i];
+        observation[4 * i + 2] = (float)state[2 * RLT_ENV_LANES + i];
+        observation[4 * i + 3] = (float)state[3 * RLT_ENV_LANES + i];
+    }
+}
 RLT_LANES_STEP_MANY(step_many)
+
+/* ---- without velocities ---- */
+
+static void reset_stateless(void *context, void *state, rlt_rng *rng, float *observation) {
+    float all[4];
+    reset(context, state, rng, all);
+    observation[0] = all[0];
+    observation[1] = all[2];
+}
+
+static bool step_stateless(void *context, void *state, rlt_rng *rng, const void *action,
+                           float *observation, float *reward) {
+    float all[4];
+    bool terminated = step(context, state, rng, action, all, reward);
+    observation[0] = all[0];
+    observation[1] = all[2];
+    return terminated;
+}
+
+RLT_LANE void step_stateless_many_body(const rlt_env_block *block) {
+    const double *restrict state = block->state;
+    float *restrict observation = block->observation;
+    int lanes = rlt_lanes_padded(block);
+    advance_lanes(block, lanes);
+    for (int i = 0; i < lanes; i++) {
+        observation[2 * i] = (float)state[i];
+        observation[2 * i + 1] = (float)state[2 * RLT_ENV_LANES + i];
+    }
+}
+RLT_LANES_STEP_MANY(step_stateless_many)
 
 static const float high[4] = {4.8f, INFINITY, 0.41887903f, INFINITY};
 static const float low[4] = {-4.8f, -INFINITY, -0.41887903f, -INFINITY};
@@ -98,5 +135,24 @@ const rlt_env_def rlt_env_cartpole = {
     .reset = reset,
     .step = step,
     .step_many = step_many,
+    .lane_word = sizeof(double),
+};
+
+static const float high_stateless[2] = {4.8f, 0.41887903f};
+static const float low_stateless[2] = {-4.8f, -0.41887903f};
+
+/* What RLlib's examples call StatelessCartPole: a policy needs memory to know the velocities. */
+const rlt_env_def rlt_env_stateless_cartpole = {
+    .api_version = RLT_ENV_API_VERSION,
+    .name = "StatelessCartPole-v0",
+    .help = "CartPole-v1 that shows positions but no velocities.",
+    .observation_space = {RLT_SPACE_BOX, 2, low_stateless, high_stateless, NULL},
+    .action_space = {RLT_SPACE_DISCRETE, 2, NULL, NULL, NULL},
+    .max_episode_steps = 500,
+    .reward_threshold = NAN,
+    .state_size = sizeof(cartpole_state),
+    .reset = reset_stateless,
+    .step = step_stateless,
+    .step_many = step_stateless_many,
     .lane_word = sizeof(double),
 };

@@ -13,9 +13,15 @@ static const struct {
     const char *script;
     double goal;
 } goals[] = {
-    {"acrobot.lua", -100},  {"cartpole.lua", 475},    {"cartpole_sweep.lua", 475},
-    {"corridor.lua", 0.85}, {"frozen_lake.lua", 0.7}, {"mountain_car_continuous.lua", 90},
-    {"pendulum.lua", -200}, {"workshop.lua", 17},
+    {"acrobot.lua", -100},
+    {"cartpole.lua", 475},
+    {"cartpole_lstm.lua", 475},
+    {"cartpole_sweep.lua", 475},
+    {"corridor.lua", 0.85},
+    {"frozen_lake.lua", 0.7},
+    {"mountain_car_continuous.lua", 90},
+    {"pendulum.lua", -200},
+    {"workshop.lua", 17},
 };
 
 /* The goal, or NULL for a script that is only to run. */

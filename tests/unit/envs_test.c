@@ -87,6 +87,42 @@ static void test_steps(void **unused) {
     }
 }
 
+/* StatelessCartPole is CartPole with two columns of four, in every form. */
+static void test_stateless_cartpole(void **unused) {
+    (void)unused;
+    enum { N = 70 };
+    const rlt_env_form forms[] = {RLT_ENV_FORM_SCALAR, RLT_ENV_FORM_PLAIN, RLT_ENV_FORM_AVX2,
+                                  RLT_ENV_FORM_AVX512};
+    for (size_t f = 0; f < RLT_COUNT(forms); f++) {
+        rlt_vec_env *full = NULL, *part = NULL;
+        rlt_err err = {0};
+        float all[N * 4], some[N * 2], last[N * 4], reward[N], returns[N];
+        uint8_t terminated[2][N], truncated[N];
+        int32_t length[N], action[N];
+        assert_int_equal(rlt_vec_env_create(find("CartPole-v1"), N, 0, 5, &full, &err), RLT_OK);
+        assert_int_equal(rlt_vec_env_create(find("StatelessCartPole-v0"), N, 0, 5, &part, &err),
+                         RLT_OK);
+        bool here = rlt_vec_env_set_form(part, forms[f], &err) == RLT_OK;
+        rlt_rng rng = rlt_rng_make(6, RLT_STREAM_TEST, 0);
+        rlt_vec_env_reset(full, all);
+        rlt_vec_env_reset(part, some);
+        for (int step = 0; step < 200 && here; step++) {
+            for (int i = 0; i < N; i++) {
+                assert_true(some[2 * i] == all[4 * i] && some[2 * i + 1] == all[4 * i + 2]);
+                action[i] = (int32_t)rlt_rng_below(&rng, 2);
+            }
+            rlt_step_out out = {all, reward, terminated[0], truncated, last, returns, length};
+            rlt_vec_env_step(full, action, &out);
+            out.observation = some;
+            out.terminated = terminated[1];
+            rlt_vec_env_step(part, action, &out);
+            assert_memory_equal(terminated[0], terminated[1], N);
+        }
+        rlt_vec_env_destroy(&full);
+        rlt_vec_env_destroy(&part);
+    }
+}
+
 static void check_space(FILE *file, const rlt_space *space) {
     char kind = 0;
     int size = 0;
@@ -231,6 +267,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_specs),
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_stateless_cartpole),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_blackjack),
     };
