@@ -1,5 +1,5 @@
 rlt_test(ppo_test SOURCES tests/unit/ppo_test.c DEPS ppo nn core LIBS m pthread)
-rlt_test(ppo_device_test SOURCES tests/unit/ppo_device_test.c DEPS ppo nn core LIBS m)
+rlt_test(ppo_device_test SOURCES tests/unit/ppo_device_test.c DEPS ppo nn core LIBS m pthread)
 rlt_bench(bf16_bench SOURCES bench/bf16_bench.c DEPS measure nn core LIBS m)
 rlt_bench(seq_bench SOURCES bench/seq_bench.c DEPS measure nn core LIBS m)
 rlt_bench(train_bench SOURCES bench/train_bench.c bench/rollout.c DEPS measure ppo nn envs env core LIBS m)

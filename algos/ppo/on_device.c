@@ -96,6 +96,10 @@ static rlt_status make_head(rlt_ppo_on_device *on, rlt_err *err) {
     return RLT_OK;
 }
 
+static int members(const rlt_ppo_on_device *on) {
+    return on->options.team.count > 1 ? on->options.team.count : 1;
+}
+
 static int64_t minibatches(const rlt_ppo_on_device *on, int64_t rows) {
     return (rows / on->steps + on->taken - 1) / on->taken;
 }
@@ -129,6 +133,34 @@ static rlt_status allocate(rlt_ppo_on_device *on, rlt_err *err) {
                           err);
 }
 
+/* Every learner has a device of its own; the first one's id reaches the others by the team. */
+static rlt_status join_team(rlt_ppo_on_device *on, rlt_err *err) {
+    const rlt_ppo_team *team = &on->options.team;
+    const rlt_backend *backend = on->device->backend;
+    rlt_reduce_id ids[4], mine = {{0}};
+    if (members(on) == 1) {
+        return RLT_OK;
+    }
+    if (backend->all_reduce == NULL) {
+        return rlt_fail(err, RLT_ENOTSUP, "learners: the backend %s cannot sum their gradients",
+                        backend->name);
+    }
+    if (on->steps > 1 || on->taken % team->count != 0) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "learners: %d on GPUs share %s; allowed: policies without memory, and a "
+                        "ppo.minibatch that is a multiple of learners",
+                        team->count,
+                        on->steps > 1 ? "no sequences of a policy with memory"
+                                      : "no minibatch of that many rows evenly");
+    }
+    RLT_ASSERT((size_t)team->count <= RLT_COUNT(ids));
+    if (team->rank == 0) {
+        RLT_TRY(backend->reduce_id(&mine, err));
+    }
+    RLT_TRY(team->all_gather(team->user, &mine, ids, sizeof(mine), err));
+    return backend->all_reduce_init(on->device, team->rank, team->count, &ids[0], err);
+}
+
 /* More memory will not be there at the next attempt: the trial fails, with the figures. */
 static rlt_status too_large(const rlt_ppo_on_device *on, rlt_err *err) {
     double mib = 1.0 / (1 << 20);
@@ -158,6 +190,9 @@ rlt_status rlt_ppo_on_device_create(rlt_device *device, const rlt_policy_spec *s
     int64_t sequences = rows_max / on->steps, taken = options->minibatch / on->steps;
     on->taken = taken < 1 ? 1 : taken > sequences ? sequences : taken;
     rlt_status status = rlt_policy_program(spec, &on->program, err);
+    if (status == RLT_OK) {
+        status = join_team(on, err);
+    }
     if (status == RLT_OK) {
         status = allocate(on, err);
     }
@@ -242,7 +277,8 @@ static void gather(rlt_ppo_on_device *on, int64_t rows, int n) {
     on->device->backend->gather(on->device, &args);
 }
 
-static void loss(rlt_ppo_on_device *on, int rows, const rlt_ppo_coef *coef) {
+static void loss(rlt_ppo_on_device *on, const minibatch_memory *share, int rows,
+                 const rlt_ppo_coef *coef) {
     size_t log_std = on->program.param_count;
     rlt_ppo_loss_args args = {
         .update = on->state,
@@ -251,12 +287,12 @@ static void loss(rlt_ppo_on_device *on, int rows, const rlt_ppo_coef *coef) {
         .head = rlt_net_head(on->net),
         .log_std = on->spec.discrete ? NULL : on->params + log_std,
         .value = rlt_net_value(on->net),
-        .action = on->to.action,
-        .mask = on->to.mask,
-        .old_log_prob = on->to.log_prob,
-        .old_value = on->to.value,
-        .advantage = on->to.advantage,
-        .ret = on->to.ret,
+        .action = share->action,
+        .mask = share->mask,
+        .old_log_prob = share->log_prob,
+        .old_value = share->value,
+        .advantage = share->advantage,
+        .ret = share->ret,
         .coef = *coef,
         .d_head = rlt_net_d_head(on->net),
         .d_value = rlt_net_d_value(on->net),
@@ -266,20 +302,51 @@ static void loss(rlt_ppo_on_device *on, int rows, const rlt_ppo_coef *coef) {
     on->device->backend->ppo_loss(on->device, &args);
 }
 
-/* One minibatch of n sequences: gradient and optimiser step. */
+/* This learner's rows of a gathered minibatch of n. */
+static minibatch_memory share_of(const rlt_ppo_on_device *on, int n) {
+    const minibatch_memory *to = &on->to;
+    size_t first = (size_t)n / (size_t)members(on) * (size_t)on->options.team.rank;
+    return (minibatch_memory){
+        .obs = to->obs + first * (size_t)on->spec.obs_dim,
+        .log_prob = to->log_prob + first,
+        .value = to->value + first,
+        .advantage = to->advantage + first,
+        .ret = to->ret + first,
+        .memory = to->memory,
+        .action = (unsigned char *)to->action + first * rlt_policy_action_bytes(&on->spec),
+        .reset = to->reset,
+        .mask = to->mask != NULL ? to->mask + first * (size_t)on->spec.action_dim : NULL,
+    };
+}
+
+/* The gradients' mean, and the sums of the losses, over all learners. */
+static void reduce(rlt_ppo_on_device *on) {
+    const rlt_backend *backend = on->device->backend;
+    if (members(on) > 1) {
+        unsigned char *state = (unsigned char *)on->state;
+        backend->all_reduce(on->device, on->grad, on->param_count);
+        backend->all_reduce_sums(on->device,
+                                 (double *)(void *)(state + offsetof(rlt_update_state, current)),
+                                 RLT_SUM_COUNT);
+    }
+}
+
+/* One minibatch of n sequences, of which every learner computes its share: gradient and step. */
 static void minibatch(rlt_ppo_on_device *on, int64_t rows, int n, const rlt_ppo_coef *coef) {
-    int taken = n * (int)on->steps;
+    int taken = n * (int)on->steps, own = n / members(on);
     bool sequences = on->steps > 1;
+    minibatch_memory share = share_of(on, n);
     rlt_net_in in = {.steps = (int)on->steps,
-                     .seqs = n,
+                     .seqs = own,
                      .params = on->params,
-                     .obs = on->to.obs,
-                     .reset = sequences ? on->to.reset : NULL,
-                     .state = sequences ? on->to.memory : NULL};
+                     .obs = share.obs,
+                     .reset = sequences ? share.reset : NULL,
+                     .state = sequences ? share.memory : NULL};
     gather(on, rows, n);
     rlt_net_forward(on->net, &in);
-    loss(on, taken, coef);
+    loss(on, &share, own * (int)on->steps, coef);
     rlt_net_backward(on->net, &in, on->grad);
+    reduce(on);
     rlt_step_args args = {.update = on->state,
                           .optimiser = &on->options.optimiser,
                           .params = on->params,
@@ -319,6 +386,12 @@ static rlt_status record_all(rlt_ppo_on_device *on, int64_t rows, const rlt_ppo_
     }
     int64_t whole, left;
     split(on, rows, &whole, &left);
+    if (left % members(on) != 0) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "ppo.minibatch: leaves a last minibatch of %lld of %lld rows, which %d "
+                        "learners cannot share evenly",
+                        (long long)left, (long long)rows, members(on));
+    }
     free_graphs(on);
     on->recorded_rows = 0;
     if (whole >= MINIBATCHES_A_GRAPH) {
@@ -414,11 +487,11 @@ rlt_status rlt_ppo_on_device_update(rlt_ppo_on_device *on, float *params, const 
                                     float lr, const rlt_ppo_coef *coef, int64_t iteration,
                                     int64_t *step, rlt_ppo_result *result, rlt_err *err) {
     const rlt_backend *backend = on->device->backend;
-    RLT_TRY(record_all(on, rows->rows, coef, err));
     rlt_update_state state = {.lr = lr, .clip = coef->clip, .step = *step};
     upload(on, params, rows);
     upload_order(on, rows->rows, iteration);
     backend->upload(on->device, on->state, &state, sizeof(state));
+    RLT_TRY(record_all(on, rows->rows, coef, err));
     run_epochs(on, rows->rows);
     backend->download(on->device, &state, on->state, sizeof(state));
     backend->download(on->device, params, on->params, sizeof(float) * on->param_count);

@@ -4,6 +4,7 @@
 #include "learner/trainer_impl.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static float *floats(int64_t count) {
@@ -44,12 +45,17 @@ static rlt_status choose_device(const rlt_trainer *t, const char **name, rlt_err
 }
 
 /* *device stays NULL where the CPU's threads do the update. */
-static rlt_status open_device(rlt_trainer *t, rlt_device **device, rlt_err *err) {
+static rlt_status open_device(rlt_trainer *t, const rlt_ppo_team *team, rlt_device **device,
+                              rlt_err *err) {
     rlt_precision precision =
         t->config.precision == RLT_NUMBER_BF16 ? RLT_PRECISION_BF16 : RLT_PRECISION_FP32;
     const char *name = t->config.device;
-    t->device = strcmp(name, "cpu") == 0 ? NULL : name;
-    if (strcmp(name, "auto") == 0) {
+    t->device = strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0 ? NULL : name;
+    if (team != NULL && strcmp(name, "cuda") == 0) { /* a GPU for each learner */
+        snprintf(t->team_device, sizeof(t->team_device), "cuda:%d", team->rank);
+        t->device = t->team_device;
+    }
+    if (strcmp(name, "auto") == 0 && team == NULL) {
         RLT_TRY(choose_device(t, &t->device, err));
     }
     return t->device != NULL ? rlt_device_open(t->device, precision, device, err) : RLT_OK;
@@ -58,7 +64,7 @@ static rlt_status open_device(rlt_trainer *t, rlt_device **device, rlt_err *err)
 static rlt_status create_ppo(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *err) {
     const rlt_ppo_fields *c = &t->config.ppo;
     rlt_device *device = NULL;
-    RLT_TRY(open_device(t, &device, err));
+    RLT_TRY(open_device(t, team, &device, err));
     rlt_ppo_options options = {
         .epochs = c->epochs,
         .minibatch = c->minibatch < t->rows ? c->minibatch : t->rows,

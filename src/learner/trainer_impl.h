@@ -10,7 +10,8 @@ enum { RLT_RETURN_WINDOW = 100 };
 struct rlt_trainer {
     rlt_run_config config;
     const rlt_env_def *def;
-    const char *device; /* that computes the update; NULL: the CPU's threads */
+    char team_device[16]; /* of a learner in a team */
+    const char *device;   /* that computes the update; NULL: the CPU's threads */
     rlt_policy_spec spec;
     rlt_batch_spec batch; /* of one part; env_state_bytes unused */
     int parts, envs;      /* envs: of all parts */

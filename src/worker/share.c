@@ -20,11 +20,12 @@ rlt_status rlt_share_make(const rlt_run_config *config, rlt_share *share, rlt_er
     if (learners == 3) {
         return rlt_fail(err, RLT_ECONFIG, "learners: 3; allowed: 1, 2 or 4");
     }
-    if (learners > 1 && strncmp(config->device, "cuda", 4) == 0) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "learners: %d with device = \"%s\"; several learners train on the CPU: "
-                        "device = \"cpu\"",
-                        learners, config->device);
+    if (learners > 1 && strncmp(config->device, "cuda:", 5) == 0) {
+        return rlt_fail(
+            err, RLT_ECONFIG,
+            "learners: %d with device = \"%s\"; each takes a GPU of its own with device "
+            "= \"cuda\"",
+            learners, config->device);
     }
     if (config->inference == RLT_INFERENCE_LEARNER &&
         (workers == 0 || config->transport != RLT_TRANSPORT_SHM)) {

@@ -5,6 +5,7 @@
 #include "algos/ppo/ppo.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -304,6 +305,152 @@ static void test_too_little_memory(void **unused) {
 }
 #endif
 
+#ifndef RLT_PARITY_EMULATED
+/* Two learners as threads, whose backend adds by meeting; work is done while it is recorded, so
+ * that one minibatch of one epoch is an update. */
+typedef struct meeting {
+    pthread_barrier_t barrier;
+    void *theirs[2];
+} meeting;
+static meeting shared;
+static _Thread_local int my_rank;
+static rlt_backend meeting_backend;
+
+static rlt_status make_id(rlt_reduce_id *id, rlt_err *err) {
+    (void)err;
+    id->bytes[5] = 77;
+    return RLT_OK;
+}
+
+static rlt_status check_id(rlt_device *device, int rank, int count, const rlt_reduce_id *id,
+                           rlt_err *err) {
+    (void)device;
+    (void)err;
+    assert_true(rank == my_rank && count == 2 && id->bytes[5] == 77);
+    return RLT_OK;
+}
+
+static void meet(void *mine) {
+    shared.theirs[my_rank] = mine;
+    pthread_barrier_wait(&shared.barrier);
+}
+
+static void mean_of_both(rlt_device *device, float *grad, size_t count) {
+    (void)device;
+    float *sum = rlt_alloc(sizeof(float) * count);
+    meet(grad);
+    for (size_t i = 0; i < count; i++) {
+        sum[i] = 0.5f * (((float *)shared.theirs[0])[i] + ((float *)shared.theirs[1])[i]);
+    }
+    pthread_barrier_wait(&shared.barrier);
+    memcpy(grad, sum, sizeof(float) * count);
+    rlt_free(sum);
+}
+
+static void sum_of_both(rlt_device *device, double *sums, size_t count) {
+    (void)device;
+    double sum[16];
+    meet(sums);
+    for (size_t i = 0; i < count; i++) {
+        sum[i] = ((double *)shared.theirs[0])[i] + ((double *)shared.theirs[1])[i];
+    }
+    pthread_barrier_wait(&shared.barrier);
+    memcpy(sums, sum, sizeof(double) * count);
+}
+
+static rlt_status gather_both(void *user, const void *mine, void *all, size_t bytes, rlt_err *err) {
+    (void)user;
+    (void)err;
+    meet((void *)mine);
+    memcpy(all, shared.theirs[0], bytes);
+    memcpy((char *)all + bytes, shared.theirs[1], bytes);
+    pthread_barrier_wait(&shared.barrier);
+    return RLT_OK;
+}
+
+static rlt_status no_record(rlt_device *device, rlt_err *err) {
+    (void)device;
+    (void)err;
+    return RLT_OK;
+}
+
+static rlt_status no_graph(rlt_device *device, rlt_graph **graph, rlt_err *err) {
+    (void)err;
+    *graph = (rlt_graph *)device;
+    return RLT_OK;
+}
+
+static void no_run(rlt_device *device, rlt_graph *graph) {
+    (void)device;
+    (void)graph;
+}
+
+static void no_free(rlt_device *device, rlt_graph **graph) {
+    (void)device;
+    *graph = NULL;
+}
+
+static const rlt_ppo_options one_minibatch = {.epochs = 1,
+                                              .minibatch = ROWS,
+                                              .max_grad_norm = 0.5f,
+                                              .norm_advantage = true,
+                                              .optimiser = adam,
+                                              .seed = 2};
+
+typedef struct learner {
+    int rank;
+    fixture *f;
+    rlt_ppo_result result;
+    pthread_t thread;
+} learner;
+
+static void *run_learner(void *user) {
+    learner *l = user;
+    rlt_ppo_options options = one_minibatch;
+    my_rank = l->rank;
+    options.team = (rlt_ppo_team){l->rank, 2, gather_both, NULL};
+    rlt_device *device = open_device();
+    device->backend = &meeting_backend;
+    rlt_ppo *ppo = create(l->f, options, device);
+    l->result = update(ppo, l->f, l->f->params, 0);
+    rlt_ppo_destroy(&ppo);
+    return NULL;
+}
+
+/* Each computes half of the minibatch; the step is that of the whole. */
+static void test_two_devices_are_as_one(void **unused) {
+    (void)unused;
+    meeting_backend = rlt_backend_cpu;
+    meeting_backend.reduce_id = make_id;
+    meeting_backend.all_reduce_init = check_id;
+    meeting_backend.all_reduce = mean_of_both;
+    meeting_backend.all_reduce_sums = sum_of_both;
+    meeting_backend.record_begin = no_record;
+    meeting_backend.record_end = no_graph;
+    meeting_backend.graph_run = no_run;
+    meeting_backend.graph_free = no_free;
+    fixture *alone = make(gaussian(false), 6);
+    rlt_ppo *ppo = create(alone, one_minibatch, open_device());
+    rlt_ppo_result result = update(ppo, alone, alone->params, 0);
+    pthread_barrier_init(&shared.barrier, NULL, 2);
+    learner learners[2];
+    for (int r = 0; r < 2; r++) {
+        learners[r] = (learner){.rank = r, .f = make(gaussian(false), 6)};
+        pthread_create(&learners[r].thread, NULL, run_learner, &learners[r]);
+    }
+    for (int r = 0; r < 2; r++) {
+        pthread_join(learners[r].thread, NULL);
+        assert_near(learners[r].f->params, alone->params, alone->count, 1e-5);
+        assert_true(fabs(learners[r].result.value_loss - result.value_loss) < 1e-6);
+        assert_true(fabs(learners[r].result.entropy - result.entropy) < 1e-6);
+        release(learners[r].f);
+    }
+    pthread_barrier_destroy(&shared.barrier);
+    rlt_ppo_destroy(&ppo);
+    release(alone);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
@@ -313,6 +460,7 @@ int main(void) {
         cmocka_unit_test(test_divergence_names_the_term),
 #ifndef RLT_PARITY_EMULATED
         cmocka_unit_test(test_too_little_memory),
+        cmocka_unit_test(test_two_devices_are_as_one),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
