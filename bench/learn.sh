@@ -31,7 +31,7 @@ fi
 # own, configs/workshop.lua), and that of Taxi (8) is above what the best policy earns (7.93).
 declare -A goals=([CartPole-v1]=475 [Acrobot-v1]=-100 [Pendulum-v1]=-200 [MountainCar-v0]=-110
     [MountainCarContinuous-v0]=90 [FrozenLake-v1]=0.7 [Taxi-v3]=7.7 [Blackjack-v1]=-0.06
-    [Workshop-v0]=17 [StatelessCartPole-v0]=475)
+    [Workshop-v0]=17 [StatelessCartPole-v0]=475 [MinAtar/Breakout-v1]=10)
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -5,7 +5,7 @@ return {
   envs_per_worker = 64,
   model = "minatar_cnn",
   ppo = {
-    lr = 1e-3, horizon = 128, minibatch = 1024, epochs = 4, gamma = 0.99, lambda = 0.95,
+    lr = 3e-3, horizon = 128, minibatch = 1024, epochs = 4, gamma = 0.99, lambda = 0.95,
     ent_coef = 0.01,
   },
   stop = { steps = 2e6 },

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""rltune beside Stable-Baselines3, Optuna and Gymnasium; prints Markdown. See README.md here."""
+"""rltune beside Stable-Baselines3, CleanRL, Optuna and Gymnasium; prints Markdown. See README.md here."""
 import argparse
 import os
 import tempfile
@@ -15,6 +15,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs (default: 5)")
     parser.add_argument("--only", choices=["ppo", "tuning", "stepping"], action="append",
                         help="a part; may be given several times (default: all)")
+    parser.add_argument("--cleanrl", metavar="FOLDER",
+                        help="a checkout of CleanRL, to be compared too (default: left out)")
     arguments = parser.parse_args()
     rltune = os.path.join(arguments.build, "rltune")
     bench = os.path.join(arguments.build, "bench")
@@ -34,6 +36,9 @@ def main():
         if "ppo" in parts:
             import ppo
             ppo.main(rltune, folder, arguments.pairs)
+            if arguments.cleanrl:
+                import cleanrl
+                cleanrl.main(rltune, folder, arguments.cleanrl, arguments.pairs)
 
 
 if __name__ == "__main__":
