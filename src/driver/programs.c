@@ -62,8 +62,14 @@ static void last_line(const char *tail, char *line, size_t max) {
 
 static rlt_status fail_trial(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
                              const char *reason, rlt_err *err) {
-    if (end->tail[0] != 0) {
-        RLT_TRY(rlt_store_event(d->store, d->experiment, t->id, "trial.output", end->tail, err));
+    char tail[RLT_COMMAND_TAIL_MAX + 1];
+    size_t size = strlen(end->tail);
+    while (size > 0 && strchr(" \t\r\n", end->tail[size - 1]) != NULL) {
+        size--;
+    }
+    snprintf(tail, sizeof tail, "%.*s", (int)size, end->tail);
+    if (size > 0) {
+        RLT_TRY(rlt_store_event(d->store, d->experiment, t->id, "trial.output", tail, err));
     }
     return rlt_driver_finish(d, t, RLT_TRIAL_FAILED, reason, err);
 }
