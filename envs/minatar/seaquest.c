@@ -31,8 +31,8 @@ typedef struct thing {
 } thing;
 
 typedef struct list {
-    int8_t count;
     thing things[THINGS_MAX];
+    int8_t count;
 } list;
 
 typedef struct state {
