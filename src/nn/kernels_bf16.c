@@ -44,21 +44,4 @@ static void pack_pairs(const float *x, int x_stride, int k, int n, float *to) {
     }
 }
 
-static void product_bf16(const rlt_nn_product *from) {
-    product p = {
-        .a = from->a,
-        .a_row = from->a_row,
-        .a_step = from->a_step,
-        .b = from->b,
-        .b_stride = from->b_stride,
-        .steps = from->steps,
-        .bias = from->bias,
-        .c = from->c,
-        .c_stride = from->c_stride,
-        .add = from->add,
-        .act = RLT_NN_LINEAR,
-    };
-    run_product(&p, from->m, from->n);
-}
-
-const rlt_nn_bf16_kernels rlt_nn_bf16_avx512 = {product_bf16, pack_rows, pack_pairs};
+const rlt_nn_bf16_kernels rlt_nn_bf16_avx512 = {product_tiles, pack_rows, pack_pairs};

@@ -4,23 +4,6 @@
 #define RLT_PRODUCT_VEC_H
 #include "nn/dense_vec.h"
 
-static void product_vec(const rlt_nn_product *from) {
-    product p = {
-        .a = from->a,
-        .a_row = from->a_row,
-        .a_step = from->a_step,
-        .b = from->b,
-        .b_stride = from->b_stride,
-        .steps = from->steps,
-        .bias = from->bias,
-        .c = from->c,
-        .c_stride = from->c_stride,
-        .add = from->add,
-        .act = RLT_NN_LINEAR,
-    };
-    run_product(&p, from->m, from->n);
-}
-
 ALWAYS_INLINE void activate_all(const int act, const float *z, size_t count, float *y) {
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {

@@ -11,7 +11,7 @@
 const rlt_nn_kernels TABLE = {
     .name = NAME,
     .seq = &seq_kernels,
-    .product = product_vec,
+    .product = product_tiles,
     .column_sums = column_sums,
     .activate = activate_vec,
     .act_grad = act_grad_vec,

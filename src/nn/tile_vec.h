@@ -134,4 +134,21 @@ ALWAYS_INLINE void run_product(const product *p, int m, int n) {
         }
     }
 }
+
+static void product_tiles(const rlt_nn_product *from) {
+    product p = {
+        .a = from->a,
+        .a_row = from->a_row,
+        .a_step = from->a_step,
+        .b = from->b,
+        .b_stride = from->b_stride,
+        .steps = from->steps,
+        .bias = from->bias,
+        .c = from->c,
+        .c_stride = from->c_stride,
+        .add = from->add,
+        .act = RLT_NN_LINEAR,
+    };
+    run_product(&p, from->m, from->n);
+}
 #endif
