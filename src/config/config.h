@@ -12,7 +12,12 @@
 
 #include <jansson.h>
 
-enum { RLT_CONFIG_HIDDEN_MAX = 4, RLT_NAME_MAX = 128 };
+enum {
+    RLT_CONFIG_HIDDEN_MAX = 4,
+    RLT_NAME_MAX = 128,
+    RLT_OBJECTIVES_MAX = 8,
+    RLT_CONSTRAINTS_MAX = 16
+};
 typedef enum { RLT_ACTIVATION_TANH, RLT_ACTIVATION_RELU, RLT_ACTIVATION_SILU } rlt_activation;
 typedef enum {
     RLT_OPTIMISER_ADAM,
@@ -129,8 +134,17 @@ typedef enum {
 } rlt_stopper_kind;
 
 typedef struct rlt_tune_fields { /* table "tune" */
-    char metric[RLT_NAME_MAX];   /* "eval_return", "mean_return", ... */
-    bool maximise;               /* mode = "max" | "min" */
+    char metric[RLT_NAME_MAX];   /* "eval_return", ...; of several objectives the first */
+    bool maximise;               /* mode = "max" | "min"; the first's */
+    struct {
+        int count; /* 1 without tune.metrics */
+        char names[RLT_OBJECTIVES_MAX][RLT_NAME_MAX];
+        bool maximise[RLT_OBJECTIVES_MAX];
+    } objectives;
+    struct {
+        int count; /* metrics that must be at most 0 */
+        char names[RLT_CONSTRAINTS_MAX][RLT_NAME_MAX];
+    } constraints;
     int64_t trials, parallel, max_retries, max_failed, seed;
     double goal; /* NAN: none */
     struct {
@@ -197,6 +211,9 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int64_t seeds, episodes;
     } final; /* retraining of the winner; seeds 0: none */
 } rlt_tune_fields;
+
+/* What a training reports, NULL at the end. */
+extern const char *const rlt_train_metrics[];
 
 typedef struct rlt_experiment_config {
     char name[RLT_NAME_MAX];

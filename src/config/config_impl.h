@@ -63,6 +63,12 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
  * out[key] as {"name": ..., ...}; the kind and its options are stored in *tune. */
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
                                   json_t *out, rlt_tune_fields *tune, rlt_err *err);
+/* objectives.c: what trials are compared by, of the raw and the normalised table `tune`; and what
+ * several metrics rule out. */
+rlt_status rlt_config_read_objectives(rlt_config_loading *loading, const json_t *raw, json_t *out,
+                                      rlt_tune_fields *tune, rlt_err *err);
+rlt_status rlt_config_check_several(rlt_config_loading *loading, const rlt_tune_fields *tune,
+                                    rlt_err *err);
 /* objective.c: a run whose raw table has an objective; the metric that is tuned when `tune` names
  * none; what can be said once `tune` is read. */
 rlt_status rlt_config_read_program(rlt_config_loading *loading, rlt_run_config *config,

@@ -170,10 +170,19 @@ static const rlt_field checkpoint[] = {
 
 static const rlt_field tune[] = {
     {"metric", RLT_FIELD_STRING, TUNE(metric), .initial = "eval_return",
-     .help = "What trials are compared by: eval_return or mean_return; with an objective, a metric "
-             "that it reports."},
+     .help = "What trials are compared by: eval_return, mean_return, steps_per_s or another series "
+             "of a training; with an objective, a metric that it reports."},
     {"mode", RLT_FIELD_ENUM, TUNE(maximise), .initial = "max", .choices = modes,
      .aliases = "direction", .help = "Whether more or less of the metric is better."},
+    {"metrics", RLT_FIELD_TEXTS, .initial = "[]", .aliases = "objectives",
+     .help =
+         "Several of them, at most 8, in place of metric: the trials that no other one beats in "
+         "all of them are the Pareto front."},
+    {"directions", RLT_FIELD_TEXTS, .initial = "[]", .aliases = "modes",
+     .help = "max or min for each of metrics; left out: mode for all."},
+    {"constraints", RLT_FIELD_TEXTS, .initial = "[]",
+     .help = "Metrics, at most 16, that must end at 0 or less; a trial with one above 0 is never "
+             "the best one."},
     {"trials", RLT_FIELD_INT, TUNE(trials), .initial = "16", .min = 1, .max = 1e7,
      .aliases = "num_samples n_trials", .help = "Trials to run at most."},
     {"parallel", RLT_FIELD_INT, TUNE(parallel), .initial = "0", .min = 0, .max = 4096,

@@ -13,22 +13,6 @@ static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     return RLT_ECONFIG;
 }
 
-static rlt_status check_metric(rlt_config_loading *loading, const char *metric, rlt_err *err) {
-    static const char *const names[] = {"eval_return", "mean_return"};
-    for (size_t i = 0; i < RLT_COUNT(names); i++) {
-        if (strcmp(metric, names[i]) == 0) {
-            return RLT_OK;
-        }
-    }
-    const char *nearest = rlt_str_nearest(metric, names, RLT_COUNT(names));
-    fail_at(loading, "tune.metric");
-    return rlt_fail(err, RLT_ECONFIG,
-                    "tune.metric: \"%.60s\" is not allowed%s%s%s; allowed: one of 'eval_return', "
-                    "'mean_return'",
-                    metric, nearest ? " (did you mean '" : "", nearest ? nearest : "",
-                    nearest ? "'?)" : "");
-}
-
 /* The user's own parameter by its name alone or by its path. */
 static rlt_status find_searched(rlt_config_loading *loading, const char *given,
                                 const rlt_field **field, char path[RLT_FIELD_PATH_MAX],
@@ -123,9 +107,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     const rlt_config_section *section = rlt_config_section_find("tune");
     RLT_TRY(rlt_config_read_section(loading, section, "tune", tune_keys, raw, out, err));
     rlt_schema_store(section->fields, out, &config->tune);
-    RLT_TRY(config->run.objective.kind == RLT_OBJECTIVE_TRAIN
-                ? check_metric(loading, config->tune.metric, err)
-                : rlt_config_program_metric(loading, &config->tune, out, err));
+    RLT_TRY(rlt_config_read_objectives(loading, raw, out, &config->tune, err));
     static const char *const names[] = {"budget", "final"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
         char path[32];
@@ -141,6 +123,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
                                    &config->tune, err));
     RLT_TRY(rlt_config_read_method(loading, "stopper", json_object_get(raw, "stopper"), out,
                                    &config->tune, err));
+    RLT_TRY(rlt_config_check_several(loading, &config->tune, err));
     if (config->tune.max_failed == 0) { /* a quarter of the trials, at least 1 */
         config->tune.max_failed = config->tune.trials >= 8 ? config->tune.trials / 4 : 1;
     }

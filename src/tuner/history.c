@@ -10,13 +10,23 @@ static void reserve(rlt_history *history) {
     if (history->count < history->capacity) {
         return;
     }
-    int64_t capacity[3] = {history->capacity, history->capacity, history->capacity};
-    int64_t needed = history->capacity > 0 ? history->count + 1 : 64;
-    size_t row = sizeof(rlt_value) * (size_t)history->dimensions;
-    history->values = rlt_tuner_grow(history->values, &history->capacity, needed, row);
-    history->keys = rlt_tuner_grow(history->keys, &capacity[0], needed, sizeof(double));
-    history->steps = rlt_tuner_grow(history->steps, &capacity[1], needed, sizeof(int64_t));
-    history->states = rlt_tuner_grow(history->states, &capacity[2], needed, 1);
+    const int64_t had = history->capacity;
+    int64_t needed = had > 0 ? history->count + 1 : 64;
+    struct {
+        void **array;
+        size_t row;
+    } all[] = {
+        {(void **)&history->values, sizeof(rlt_value) * (size_t)history->dimensions},
+        {(void **)&history->keys, sizeof(double) * (size_t)history->objectives},
+        {(void **)&history->limits, sizeof(double) * (size_t)history->constraints},
+        {(void **)&history->violations, sizeof(double)},
+        {(void **)&history->steps, sizeof(int64_t)},
+        {(void **)&history->states, 1},
+    };
+    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+        history->capacity = had;
+        *all[i].array = rlt_tuner_grow(*all[i].array, &history->capacity, needed, all[i].row);
+    }
 }
 
 void rlt_history_start(rlt_history *history, const rlt_value *values) {
@@ -26,15 +36,29 @@ void rlt_history_start(rlt_history *history, const rlt_value *values) {
     if (row > 0) {
         memcpy(history->values + number * history->dimensions, values, row);
     }
-    history->keys[number] = NAN;
+    for (int i = 0; i < history->objectives; i++) {
+        history->keys[number * history->objectives + i] = NAN;
+    }
+    for (int i = 0; i < history->constraints; i++) {
+        history->limits[number * history->constraints + i] = NAN;
+    }
+    history->violations[number] = 0;
     history->steps[number] = 0;
     history->states[number] = RLT_TRIAL_RUNNING;
 }
 
-void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state, double key,
-                     int64_t steps) {
+void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state,
+                     const double *keys, const double *limits, int64_t steps) {
     RLT_ASSERT(number >= 0 && number < history->count);
-    history->keys[number] = state == RLT_TRIAL_FAILED ? NAN : key;
+    double violation = 0;
+    for (int i = 0; i < history->objectives; i++) {
+        history->keys[number * history->objectives + i] = state == RLT_TRIAL_FAILED ? NAN : keys[i];
+    }
+    for (int i = 0; i < history->constraints; i++) {
+        history->limits[number * history->constraints + i] = limits[i];
+        violation += isnan(limits[i]) ? INFINITY : fmax(0, limits[i]);
+    }
+    history->violations[number] = violation;
     history->steps[number] = steps;
     history->states[number] = (uint8_t)state;
 }
@@ -42,6 +66,8 @@ void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state
 void rlt_history_fini(rlt_history *history) {
     rlt_free(history->values);
     rlt_free(history->keys);
+    rlt_free(history->limits);
+    rlt_free(history->violations);
     rlt_free(history->steps);
     rlt_free(history->states);
     *history = (rlt_history){0};

@@ -1,10 +1,12 @@
 /* tuner: what trials report, what is decided, and how they end.
  * Why a verdict per milestone is kept: whatever is reported again gets the same answer (I1).
  * Thread: the tuner's. */
+#include "tuner/pareto.h"
 #include "tuner/tuner_impl.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
                           rlt_err *err) {
@@ -22,6 +24,10 @@ rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_tria
 
 static double oriented(const rlt_tuner *tuner, double value) {
     return rlt_tuner_oriented(tuner, value);
+}
+
+bool rlt_tuner_is_single(const rlt_tuner *tuner) {
+    return tuner->config.objectives.count == 1 && tuner->config.constraints.count == 0;
 }
 
 static void note_value(rlt_tuner *tuner, double value) {
@@ -87,7 +93,9 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
         at->reported = step;
         at->key = key;
         at->best = fmax(at->best, key); /* ignores NAN */
-        note_value(tuner, value);
+        if (rlt_tuner_is_single(tuner)) {
+            note_value(tuner, value);
+        }
         note_steps(tuner, at, step);
     }
 
@@ -114,8 +122,73 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
     return RLT_OK;
 }
 
-rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
-                            int64_t steps, rlt_err *err) {
+/* ---- ends ---- */
+
+static double key_of(const rlt_tuner *tuner, int objective, double value) {
+    return tuner->config.objectives.maximise[objective] ? value : -value;
+}
+
+/* The trial's keys out of the history, which holds no NAN then; false: it has none, or is not
+ * feasible. */
+static bool can_be_on_front(const rlt_tuner *tuner, int64_t number) {
+    const rlt_history *history = &tuner->history;
+    bool complete = history->states[number] != RLT_TRIAL_FAILED && history->violations[number] == 0;
+    for (int i = 0; i < history->objectives; i++) {
+        complete &= !isnan(history->keys[number * history->objectives + i]);
+    }
+    return complete;
+}
+
+static void update_front(rlt_tuner *tuner, int64_t number) {
+    const rlt_history *history = &tuner->history;
+    const int objectives = history->objectives;
+    if (!can_be_on_front(tuner, number)) {
+        return;
+    }
+    const double *keys = history->keys + number * objectives;
+    int64_t kept = 0, place = 0;
+    for (int64_t i = 0; i < tuner->front_count; i++) {
+        if (rlt_dominates(history->keys + tuner->front[i] * objectives, keys, objectives)) {
+            return; /* and so it dominates nobody there */
+        }
+    }
+    for (int64_t i = 0; i < tuner->front_count; i++) {
+        int64_t other = tuner->front[i];
+        if (!rlt_dominates(keys, history->keys + other * objectives, objectives)) {
+            tuner->front[kept++] = other;
+            place += other < number;
+        }
+    }
+    tuner->front = rlt_tuner_grow(tuner->front, &tuner->front_capacity, kept + 1, sizeof(int64_t));
+    memmove(tuner->front + place + 1, tuner->front + place,
+            sizeof(int64_t) * (size_t)(kept - place));
+    tuner->front[place] = number;
+    tuner->front_count = kept + 1;
+}
+
+static void note_end(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t number, rlt_trial_state state,
+                     const double *values, const double *constraints) {
+    double keys[RLT_OBJECTIVES_MAX];
+    for (int i = 0; i < tuner->config.objectives.count; i++) {
+        keys[i] = i == 0 ? at->key : key_of(tuner, i, values[i]);
+    }
+    for (int i = 0; i < tuner->config.constraints.count; i++) {
+        at->infeasible |= !(constraints[i] <= 0);
+    }
+    if (tuner->config.objectives.count == 1 && !at->infeasible) {
+        note_value(tuner, values[0]);
+    }
+    if (number < tuner->history.count) {
+        rlt_history_end(&tuner->history, number, state, keys, constraints, at->steps);
+    }
+    if (tuner->config.objectives.count > 1) {
+        update_front(tuner, number);
+    }
+}
+
+rlt_status rlt_tuner_finish_values(rlt_tuner *tuner, int64_t number, rlt_trial_state state,
+                                   const double *values, const double *constraints, int64_t steps,
+                                   rlt_err *err) {
     if (state != RLT_TRIAL_STOPPED && state != RLT_TRIAL_COMPLETED && state != RLT_TRIAL_FAILED) {
         return rlt_fail(err, RLT_EINVAL, "trial %" PRId64 " cannot end as %s", number,
                         rlt_trial_state_name(state));
@@ -126,18 +199,15 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
     rlt_tuner_trial *at = NULL;
     RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
     at->state = (uint8_t)state;
-    note_value(tuner, value);
     note_steps(tuner, at, steps);
-    if (!isnan(value)) {
-        at->key = oriented(tuner, value);
+    if (!isnan(values[0])) {
+        at->key = key_of(tuner, 0, values[0]);
     }
+    note_end(tuner, at, number, state, values, constraints);
     if (tuner->stopper->ended != NULL) {
         tuner->stopper->ended(
             tuner->stopper_state,
             &(rlt_stopper_end){number, state, at->key, at->verdicts, at->verdict_count});
-    }
-    if (number < tuner->history.count) {
-        rlt_history_end(&tuner->history, number, state, at->key, at->steps);
     }
     if (tuner->sampler->ended != NULL) {
         tuner->sampler->ended(tuner->sampler_state, number);
@@ -148,17 +218,32 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
     return RLT_OK;
 }
 
+rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
+                            int64_t steps, rlt_err *err) {
+    RLT_ASSERT(rlt_tuner_is_single(tuner));
+    return rlt_tuner_finish_values(tuner, number, state, &value, NULL, steps, err);
+}
+
+/* ---- the best ---- */
+
 int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value) {
     int64_t best = -1;
-    for (int64_t i = 0; i < tuner->count; i++) {
+    bool limited = tuner->config.constraints.count > 0;
+    for (int64_t i = 0; tuner->config.objectives.count == 1 && i < tuner->count; i++) {
         const rlt_tuner_trial *at = &tuner->trials[i];
-        if (at->state != RLT_TRIAL_FAILED && !isnan(at->key) &&
+        bool unknown = limited && (at->infeasible || at->state == RLT_TRIAL_RUNNING);
+        if (at->state != RLT_TRIAL_FAILED && !isnan(at->key) && !unknown &&
             (best < 0 || at->key > tuner->trials[best].key)) {
             best = i;
         }
     }
     *value = best < 0 ? NAN : oriented(tuner, tuner->trials[best].key);
     return best;
+}
+
+int64_t rlt_tuner_front(const rlt_tuner *tuner, const int64_t **numbers) {
+    *numbers = tuner->front;
+    return tuner->front_count;
 }
 
 bool rlt_tuner_goal_reached(const rlt_tuner *tuner) {

@@ -51,6 +51,29 @@ static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
     return RLT_OK;
 }
 
+static bool learns(const rlt_sampler_def *sampler) {
+    return sampler->started != NULL || sampler->ended != NULL;
+}
+
+static rlt_status check_abilities(const rlt_tuner *tuner, const rlt_sampler_def *sampler,
+                                  rlt_err *err) {
+    const char *name = rlt_samplers[tuner->config.sampler].name;
+    unsigned knows = learns(sampler) ? sampler->abilities : ~0U;
+    if (tuner->config.objectives.count > 1 && (knows & RLT_SAMPLER_SEVERAL) == 0) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.sampler: %s searches for the best of one metric, but tune.metrics "
+                        "names %d; nsga2, nsga3, tpe or random search for several",
+                        name, tuner->config.objectives.count);
+    }
+    if (tuner->config.constraints.count > 0 && (knows & RLT_SAMPLER_LIMITS) == 0) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.sampler: %s knows nothing of constraints; tpe, nsga2, nsga3 or "
+                        "random go with tune.constraints",
+                        name);
+    }
+    return RLT_OK;
+}
+
 static int64_t steps_of(const json_t *experiment) {
     const json_t *steps = json_object_get(json_object_get(experiment, "stop"), "steps");
     return json_integer_value(steps) > 0 ? json_integer_value(steps) : INT64_MAX;
@@ -58,6 +81,11 @@ static int64_t steps_of(const json_t *experiment) {
 
 static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
     const char *name = json_string_value(json_object_get(experiment, "name"));
+    if (tuner->config.objectives.count > 1 && tuner->config.stopper != RLT_STOPPER_NONE) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.stopper: %s compares trials by one metric, but there are %d",
+                        rlt_stoppers[tuner->config.stopper].name, tuner->config.objectives.count);
+    }
     const rlt_stopper_setup setup = {.config = &tuner->config,
                                      .max_steps = steps_of(experiment),
                                      .name = name != NULL ? name : "",
@@ -75,11 +103,14 @@ static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err
     tuner->values = rlt_alloc(sizeof(rlt_value) * (size_t)tuner->space.count);
     const rlt_sampler_def *sampler = sampler_defs[tuner->config.sampler];
     if (sampler->check != NULL) {
-        RLT_TRY(sampler->check(&tuner->space, err));
+        RLT_TRY(sampler->check(&tuner->space, &tuner->config, err));
     }
+    RLT_TRY(check_abilities(tuner, sampler, err));
     tuner->sampler = sampler;
     tuner->sampler_state = rlt_alloc(sampler->state_size);
     tuner->history.dimensions = tuner->space.count;
+    tuner->history.objectives = tuner->config.objectives.count;
+    tuner->history.constraints = tuner->config.constraints.count;
     sampler->init(tuner->sampler_state, &tuner->space, &tuner->config, &tuner->history);
     return start_stopper(tuner, experiment, err);
 }
@@ -88,6 +119,10 @@ rlt_status rlt_tuner_create(const rlt_tune_fields *config, const json_t *experim
                             rlt_resolve resolve, void *user, rlt_tuner **tuner, rlt_err *err) {
     rlt_tuner *made = rlt_alloc(sizeof(*made));
     made->config = *config;
+    if (made->config.objectives.count == 0) { /* metric and maximise say it all */
+        made->config.objectives.count = 1;
+        made->config.objectives.maximise[0] = config->maximise;
+    }
     made->resolve = resolve;
     made->user = user;
     rlt_status status = start(made, experiment, err);
@@ -116,6 +151,7 @@ void rlt_tuner_destroy(rlt_tuner **tuner) {
     rlt_free(old->sampler_state);
     rlt_free(old->stopper_state);
     rlt_free(old->rulings.items);
+    rlt_free(old->front);
     rlt_free(old->trials);
     rlt_free(old->values);
     json_decref(old->points);
@@ -207,10 +243,6 @@ static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, 
     return RLT_OK;
 }
 
-static bool learns(const rlt_tuner *tuner) {
-    return tuner->sampler->started != NULL || tuner->sampler->ended != NULL;
-}
-
 /* The values as they come back from rows, so that a restored sampler sees the same ones. */
 static rlt_status read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
     for (int i = 0; i < tuner->space.count; i++) {
@@ -225,7 +257,7 @@ static rlt_status read_values(rlt_tuner *tuner, const json_t *params, rlt_err *e
 }
 
 static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
-    if (learns(tuner)) {
+    if (learns(tuner->sampler) || !rlt_tuner_is_single(tuner)) {
         RLT_TRY(read_values(tuner, params, err));
         rlt_history_start(&tuner->history, tuner->values);
     }

@@ -119,6 +119,11 @@ bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision)
  * (NAN when it has none). */
 rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state state, double value,
                             int64_t steps, rlt_err *err);
+/* The same with a value for each of tune.objectives and one for each of tune.constraints (a trial
+ * is feasible where none is above 0). NAN: it has none. */
+rlt_status rlt_tuner_finish_values(rlt_tuner *tuner, int64_t number, rlt_trial_state state,
+                                   const double *values, const double *constraints, int64_t steps,
+                                   rlt_err *err);
 /* Restoring from rows, before anything else is called: trials in the order of number, as if `ask`
  * had returned these params; the reports of a trial after it, in the order of steps, by
  * rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish after them.
@@ -134,8 +139,12 @@ rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *par
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err);
 /* Number of the trial with the best final value, or latest one while it runs, or -1. Failed trials
- * do not count; ties go to the first. O(trials). */
+ * do not count, nor with constraints those that are not feasible or run; ties go to the first. -1
+ * with several objectives. O(trials). */
 int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value);
+/* With several objectives: how many trials have all values, are feasible and dominated by no other
+ * one, and their numbers, ascending; borrowed until the next call of rlt_tuner_finish. */
+int64_t rlt_tuner_front(const rlt_tuner *tuner, const int64_t **numbers);
 bool rlt_tuner_goal_reached(const rlt_tuner *tuner);
 
 /* Tables for `rltune samplers`, `rltune stoppers`; NULL-named end. */

@@ -39,23 +39,31 @@ double rlt_tuner_draw(uint64_t seed, int64_t number, const char *name);
 double rlt_normal_quantile(double u);
 
 /* ---- samplers ---- */
+enum { RLT_SAMPLER_SEVERAL = 1 << 0, RLT_SAMPLER_LIMITS = 1 << 1 };
 /* Every trial so far, by number: started by ask, a point to try first or restored, all the same.
- * The functions' values are {NAN, -1}. Kept for samplers with `started` or `ended` only. */
+ * The functions' values are {NAN, -1}. Kept for samplers with `started` or `ended`, and with
+ * several objectives or constraints. */
 typedef struct rlt_history {
     int dimensions; /* parameters of the space */
+    int objectives, constraints;
     int64_t count, capacity;
     rlt_value *values; /* [count, dimensions] */
-    double *keys;      /* [count] the larger the better; NAN: none, failed, or still running */
-    int64_t *steps;    /* [count] when it ended, else 0 */
-    uint8_t *states;   /* [count] RLT_TRIAL_RUNNING, then STOPPED, COMPLETED or FAILED */
+    double *keys;   /* [count, objectives] the larger the better; NAN: none, failed, or running */
+    double *limits; /* [count, constraints] feasible where none is above 0; NAN: unknown */
+    double *violations; /* [count] sum of limits above 0; INFINITY: one is unknown */
+    int64_t *steps;     /* [count] when it ended, else 0 */
+    uint8_t *states;    /* [count] RLT_TRIAL_RUNNING, then STOPPED, COMPLETED or FAILED */
 } rlt_history;
 /* What is asked is a function of the seed, the index and the calls of `started` and `ended` so far:
  * restoring repeats those in the order of time, and `ask` leaves nothing behind but caches (what it
  * gave may never be started). A sampler whose state is a set of results needs no order at all. */
 typedef struct rlt_sampler_def {
-    /* Whether it can search the space: RLT_ECONFIG names the parameter that it can not. NULL: any.
-     */
-    rlt_status (*check)(const rlt_search_space *space, rlt_err *err);
+    /* Whether it can search the space: RLT_ECONFIG names the parameter that it can not, or what
+     * else is in the way. NULL: any. */
+    rlt_status (*check)(const rlt_search_space *space, const rlt_tune_fields *config, rlt_err *err);
+    /* RLT_SAMPLER_SEVERAL: knows several objectives; RLT_SAMPLER_LIMITS: knows constraints. One
+     * that learns nothing needs to know neither. */
+    unsigned abilities;
     size_t state_size; /* zeroed */
     /* Borrows the space and the history, which is empty then; config: its options and seed. */
     void (*init)(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
@@ -70,10 +78,11 @@ typedef struct rlt_sampler_def {
     void (*ended)(void *state, int64_t number);
 } rlt_sampler_def;
 
-/* Adds a running trial with these values; notes how it ended. */
+/* Adds a running trial with these values; notes how it ended. keys: [objectives]; limits:
+ * [constraints]. */
 void rlt_history_start(rlt_history *history, const rlt_value *values);
-void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state, double key,
-                     int64_t steps);
+void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state,
+                     const double *keys, const double *limits, int64_t steps);
 void rlt_history_fini(rlt_history *history);
 
 /* The raw coordinate of point `index` in the Sobol sequence (Gray-code order, not scrambled) over
@@ -200,6 +209,7 @@ typedef struct rlt_tuner_trial {
     int64_t steps;    /* the last one known */
     double best, key; /* best of its reports; its final or else its latest one. NAN: none */
     uint8_t state;    /* RLT_TRIAL_RUNNING until it ends */
+    bool infeasible;  /* a constraint is above 0, or not known */
 } rlt_tuner_trial;
 
 struct rlt_tuner {
@@ -212,17 +222,20 @@ struct rlt_tuner {
     const rlt_stopper_def *stopper;
     void *sampler_state, *stopper_state;
     rlt_rulings rulings;
-    rlt_history history; /* empty for samplers that learn nothing */
-    rlt_value *values;   /* [space.count] scratch */
+    rlt_history history; /* empty for samplers that learn nothing, with one objective */
+    int64_t *front;      /* numbers of the trials on the Pareto front, ascending */
+    int64_t front_count, front_capacity;
+    rlt_value *values; /* [space.count] scratch */
     rlt_tuner_trial *trials;
     int64_t count, capacity;
     int64_t steps; /* of all trials */
     bool goal_reached;
 };
-/* A value as a key, or a key as a value. */
+/* A value of the first objective as a key, or a key as a value. */
 static inline double rlt_tuner_oriented(const rlt_tuner *tuner, double value) {
     return tuner->config.maximise ? value : -value;
 }
+bool rlt_tuner_is_single(const rlt_tuner *tuner); /* one objective, no constraints */
 /* RLT_ENOTFOUND: no such trial; RLT_ESTALE: it has ended. */
 rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
                           rlt_err *err);

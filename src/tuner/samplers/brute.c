@@ -16,7 +16,9 @@ typedef struct brute_state {
     rlt_value *values; /* scratch */
 } brute_state;
 
-static rlt_status brute_check(const rlt_search_space *space, rlt_err *err) {
+static rlt_status brute_check(const rlt_search_space *space, const rlt_tune_fields *config,
+                              rlt_err *err) {
+    (void)config;
     int64_t total = 1;
     for (int i = 0; i < space->count; i++) {
         const rlt_param *param = &space->params[i];
@@ -154,6 +156,7 @@ static rlt_status brute_ask(void *state, int64_t index, rlt_value *values, rlt_e
 
 const rlt_sampler_def rlt_sampler_brute = {
     .check = brute_check,
+    .abilities = RLT_SAMPLER_SEVERAL | RLT_SAMPLER_LIMITS,
     .state_size = sizeof(brute_state),
     .init = brute_init,
     .fini = brute_fini,

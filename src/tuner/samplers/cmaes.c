@@ -23,7 +23,9 @@ static bool takes_dimension(const rlt_param *param) {
            rlt_param_count(param) != 1;
 }
 
-static rlt_status cmaes_check(const rlt_search_space *space, rlt_err *err) {
+static rlt_status cmaes_check(const rlt_search_space *space, const rlt_tune_fields *config,
+                              rlt_err *err) {
+    (void)config;
     enum { DIMENSIONS_MAX = 200 }; /* a generation costs their cube: here about half a second */
     int dimensions = 0;
     for (int i = 0; i < space->count; i++) {

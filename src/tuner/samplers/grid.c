@@ -9,7 +9,9 @@ typedef struct grid_state {
     int64_t total; /* saturated */
 } grid_state;
 
-static rlt_status grid_check(const rlt_search_space *space, rlt_err *err) {
+static rlt_status grid_check(const rlt_search_space *space, const rlt_tune_fields *config,
+                             rlt_err *err) {
+    (void)config;
     for (int i = 0; i < space->count; i++) {
         const rlt_param *param = &space->params[i];
         if (param->kind != RLT_DIST_FUNCTION && rlt_param_count(param) == 0) {

@@ -69,7 +69,9 @@ static double scrambled(const halton_digits *digits, int64_t index) {
     return fmin(point, 1 - 0x1p-53);
 }
 
-static rlt_status halton_check(const rlt_search_space *space, rlt_err *err) {
+static rlt_status halton_check(const rlt_search_space *space, const rlt_tune_fields *config,
+                               rlt_err *err) {
+    (void)config;
     int dimensions = 0;
     for (int i = 0; i < space->count; i++) {
         dimensions += rlt_param_varies(&space->params[i]);

@@ -76,7 +76,9 @@ typedef struct sobol_state {
     uint32_t directions[RLT_SOBOL_DIMENSIONS][RLT_SOBOL_BITS];
 } sobol_state;
 
-static rlt_status sobol_check(const rlt_search_space *space, rlt_err *err) {
+static rlt_status sobol_check(const rlt_search_space *space, const rlt_tune_fields *config,
+                              rlt_err *err) {
+    (void)config;
     int dimensions = 0;
     for (int i = 0; i < space->count; i++) {
         dimensions += rlt_param_varies(&space->params[i]);
