@@ -67,23 +67,27 @@ static void draw(rlt_live *live, const rlt_driver_view *view) {
 }
 
 static void plain_line(const rlt_driver_view *v) {
-    char rate[32], steps[32], elapsed[32], eta[32], best[32] = "-";
+    char rate[32], steps[32], elapsed[32], eta[32], best[192];
     const int64_t *states = v->states;
     rlt_grouped_text((int64_t)v->steps_per_s, rate, sizeof(rate));
     rlt_grouped_text(v->steps, steps, sizeof(steps));
     rlt_duration_text(v->elapsed_s, elapsed, sizeof(elapsed));
     rlt_duration_text(v->eta_s, eta, sizeof(eta));
-    if (!isnan(v->best_value)) {
-        snprintf(best, sizeof(best), "%.5g", v->best_value);
+    if (v->front >= 0) {
+        snprintf(best, sizeof(best), "%lld on the Pareto front", (long long)v->front);
+    } else if (isnan(v->best_value)) {
+        snprintf(best, sizeof(best), "best %s -", v->metric);
+    } else {
+        snprintf(best, sizeof(best), "best %s %.5g", v->metric, v->best_value);
     }
     fprintf(stderr,
-            "%s, %s left: trials %lld/%lld, %lld running, %lld failed; %s steps, %s steps/s; best "
-            "%s %s\n",
+            "%s, %s left: trials %lld/%lld, %lld running, %lld failed; %s steps, %s steps/s; "
+            "%s\n",
             elapsed, eta,
             (long long)(states[RLT_TRIAL_STOPPED] + states[RLT_TRIAL_COMPLETED] +
                         states[RLT_TRIAL_FAILED]),
             (long long)v->planned, (long long)states[RLT_TRIAL_RUNNING],
-            (long long)states[RLT_TRIAL_FAILED], steps, rate, v->metric, best);
+            (long long)states[RLT_TRIAL_FAILED], steps, rate, best);
 }
 
 void rlt_live_progress(void *user, const rlt_driver_view *view) {

@@ -66,8 +66,11 @@ static void add_head(const rlt_driver_view *v, int columns, const char *line_end
              (long long)(stopped + completed + failed), (long long)v->planned, (long long)completed,
              (long long)stopped, (long long)failed, (long long)states[RLT_TRIAL_RUNNING]);
     add_line(out, line, columns, line_end);
-    int length = snprintf(line, sizeof(line), "%s steps, %s steps/s; best %.60s %s", steps, rate,
-                          v->metric, best);
+    int length = v->front >= 0 ? snprintf(line, sizeof(line),
+                                          "%s steps, %s steps/s; %lld on the Pareto front", steps,
+                                          rate, (long long)v->front)
+                               : snprintf(line, sizeof(line), "%s steps, %s steps/s; best %.60s %s",
+                                          steps, rate, v->metric, best);
     if (v->best_number >= 0) {
         snprintf(line + length, sizeof(line) - (size_t)length, " by trial %lld",
                  (long long)v->best_number);

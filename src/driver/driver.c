@@ -252,6 +252,20 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
     return RLT_OK;
 }
 
+/* Those besides the first objective, which is part of the experiment's row. */
+static rlt_status add_objectives(rlt_driver *d, rlt_err *err) {
+    const rlt_tune_fields *tune = &d->config.tune;
+    for (int i = 1; i < tune->objectives.count; i++) {
+        RLT_TRY(rlt_store_objective_add(d->store, d->experiment, i, tune->objectives.names[i],
+                                        tune->objectives.maximise[i], err));
+    }
+    for (int i = 0; i < tune->constraints.count; i++) {
+        RLT_TRY(
+            rlt_store_constraint_add(d->store, d->experiment, i, tune->constraints.names[i], err));
+    }
+    return RLT_OK;
+}
+
 static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
     rlt_experiment_row row = {.maximise = d->config.tune.maximise,
                               .script = d->script_text,
@@ -260,9 +274,17 @@ static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
     snprintf(row.name, sizeof(row.name), "%s", d->config.name);
     snprintf(row.metric, sizeof(row.metric), "%s", d->config.tune.metric);
     row.config_json = json_dumps(d->config.json, JSON_COMPACT);
+    RLT_TRY(rlt_store_begin(d->store, err));
     rlt_status status = rlt_store_experiment_create(d->store, &row, &d->experiment, err);
     free(row.config_json);
-    return status;
+    if (status == RLT_OK) {
+        status = add_objectives(d, err);
+    }
+    if (status != RLT_OK) {
+        rlt_store_rollback(d->store);
+        return status;
+    }
+    return rlt_store_commit(d->store, err);
 }
 
 /* As much as can still be written: the cause, that nobody runs the trials, and that resume may go

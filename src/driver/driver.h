@@ -30,6 +30,7 @@ typedef struct rlt_driver_view { /* borrowed for the call */
     int64_t states[RLT_TRIAL_STATE_COUNT];
     int64_t best_number; /* -1: none */
     double best_value;
+    int64_t front;           /* trials on the Pareto front; -1: there is one objective */
     double elapsed_s, eta_s; /* NAN: not known yet */
     double steps_per_s;      /* of all trials together, since the start */
     int64_t steps;

@@ -15,8 +15,15 @@ typedef struct rlt_driver_program { /* of a trial that is a program (programs.c)
     bool runs, dirty, asks;         /* dirty: progress to be written; asks: waits for an answer */
     bool reported;                  /* the tuned metric */
     int64_t diverged_at;            /* step of its last value if that is no number; -1 */
+    int64_t last_step;              /* of its newest value */
     const char *done;               /* why it has come to its end though it runs; NULL */
 } rlt_driver_program;
+
+typedef struct rlt_driver_measure { /* of an objective or a constraint, the newest report */
+    double last;                    /* number; NAN: none */
+    int64_t step;                   /* -1: none */
+    int64_t diverged_at;            /* the step, if it is no number; -1 */
+} rlt_driver_measure;
 
 typedef struct rlt_driver_entry { /* one trial */
     int64_t id, number, attempt, seed;
@@ -25,6 +32,7 @@ typedef struct rlt_driver_entry { /* one trial */
     json_t *params; /* owned; NULL once the trial has ended */
     int64_t steps, steps_max;
     double last, best, steps_per_s;
+    rlt_driver_measure *measures; /* [objectives, then constraints], owned; NULL: last is all */
     /* while it runs */
     rlt_job job;
     double started, heard; /* monotonic seconds */
@@ -108,6 +116,25 @@ rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, jso
                                    rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* measures.c: several objectives, constraints */
+void rlt_driver_measures_init(const rlt_driver *d, rlt_driver_entry *t);
+void rlt_driver_measures_restart(const rlt_driver *d, rlt_driver_entry *t); /* of a program */
+void rlt_driver_measure_note(const rlt_driver *d, rlt_driver_entry *t, const char *name,
+                             int64_t step, double value);
+/* Whether each has been reported at or after `step`. */
+bool rlt_driver_measures_reached(const rlt_driver *d, const rlt_driver_entry *t, int64_t step);
+/* The first that has no value, or whose newest one is no number (*diverged_at >= 0). */
+bool rlt_driver_measures_lack(const rlt_driver *d, const rlt_driver_entry *t, const char **name,
+                              int64_t *diverged_at);
+/* The transition with the values that belong to it. */
+rlt_status rlt_driver_write_change(rlt_driver *d, const rlt_driver_entry *t,
+                                   rlt_trial_change *change, rlt_err *err);
+/* The tuner is told how the trial ended. */
+rlt_status rlt_driver_tell(rlt_driver *d, const rlt_driver_entry *t, rlt_trial_state state,
+                           rlt_err *err);
+void rlt_driver_result_text(const rlt_driver *d, const rlt_driver_entry *t, rlt_buf *text);
+rlt_status rlt_driver_restore_measures(rlt_driver *d, rlt_err *err);
 
 /* decisions.c: of the stopper; inside the group commit */
 rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,

@@ -52,6 +52,7 @@ static rlt_status store_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_ms
         if (strcmp(name, "steps_per_s") == 0) {
             t->steps_per_s = values[i];
         }
+        rlt_driver_measure_note(d, t, name, step, values[i]);
         RLT_TRY(rlt_store_metric(d->store, t->id, step, name, values[i], err));
     }
     return RLT_OK;
@@ -131,9 +132,12 @@ static rlt_trial_state end_of(const rlt_driver *d, const rlt_driver_entry *t, rl
     if (why != NULL) {
         snprintf(reason, size, "%s", why);
     }
-    if (to == RLT_TRIAL_COMPLETED && isnan(t->last)) {
+    const char *missing = isnan(t->last) ? d->config.tune.metric : NULL;
+    int64_t ignored;
+    if (to == RLT_TRIAL_COMPLETED &&
+        (missing != NULL || rlt_driver_measures_lack(d, t, &missing, &ignored))) {
         size_t at = strlen(reason);
-        snprintf(reason + at, size - at, "; it never had any %.60s", d->config.tune.metric);
+        snprintf(reason + at, size - at, "; it never had any %.60s", missing);
     }
     return to;
 }

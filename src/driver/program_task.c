@@ -288,6 +288,7 @@ rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
     t->milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, 0);
     t->action = RLT_ACTION_CONTINUE;
     t->program = (rlt_driver_program){.diverged_at = -1};
+    rlt_driver_measures_restart(d, t);
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {
         status = start(d, t, &task, err);

@@ -19,15 +19,20 @@ static bool is_ending(const rlt_driver_entry *t) {
 static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, double value,
                             rlt_err *err) {
     t->program.reported = true;
+    t->program.last_step = step > t->program.last_step ? step : t->program.last_step;
     t->program.diverged_at = isnan(value) ? step : -1;
     rlt_driver_note_value(d, t, value);
     if (!t->final && step >= t->milestone && !is_ending(t)) {
         RLT_TRY(rlt_driver_decide(d, t, step, value, false, err));
     }
-    if (t->steps_max > 0 && step >= t->steps_max && !is_ending(t)) {
+    return RLT_OK;
+}
+
+static void check_steps(const rlt_driver *d, rlt_driver_entry *t) {
+    if (t->steps_max > 0 && t->program.last_step >= t->steps_max && !is_ending(t) &&
+        rlt_driver_measures_reached(d, t, t->steps_max)) {
         t->program.done = "stop.steps reached";
     }
-    return RLT_OK;
 }
 
 static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rlt_err *err) {
@@ -38,12 +43,14 @@ static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rl
     t->program.dirty |= report->count > 0;
     t->steps = report->count > 0 && report->step > t->steps ? report->step : t->steps;
     for (int i = 0; i < report->count; i++) {
+        rlt_driver_measure_note(d, t, report->names[i], report->step, report->values[i]);
         RLT_TRY(rlt_store_metric(d->store, t->id, report->step, report->names[i], report->values[i],
                                  err));
         if (strcmp(report->names[i], d->config.tune.metric) == 0) {
             RLT_TRY(on_result(d, t, report->step, report->values[i], err));
         }
     }
+    check_steps(d, t);
     return RLT_OK;
 }
 
@@ -79,16 +86,19 @@ static rlt_status complete(rlt_driver *d, rlt_driver_entry *t, const rlt_command
                            const char *reason, rlt_err *err) {
     char why[512];
     const char *metric = d->config.tune.metric;
-    if (!t->program.reported) {
+    int64_t diverged_at = t->program.diverged_at;
+    bool lacks = !t->program.reported || diverged_at >= 0 ||
+                 rlt_driver_measures_lack(d, t, &metric, &diverged_at);
+    if (lacks && diverged_at < 0) {
         bool some = end->names[0] != 0;
         snprintf(why, sizeof why, "it never reported '%.60s'; %s%.120s%s%.100s", metric,
                  some ? "it reported: " : "it reported nothing", end->names,
                  end->trouble[0] != 0 ? "; " : "", end->trouble);
         return fail_trial(d, t, end, why, err);
     }
-    if (t->program.diverged_at >= 0) {
+    if (lacks) {
         snprintf(why, sizeof why, "'%.60s' is not a finite number at step %lld", metric,
-                 (long long)t->program.diverged_at);
+                 (long long)diverged_at);
         return fail_trial(d, t, end, why, err);
     }
     return rlt_driver_finish(d, t, RLT_TRIAL_COMPLETED, reason, err);

@@ -32,6 +32,7 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
     rlt_tune_fields *tune = &config->tune;
     tune->trials = tune->parallel = 1;
     tune->maximise = true;
+    tune->objectives.count = 1;
     snprintf(tune->metric, sizeof(tune->metric), "%s",
              config->run.eval.every > 0 ? "eval_return" : "mean_return");
     return status;
@@ -63,6 +64,7 @@ void rlt_driver_close(rlt_driver *d) {
         rlt_job_end(&d->trials[i].job, 0);
         json_decref(d->trials[i].params);
         free(d->trials[i].verdict);
+        free(d->trials[i].measures);
     }
     for (size_t i = 0; i < d->unlink_count; i++) {
         free(d->unlink_after[i]);
@@ -90,6 +92,7 @@ rlt_driver_entry *rlt_driver_add(rlt_driver *d) {
     }
     rlt_driver_entry *t = &d->trials[d->count++];
     *t = (rlt_driver_entry){.job = {.pidfd = -1}, .last = NAN, .best = NAN};
+    rlt_driver_measures_init(d, t);
     return t;
 }
 
@@ -159,7 +162,7 @@ static rlt_status restore_call(void *user, int columns, const char *const *names
     }
     return strcmp(values[1], "decision") == 0
                ? rlt_driver_restore_decision(d, number, values + 2, err)
-               : rlt_tuner_finish(d->tuner, number, t->state, t->last, t->steps, err);
+               : rlt_driver_tell(d, t, t->state, err);
 }
 
 static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
@@ -179,6 +182,7 @@ static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
 
 static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
+    RLT_TRY(rlt_driver_restore_measures(d, err));
     const int64_t args[] = {d->experiment};
     RLT_TRY(rlt_store_query(d->store, tuner_calls, args, 1, restore_call, d, err));
     RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));

@@ -21,7 +21,7 @@ rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
         .best = t->best,
         .wall_s = t->started > 0 ? rlt_clock_s() - t->started : NAN,
     };
-    RLT_TRY(rlt_store_trial_change(d->store, &change, err));
+    RLT_TRY(rlt_driver_write_change(d, t, &change, err));
     t->attempt = rlt_trial_change_attempt(&change);
     t->state = to;
     return RLT_OK;
@@ -42,9 +42,11 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
         rlt_driver_say(d, "%strial %lld %s after %lld steps: %s", role, (long long)t->number,
                        rlt_trial_state_name(to), (long long)t->steps, reason);
     } else {
-        rlt_driver_say(d, "%strial %lld %s after %lld steps, %s %.6g: %s", role,
-                       (long long)t->number, rlt_trial_state_name(to), (long long)t->steps, metric,
-                       t->last, reason);
+        rlt_buf result = {0};
+        rlt_driver_result_text(d, t, &result);
+        rlt_driver_say(d, "%strial %lld %s after %lld steps, %s: %s", role, (long long)t->number,
+                       rlt_trial_state_name(to), (long long)t->steps, result.data, reason);
+        rlt_buf_fini(&result);
     }
     if (!is_terminal(to)) {
         return RLT_OK;
@@ -54,7 +56,7 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     free(t->verdict);
     t->verdict = NULL;
     d->failed += to == RLT_TRIAL_FAILED;
-    return t->final ? RLT_OK : rlt_tuner_finish(d->tuner, t->number, to, t->last, t->steps, err);
+    return t->final ? RLT_OK : rlt_driver_tell(d, t, to, err);
 }
 
 /* Infrastructure broke it: again from its newest checkpoint, as often as max_retries allows. */
@@ -174,6 +176,7 @@ static rlt_status ask(rlt_driver *d, rlt_err *err) {
         status = create_row(d, t, err);
         if (status != RLT_OK) {
             json_decref(params);
+            free(t->measures);
             d->count--;
         }
     }

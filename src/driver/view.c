@@ -97,6 +97,7 @@ void rlt_driver_show(rlt_driver *d, bool now) {
         .experiment = d->experiment,
         .name = d->config.name,
         .metric = d->config.tune.metric,
+        .front = -1,
         .trials = d->views,
         .count = d->count,
         .planned = planned(d),
@@ -105,6 +106,10 @@ void rlt_driver_show(rlt_driver *d, bool now) {
     };
     fill_trials(d, &view);
     view.best_number = rlt_tuner_best(d->tuner, &view.best_value);
+    if (d->config.tune.objectives.count > 1) {
+        const int64_t *numbers;
+        view.front = rlt_tuner_front(d->tuner, &numbers);
+    }
     view.steps_per_s = (double)(view.steps - d->steps_before) / fmax(view.elapsed_s, 1e-9);
     view.eta_s =
         view.steps > d->steps_before ? steps_to_come(d, view.planned) / view.steps_per_s : NAN;

@@ -261,10 +261,16 @@ static double metric_of(const metric *metrics, int count, const char *name) {
     return NAN;
 }
 
+static bool needs_evaluation(const learner_process *p) {
+    return strncmp(p->metric, "eval_", 5) == 0;
+}
+
 /* Whether there is a value of the tuned metric at this moment, be it not a number. */
-static bool is_measured(const learner_process *p) {
-    return strcmp(p->metric, "eval_return") == 0 ? p->eval_steps == p->stats.steps
-                                                 : p->stats.episodes > 0;
+static bool is_measured(const learner_process *p, double value) {
+    if (needs_evaluation(p)) {
+        return p->eval_steps == p->stats.steps;
+    }
+    return strncmp(p->metric, "mean_", 5) == 0 ? p->stats.episodes > 0 : !isnan(value);
 }
 
 /* One row of series; milestone > 0: a decision is asked for. */
@@ -283,8 +289,9 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_str(&p->writer, "names", names);
     rlt_msg_put_f64s(&p->writer, "values", values, (size_t)count);
-    rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
-    rlt_msg_put_u64(&p->writer, "missing", !is_measured(p));
+    double value = metric_of(metrics, count, p->metric);
+    rlt_msg_put_f64(&p->writer, "value", value);
+    rlt_msg_put_u64(&p->writer, "missing", !is_measured(p, value));
     rlt_msg_put_i64(&p->writer, "milestone", milestone);
     p->report_clock = rlt_clock_s();
     p->report_steps = p->stats.steps;
@@ -293,7 +300,7 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
 
 /* At a milestone the driver answers whether the trial goes on, and until when. */
 static rlt_status ask_driver(learner_process *p, rlt_err *err) {
-    if (strcmp(p->metric, "eval_return") == 0) {
+    if (needs_evaluation(p)) {
         RLT_TRY(evaluate(p, err));
     }
     RLT_TRY(report(p, p->milestone, err));

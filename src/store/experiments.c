@@ -33,17 +33,47 @@ static rlt_status insert_experiment(rlt_store *store, const rlt_experiment_row *
     return store_row(store, stmt, id, 1, "write the experiment", err);
 }
 
-static rlt_status insert_objective(rlt_store *store, const rlt_experiment_row *row, int64_t id,
-                                   rlt_err *err) {
-    if (row->metric[0] == 0) { /* a single run ranks nothing */
-        return RLT_OK;
-    }
+static rlt_status insert_objective(rlt_store *store, int64_t experiment, int position,
+                                   const char *metric, bool maximise, rlt_err *err) {
     sqlite3_stmt *stmt;
     RLT_TRY(store_stmt(store, STMT_OBJECTIVE_CREATE, &stmt, err));
-    store_bind_int(stmt, 1, id);
-    store_bind_text(stmt, 2, row->metric);
-    store_bind_int(stmt, 3, row->maximise);
+    store_bind_int(stmt, 1, experiment);
+    store_bind_text(stmt, 2, metric);
+    store_bind_int(stmt, 3, maximise);
+    store_bind_int(stmt, 4, position);
     return store_run(store, stmt, "write the objective", err);
+}
+
+static rlt_status add_objective(rlt_store *store, int64_t experiment, int position,
+                                const char *metric, bool maximise, rlt_err *err) {
+    RLT_TRY(store_check_owner(store, experiment, err));
+    return insert_objective(store, experiment, position, metric, maximise, err);
+}
+
+rlt_status rlt_store_objective_add(rlt_store *store, int64_t experiment, int position,
+                                   const char *metric, bool maximise, rlt_err *err) {
+    RLT_TRY(store_check_text("the metric", metric, STORE_NAME_MAX, err));
+    RLT_TRY(store_enter(store, true, err));
+    return store_leave(store, add_objective(store, experiment, position, metric, maximise, err),
+                       err);
+}
+
+static rlt_status add_constraint(rlt_store *store, int64_t experiment, int position,
+                                 const char *metric, rlt_err *err) {
+    sqlite3_stmt *stmt;
+    RLT_TRY(store_check_owner(store, experiment, err));
+    RLT_TRY(store_stmt(store, STMT_CONSTRAINT_CREATE, &stmt, err));
+    store_bind_int(stmt, 1, experiment);
+    store_bind_int(stmt, 2, position);
+    store_bind_text(stmt, 3, metric);
+    return store_run(store, stmt, "write the constraint", err);
+}
+
+rlt_status rlt_store_constraint_add(rlt_store *store, int64_t experiment, int position,
+                                    const char *metric, rlt_err *err) {
+    RLT_TRY(store_check_text("the constraint", metric, STORE_NAME_MAX, err));
+    RLT_TRY(store_enter(store, true, err));
+    return store_leave(store, add_constraint(store, experiment, position, metric, err), err);
 }
 
 static rlt_status check_room(rlt_store *store, rlt_err *err) {
@@ -70,7 +100,9 @@ static rlt_status create(rlt_store *store, const rlt_experiment_row *row, int64_
                          rlt_err *err) {
     RLT_TRY(check_room(store, err));
     RLT_TRY(insert_experiment(store, row, id, err));
-    rlt_status status = insert_objective(store, row, *id, err);
+    rlt_status status = row->metric[0] == 0 /* a single run ranks nothing */
+                            ? RLT_OK
+                            : insert_objective(store, *id, 0, row->metric, row->maximise, err);
     if (status == RLT_OK) {
         status = store_lock(store, *id, err); /* before anybody can see the row */
         status = status == RLT_EBUSY ? fail_owned(store, *id, err) : status;

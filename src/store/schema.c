@@ -200,7 +200,108 @@ static const char summary_v2[] =
     "  t.params_json AS params\n"
     "FROM trials t JOIN experiments e ON e.id = t.experiment;\n";
 
-static const store_migration migrations[] = {{{tables_v1, views_v1}}, {{decisions_v2, summary_v2}}};
+/* Several objectives and constraints. The values of a trial with one objective and no constraint
+ * stay where they were, in trials.value. */
+static const char tables_v3[] =
+    "CREATE TABLE constraints (\n"
+    "  experiment INTEGER NOT NULL REFERENCES experiments(id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL CHECK (position >= 0),\n"
+    "  metric TEXT NOT NULL CHECK (length(metric) BETWEEN 1 AND 127), -- to end at 0 or less\n"
+    "  PRIMARY KEY (experiment, position)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE TABLE trial_values ( -- of experiments with several objectives or constraints\n"
+    "  trial INTEGER NOT NULL REFERENCES trials(id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL, -- objectives.position\n"
+    "  value REAL, -- newest result; NULL: none\n"
+    "  PRIMARY KEY (trial, position)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE TABLE trial_constraints (\n"
+    "  trial INTEGER NOT NULL REFERENCES trials(id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL, -- constraints.position\n"
+    "  value REAL, -- newest result; NULL: none\n"
+    "  PRIMARY KEY (trial, position)\n"
+    ") STRICT, WITHOUT ROWID;\n";
+
+static const char views_v3[] =
+    "CREATE VIEW infeasible_trials AS -- a constraint is above 0 or has no value\n"
+    "SELECT t.experiment, t.id AS trial, t.role, t.number,\n"
+    "  sum(max(v.value, 0)) AS violation, -- of those that have a value\n"
+    "  sum(v.value IS NULL) AS unknown\n"
+    "FROM constraints c JOIN trials t ON t.experiment = c.experiment\n"
+    "LEFT JOIN trial_constraints v ON v.trial = t.id AND v.position = c.position\n"
+    "WHERE v.value IS NULL OR v.value > 0 GROUP BY t.id;\n"
+    "DROP VIEW leaderboard;\n"
+    "CREATE VIEW leaderboard AS -- failed, unmeasured and infeasible trials come last, without a\n"
+    "  -- rank; with several objectives nobody has one: pareto_front\n"
+    "SELECT experiment,\n"
+    "  CASE WHEN score IS NOT NULL THEN\n"
+    "    rank() OVER (PARTITION BY experiment ORDER BY score DESC NULLS LAST) END AS rank,\n"
+    "  trial, number, state, value, best, steps, wall_s, attempts, params\n"
+    "FROM (SELECT t.experiment, t.id AS trial, t.number, t.state, t.value, t.best, t.steps,\n"
+    "    t.wall_s, t.attempt AS attempts, t.params_json AS params,\n"
+    "    CASE WHEN t.state = 'failed'\n"
+    "      OR EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = t.experiment\n"
+    "        AND p.position = 1)\n"
+    "      OR EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
+    "        ON v.trial = t.id AND v.position = c.position\n"
+    "        WHERE c.experiment = t.experiment AND (v.value IS NULL OR v.value > 0)) THEN NULL\n"
+    "      WHEN o.maximise = 0 THEN -t.value ELSE t.value END AS score\n"
+    "  FROM trials t LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0\n"
+    "  WHERE t.role = 'search')\n"
+    "ORDER BY experiment, score DESC NULLS LAST, number;\n";
+
+static const char front_v3[] =
+    "CREATE VIEW pareto_front AS -- a row for each trial on it and each objective\n"
+    "WITH able AS MATERIALIZED (\n"
+    "  SELECT t.experiment, t.id AS trial, t.number FROM trials t\n"
+    "  WHERE t.role = 'search' AND t.state IN ('completed', 'stopped')\n"
+    "    AND (SELECT count(*) FROM objectives o WHERE o.experiment = t.experiment) > 1\n"
+    "    AND NOT EXISTS (SELECT 1 FROM objectives o LEFT JOIN trial_values v\n"
+    "      ON v.trial = t.id AND v.position = o.position\n"
+    "      WHERE o.experiment = t.experiment AND v.value IS NULL)\n"
+    "    AND NOT EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
+    "      ON v.trial = t.id AND v.position = c.position\n"
+    "      WHERE c.experiment = t.experiment AND (v.value IS NULL OR v.value > 0)))\n"
+    "SELECT a.experiment, a.trial, a.number, o.position, o.metric,\n"
+    "  CASE o.maximise WHEN 1 THEN 'max' ELSE 'min' END AS mode, v.value, t.params_json AS params\n"
+    "FROM able a JOIN trials t ON t.id = a.trial\n"
+    "JOIN objectives o ON o.experiment = a.experiment\n"
+    "JOIN trial_values v ON v.trial = a.trial AND v.position = o.position\n"
+    "WHERE NOT EXISTS (SELECT 1 FROM able b WHERE b.experiment = a.experiment\n"
+    "  AND (SELECT min((y.value - x.value) * (2 * q.maximise - 1)) >= 0\n"
+    "      AND max((y.value - x.value) * (2 * q.maximise - 1)) > 0\n"
+    "    FROM objectives q JOIN trial_values x ON x.trial = a.trial AND x.position = q.position\n"
+    "    JOIN trial_values y ON y.trial = b.trial AND y.position = q.position\n"
+    "    WHERE q.experiment = a.experiment))\n"
+    "ORDER BY a.experiment, a.number, o.position;\n";
+
+/* As before, but for the best value, which is that of a feasible trial or, with several objectives,
+ * none. */
+static const char list_v3[] =
+    "DROP VIEW experiment_list;\n"
+    "CREATE VIEW experiment_list AS\n"
+    "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
+    "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
+    "  count(t.id) AS trials,\n"
+    "  count(t.id) FILTER (WHERE t.state IN ('completed', 'stopped', 'failed')) AS ended,\n"
+    "  count(t.id) FILTER (WHERE t.state = 'failed') AS failed,\n"
+    "  CASE WHEN EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = e.id AND p.position = 1)\n"
+    "    THEN NULL WHEN EXISTS (SELECT 1 FROM constraints c WHERE c.experiment = e.id)\n"
+    "    THEN (SELECT l.value FROM leaderboard l WHERE l.experiment = e.id AND l.rank = 1)\n"
+    "    WHEN o.maximise = 0 THEN min(t.value) FILTER (WHERE t.state <> 'failed')\n"
+    "    ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END AS best,\n"
+    "  sum(t.steps) AS steps,\n"
+    "  strftime('%Y-%m-%d %H:%M:%S', e.created_ms / 1000, 'unixepoch') AS created_utc,\n"
+    "  strftime('%Y-%m-%d %H:%M:%S', e.ended_ms / 1000, 'unixepoch') AS ended_utc,\n"
+    "  e.script_path\n"
+    "FROM experiments e\n"
+    "LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0\n"
+    "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
+    "GROUP BY e.id;\n";
+
+static const store_migration migrations[] = {{{tables_v1, views_v1}},
+                                             {{decisions_v2, summary_v2}},
+                                             {{tables_v3, views_v3, front_v3, list_v3}}};
 
 const store_migration *store_migrations(int *count) {
     *count = (int)RLT_COUNT(migrations);

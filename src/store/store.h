@@ -57,6 +57,12 @@ rlt_status rlt_store_experiment_create(rlt_store *store, const rlt_experiment_ro
 rlt_status rlt_store_experiment_own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err);
 rlt_status rlt_store_experiment_end(rlt_store *store, int64_t id, const char *state, rlt_err *err);
 /* Whether some process holds the experiment's lock now. */
+/* A further objective (position >= 1) or a constraint (position >= 0) of an experiment that this
+ * store drives; in the group commit of its creation. */
+rlt_status rlt_store_objective_add(rlt_store *store, int64_t experiment, int position,
+                                   const char *metric, bool maximise, rlt_err *err);
+rlt_status rlt_store_constraint_add(rlt_store *store, int64_t experiment, int position,
+                                    const char *metric, rlt_err *err);
 bool rlt_store_experiment_is_owned(rlt_store *store, int64_t id);
 rlt_status rlt_store_experiment_get(rlt_store *store, int64_t id, rlt_experiment_row *row,
                                     rlt_err *err); /* RLT_ENOTFOUND lists what there is */
@@ -76,6 +82,10 @@ typedef struct rlt_trial_change {
     const char *from, *to, *reason;
     int64_t steps;              /* -1: keep */
     double value, best, wall_s; /* NAN: keep */
+    /* Of experiments with several objectives or with constraints; borrowed, NULL: none. NAN: no
+     * value yet. */
+    const double *values, *constraints;
+    int value_count, constraint_count;
 } rlt_trial_change;
 rlt_status rlt_store_trial_change(rlt_store *store, const rlt_trial_change *change, rlt_err *err);
 int64_t rlt_trial_change_attempt(const rlt_trial_change *change); /* the attempt that it stores */

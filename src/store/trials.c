@@ -107,6 +107,30 @@ static rlt_status fail_stale(rlt_store *store, int64_t trial, const char *from, 
     return status;
 }
 
+static rlt_status write_values(rlt_store *store, store_stmt_id id, int64_t trial,
+                               const double *values, int count, rlt_err *err) {
+    for (int i = 0; values != NULL && i < count; i++) {
+        sqlite3_stmt *stmt;
+        RLT_TRY(store_stmt(store, id, &stmt, err));
+        store_bind_int(stmt, 1, trial);
+        store_bind_int(stmt, 2, i);
+        store_bind_real(stmt, 3, values[i]);
+        RLT_TRY(store_run(store, stmt, "write the values of a trial", err));
+    }
+    return RLT_OK;
+}
+
+/* What belongs to a transition besides the trial's own row. */
+static rlt_status write_details(rlt_store *store, const rlt_trial_change *change, int64_t attempt,
+                                rlt_err *err) {
+    RLT_TRY(insert_transition(store, change->trial, attempt, change->from, change->to,
+                              change->reason, err));
+    RLT_TRY(write_values(store, STMT_TRIAL_VALUE, change->trial, change->values,
+                         change->value_count, err));
+    return write_values(store, STMT_TRIAL_CONSTRAINT, change->trial, change->constraints,
+                        change->constraint_count, err);
+}
+
 static rlt_status change_trial(rlt_store *store, const rlt_trial_change *change, rlt_err *err) {
     RLT_TRY(store_check_trial(store, change->trial, err));
     sqlite3_stmt *stmt;
@@ -127,8 +151,7 @@ static rlt_status change_trial(rlt_store *store, const rlt_trial_change *change,
     }
     RLT_TRY(status);
     RLT_ASSERT(attempt == rlt_trial_change_attempt(change));
-    return store_abandon(store, insert_transition(store, change->trial, attempt, change->from,
-                                                  change->to, change->reason, err));
+    return store_abandon(store, write_details(store, change, attempt, err));
 }
 
 int64_t rlt_trial_change_attempt(const rlt_trial_change *change) {
