@@ -1,10 +1,11 @@
 /* best: the winning trial and the configuration that trains it again. Thread: main only. */
-#include "cli/report.h"
+#include "cli/show.h"
 
 #include <inttypes.h>
 
 const rlt_cli_option rlt_cli_best_options[] = {
     {"--config", NULL, "print only its configuration, as JSON"},
+    {"--trial", "N", "with several metrics: this trial of the Pareto front"},
     RLT_CLI_DB_OPTION,
     RLT_CLI_JSON_OPTION,
     {0}};
@@ -22,9 +23,17 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
     int finals = rlt_report_finals(report, &mean, &deviation);
     printf("trial %" PRId64 " of experiment %" PRId64 "  %s\n", best->number, report->experiment.id,
            best->state);
-    printf("  %-9s %s after %" PRId64 " steps\n",
-           report->experiment.metric[0] ? report->experiment.metric : "value",
-           rlt_report_value(best->value, text), best->steps);
+    const double *values = rlt_report_values_of(report, best);
+    for (int i = 0; i < report->objective_count && values != NULL; i++) {
+        printf("  %-9s %s\n", report->objectives[i].metric, rlt_report_value(values[i], text));
+    }
+    if (values == NULL) {
+        printf("  %-9s %s", report->experiment.metric[0] ? report->experiment.metric : "value",
+               rlt_report_value(best->value, text));
+    } else {
+        printf("  ended    ");
+    }
+    printf(" after %" PRId64 " steps\n", best->steps);
     if (finals > 0) {
         printf("  again     mean %s, standard deviation %s over %d other seeds\n",
                rlt_report_value(mean, text), rlt_report_value(deviation, other), finals);
@@ -43,13 +52,61 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
     return rlt_report_print_json(rlt_report_parse(best->config_json), err);
 }
 
+/* Several metrics, and nobody has said which of the front it is to be. */
+static rlt_status best_front(const rlt_report *report, rlt_err *err) {
+    int size = rlt_report_front_size(report);
+    if (rlt_cli_flag(&report->args, "--config")) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "--config: %d trials are on the Pareto front of experiment %lld; name one "
+                        "of them with --trial N",
+                        size, (long long)report->experiment.id);
+    }
+    if (!report->json) {
+        rlt_buf text = {0};
+        rlt_report_front_text(report, &text);
+        printf("Pareto front of experiment %" PRId64 ": %s\n", report->experiment.id, text.data);
+        rlt_buf_fini(&text);
+        rlt_show_leaderboard(report, size);
+        return RLT_OK;
+    }
+    json_t *front = rlt_report_front_json(report), *trials = json_array();
+    for (int i = 0; i < size; i++) {
+        json_array_append_new(trials,
+                              rlt_report_trial_json(report, &report->trials[report->order[i]]));
+    }
+    json_object_set_new(front, "trials", trials);
+    json_object_set_new(front, "experiment", json_integer(report->experiment.id));
+    return rlt_report_print_json(front, err);
+}
+
+/* The trial that --trial names, which must be on the front. */
+static rlt_status choose(const rlt_report *report, const rlt_trial_row **trial, rlt_err *err) {
+    int64_t number = 0;
+    RLT_TRY(rlt_cli_option_integer(&report->args, "--trial", 0, INT64_MAX, &number, err));
+    RLT_TRY(rlt_report_trial(report, "search", number, trial, err));
+    return rlt_report_rank(report, *trial) == 1
+               ? RLT_OK
+               : rlt_fail(err, RLT_EINVAL,
+                          "--trial: trial %lld is not %s; `rltune show %lld --trial %lld` shows it",
+                          (long long)number,
+                          report->objective_count > 1 ? "on the Pareto front" : "the best one",
+                          (long long)report->experiment.id, (long long)number);
+}
+
 static rlt_status best(const rlt_report *report, rlt_err *err) {
     const rlt_trial_row *trial = rlt_report_best(report);
+    bool chosen = rlt_cli_flag(&report->args, "--trial");
+    if (trial != NULL && chosen) {
+        RLT_TRY(choose(report, &trial, err));
+    } else if (trial != NULL && report->objective_count > 1) {
+        return best_front(report, err);
+    }
     if (trial == NULL) {
         return rlt_fail(err, RLT_ENOTFOUND,
-                        "%s: none of the %d trials of experiment %lld has a result yet; "
+                        "%s: none of the %d trials of experiment %lld has a result%s yet; "
                         "`rltune show %lld --db %s` says how far they are",
                         report->path, report->trial_count, (long long)report->experiment.id,
+                        report->constraint_count > 0 ? " within its constraints" : "",
                         (long long)report->experiment.id, report->path);
     }
     if (rlt_cli_flag(&report->args, "--config")) {

@@ -77,6 +77,10 @@ static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial
     put_csv(out, trial->state);
     put_csv_real(out, trial->value);
     put_csv_real(out, trial->best);
+    const double *values = rlt_report_values_of(report, trial);
+    for (int i = 0; values != NULL && i < report->objective_count + report->constraint_count; i++) {
+        put_csv_real(out, values[i]);
+    }
     put_csv_integer(out, trial->steps);
     put_csv_real(out, trial->wall_s);
     put_csv_integer(out, trial->seed);
@@ -97,11 +101,23 @@ static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial
     end_csv_row(out);
 }
 
+static void name_values(output *out, const rlt_report *report) {
+    for (int i = 0; i < report->objective_count; i++) {
+        put_csv(out, report->objectives[i].metric);
+    }
+    for (int i = 0; i < report->constraint_count; i++) {
+        put_csv(out, report->constraints[i]);
+    }
+}
+
 static void put_trials_csv(output *out, const rlt_report *report) {
     static const char *const fixed[] = {"role",  "trial",  "rank", "state",    "value", "best",
                                         "steps", "wall_s", "seed", "attempts", "reason"};
     for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
         put_csv(out, fixed[i]);
+        if (strcmp(fixed[i], "best") == 0 && report->values != NULL) {
+            name_values(out, report);
+        }
     }
     json_t *names = json_object(), *ignored;
     const char *name;

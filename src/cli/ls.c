@@ -8,9 +8,11 @@
 const rlt_cli_option rlt_cli_ls_options[] = {RLT_CLI_DB_OPTION, RLT_CLI_JSON_OPTION, {0}};
 
 /* 0 id, 1 name, 2 state, 3 metric, 4 maximise, 5-10 trials by state in the order of
- * rlt_report_states, 11 best, 12 created, 13 ended or the newest sign of life, 14 steps */
+ * rlt_report_states, 11 best, 12 created, 13 ended or the newest sign of life, 14 steps, 15 trials
+ * with a value, 16 objectives, 17 constraints */
 static const char sql[] =
-    "SELECT e.id, e.name, e.state, o.metric, o.maximise,"
+    "SELECT e.id, e.name, e.state, (SELECT group_concat(p.metric, ', ') FROM objectives p"
+    "  WHERE p.experiment = e.id), o.maximise,"
     " count(*) FILTER (WHERE t.state = 'completed'), count(*) FILTER (WHERE t.state = 'stopped'),"
     " count(*) FILTER (WHERE t.state = 'failed'), count(*) FILTER (WHERE t.state = 'running'),"
     " count(*) FILTER (WHERE t.state = 'paused'), count(*) FILTER (WHERE t.state = 'pending'),"
@@ -19,7 +21,9 @@ static const char sql[] =
     "  ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END),"
     " e.created_ms, coalesce(e.ended_ms, (SELECT max(r.wall_ms) FROM trials u"
     "  JOIN transitions r ON r.trial = u.id WHERE u.experiment = e.id)), sum(t.steps),"
-    " count(t.value) FILTER (WHERE t.state <> 'failed')"
+    " count(t.value) FILTER (WHERE t.state <> 'failed'),"
+    " (SELECT count(*) FROM objectives p WHERE p.experiment = e.id),"
+    " json_array_length(e.config_json, '$.tune.constraints')"
     " FROM experiments e LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0"
     " LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'"
     " GROUP BY e.id ORDER BY e.id";
@@ -34,14 +38,32 @@ static int64_t integer_of(const char *text) {
     return text != NULL ? strtoll(text, NULL, 10) : 0;
 }
 
-static json_t *row_json(const char *const *v, const char *state, double best) {
+/* Where there are several objectives or constraints: the size of the front (-1: one objective) and
+ * the best value that is feasible. */
+static rlt_status look_closer(rlt_store *store, int64_t id, int *front, double *best,
+                              rlt_err *err) {
+    rlt_report report = {0};
+    rlt_status status = rlt_report_load(&report, store, id, err);
+    if (status == RLT_OK && report.objective_count > 1) {
+        *front = rlt_report_front_size(&report);
+        *best = NAN;
+    } else if (status == RLT_OK) {
+        const rlt_trial_row *first = rlt_report_best(&report);
+        *best = first != NULL ? first->value : NAN;
+    }
+    report.store = NULL;
+    rlt_report_close(&report);
+    return status;
+}
+
+static json_t *row_json(const char *const *v, const char *state, double best, int front) {
     json_t *trials = json_object();
     for (int i = 0; rlt_report_states[i] != NULL; i++) {
         json_object_set_new(trials, rlt_report_states[i], json_integer(integer_of(v[5 + i])));
     }
     json_t *ended = strcmp(v[2], "running") == 0 || v[13] == NULL ? json_null()
                                                                   : json_integer(integer_of(v[13]));
-    return json_pack(
+    json_t *row = json_pack(
         "{s:I, s:s, s:s, s:s?, s:s?, s:o, s:o, s:I, s:I, s:o}", "id", (json_int_t)integer_of(v[0]),
         "name", v[1], "state", state, "metric", v[3], "mode",
         v[4] == NULL       ? NULL
@@ -49,17 +71,25 @@ static json_t *row_json(const char *const *v, const char *state, double best) {
                            : "min",
         "trials", trials, "best", rlt_report_real(best), "steps", (json_int_t)integer_of(v[14]),
         "created_ms", (json_int_t)integer_of(v[12]), "ended_ms", ended);
+    if (front >= 0) {
+        json_object_set_new(row, "front", json_integer(front));
+    }
+    return row;
 }
 
 static rlt_status visit(void *user, int columns, const char *const *names,
                         const char *const *values, rlt_err *err) {
-    (void)columns, (void)names, (void)err;
+    (void)columns, (void)names;
     listing *l = user;
     bool alive = rlt_store_experiment_is_owned(l->store, integer_of(values[0]));
     const char *state = rlt_report_state(values[2], alive);
     double best = integer_of(values[15]) > 0 ? strtod(values[11], NULL) : NAN;
+    int front = -1;
+    if (integer_of(values[16]) > 1 || integer_of(values[17]) > 0) {
+        RLT_TRY(look_closer(l->store, integer_of(values[0]), &front, &best, err));
+    }
     if (l->list != NULL) {
-        json_array_append_new(l->list, row_json(values, state, best));
+        json_array_append_new(l->list, row_json(values, state, best, front));
         return RLT_OK;
     }
     int64_t counts[6], until = alive ? rlt_wall_ms() : integer_of(values[13]);
@@ -73,7 +103,10 @@ static rlt_status visit(void *user, int columns, const char *const *names,
     rlt_table_cell(&l->table, values[1]);
     rlt_table_cell(&l->table, state);
     rlt_table_cell(&l->table, trials.data);
-    rlt_table_cell(&l->table, rlt_report_value(best, text));
+    if (front >= 0) {
+        snprintf(text, sizeof text, "front of %d", front);
+    }
+    rlt_table_cell(&l->table, front >= 0 ? text : rlt_report_value(best, text));
     rlt_table_cell(&l->table, values[3]);
     rlt_table_cell(&l->table, rlt_report_time(integer_of(values[12]), text));
     double seconds = (double)(until - integer_of(values[12])) / 1e3;

@@ -30,12 +30,14 @@ static rlt_status note(void *user, int columns, const char *const *names, const 
     return RLT_OK;
 }
 
-/* Retrained winners by their final evaluation first, then search trials by their best value. */
+/* Retrained winners by their final evaluation first, then search trials by their best value,
+ * those that may be the best one before those that failed or are not feasible. */
 static const char best_sql[] =
     "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
     "LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0 "
+    "LEFT JOIN leaderboard l ON l.trial = t.id "
     "WHERE t.experiment = ?1 AND c.step = (SELECT max(step) FROM checkpoints WHERE trial = t.id) "
-    "ORDER BY t.role = 'final' DESC, t.value IS NULL, "
+    "ORDER BY t.role = 'final' DESC, l.rank IS NULL, t.value IS NULL, "
     "CASE WHEN o.maximise = 0 THEN t.value ELSE -t.value END LIMIT 1";
 static const char trial_sql[] =
     "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "

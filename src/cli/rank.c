@@ -14,6 +14,7 @@ typedef struct ranked {
     int index;
     bool scored;
     double score; /* larger is better */
+    double violation;
     int64_t number;
 } ranked;
 
@@ -25,6 +26,9 @@ static int compare_ranked(const void *a, const void *b) {
     if (left->scored && left->score != right->score) {
         return left->score > right->score ? -1 : 1;
     }
+    if (left->violation != right->violation) {
+        return left->violation < right->violation ? -1 : 1;
+    }
     return (left->number > right->number) - (left->number < right->number);
 }
 
@@ -32,19 +36,38 @@ static double score_of(const rlt_report *report, const rlt_trial_row *trial) {
     return report->experiment.maximise ? trial->value : -trial->value;
 }
 
+/* Its place among the others: by its score, or with several objectives by its front. */
+static ranked place_of(const rlt_report *report, int i, const int *fronts) {
+    const rlt_trial_row *trial = &report->trials[i];
+    double violation = rlt_report_violation(report, trial);
+    bool several = report->objective_count > 1;
+    return (ranked){.index = i,
+                    .scored =
+                        several ? fronts[i] > 0 : rlt_report_has_score(trial) && violation == 0,
+                    .score = several ? -fronts[i] : score_of(report, trial),
+                    .violation = violation,
+                    .number = trial->number};
+}
+
+static void fill_fronts(rlt_report *report, const ranked *list) {
+    for (int i = 0; i < report->search_count; i++) {
+        report->ranks[list[i].index] = list[i].scored ? (int)-list[i].score : 0;
+    }
+}
+
 void rlt_report_rank_all(rlt_report *report) {
     size_t room = (size_t)report->trial_count;
     ranked *list = rlt_alloc(sizeof *list * room);
+    int *fronts = rlt_alloc(sizeof *fronts * room);
     report->order = rlt_alloc(sizeof *report->order * room);
     report->ranks = rlt_alloc(sizeof *report->ranks * room);
     int count = 0;
+    if (report->objective_count > 1) {
+        rlt_report_fronts(report, fronts);
+    }
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
-        if (strcmp(trial->role, "search") == 0) {
-            list[count++] = (ranked){.index = i,
-                                     .scored = rlt_report_has_score(trial),
-                                     .score = score_of(report, trial),
-                                     .number = trial->number};
+        if (strcmp(report->trials[i].role, "search") == 0) {
+            list[count++] = place_of(report, i, fronts);
         }
     }
     qsort(list, (size_t)count, sizeof *list, compare_ranked);
@@ -56,6 +79,10 @@ void rlt_report_rank_all(rlt_report *report) {
                                                        : i + 1;
     }
     report->search_count = count;
+    if (report->objective_count > 1) {
+        fill_fronts(report, list);
+    }
+    rlt_free(fronts);
     rlt_free(list);
 }
 
@@ -66,7 +93,7 @@ int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial) {
 const rlt_trial_row *rlt_report_best(const rlt_report *report) {
     const rlt_trial_row *first =
         report->search_count > 0 ? &report->trials[report->order[0]] : NULL;
-    return first != NULL && rlt_report_has_score(first) ? first : NULL;
+    return first != NULL && rlt_report_rank(report, first) == 1 ? first : NULL;
 }
 
 rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
@@ -105,12 +132,14 @@ int rlt_report_finals(const rlt_report *report, double *mean, double *deviation)
 
 json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial) {
     int rank = rlt_report_rank(report, trial);
-    return json_pack("{s:I, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "number",
-                     (json_int_t)trial->number, "role", trial->role, "rank",
-                     rank > 0 ? json_integer(rank) : json_null(), "state", trial->state, "reason",
-                     trial->reason, "seed", (json_int_t)trial->seed, "attempts",
-                     (json_int_t)trial->attempt, "steps", (json_int_t)trial->steps, "value",
-                     rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
-                     rlt_report_real(trial->wall_s), "params",
-                     rlt_report_parse(trial->params_json));
+    json_t *object =
+        json_pack("{s:I, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "number",
+                  (json_int_t)trial->number, "role", trial->role, "rank",
+                  rank > 0 ? json_integer(rank) : json_null(), "state", trial->state, "reason",
+                  trial->reason, "seed", (json_int_t)trial->seed, "attempts",
+                  (json_int_t)trial->attempt, "steps", (json_int_t)trial->steps, "value",
+                  rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
+                  rlt_report_real(trial->wall_s), "params", rlt_report_parse(trial->params_json));
+    rlt_report_add_values(report, trial, object);
+    return object;
 }

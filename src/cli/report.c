@@ -61,14 +61,6 @@ rlt_status rlt_report_find(rlt_store *store, const rlt_cli_args *args, const cha
     return find_by_name(store, rlt_report_db(args), word, id, err);
 }
 
-static rlt_status find_experiment(rlt_report *report, const char *word, rlt_err *err) {
-    int64_t id = 0;
-    RLT_TRY(rlt_report_find(report->store, &report->args, word, &id, err));
-    RLT_TRY(rlt_store_experiment_get(report->store, id, &report->experiment, err));
-    report->alive = rlt_store_experiment_is_owned(report->store, id);
-    return RLT_OK;
-}
-
 static char *copy_text(const char *text) {
     size_t size = strlen(text) + 1;
     return memcpy(rlt_alloc(size), text, size);
@@ -84,18 +76,31 @@ static rlt_status visit_trial(void *user, const rlt_trial_row *row, rlt_err *err
     return RLT_OK;
 }
 
-static rlt_status load(rlt_report *report, rlt_err *err) {
-    report->path = rlt_report_db(&report->args);
-    report->json = rlt_cli_flag(&report->args, "--json");
-    RLT_TRY(rlt_store_open(report->path, RLT_STORE_READ, &report->store, err));
-    RLT_TRY(find_experiment(report, report->args.words[0], err));
+rlt_status rlt_report_load(rlt_report *report, rlt_store *store, int64_t id, rlt_err *err) {
+    report->store = store;
+    RLT_TRY(rlt_store_experiment_get(store, id, &report->experiment, err));
+    report->alive = rlt_store_experiment_is_owned(store, id);
     rlt_buf rows = {0};
     rlt_status status =
         rlt_store_trials(report->store, report->experiment.id, visit_trial, &rows, err);
     report->trials = (rlt_trial_row *)(void *)rows.data; /* 64-byte aligned by rlt_alloc */
     report->trial_count = (int)(rows.size / sizeof(rlt_trial_row));
-    rlt_report_rank_all(report);
+    if (status == RLT_OK) {
+        status = rlt_report_load_objectives(report, err);
+    }
+    if (status == RLT_OK) {
+        rlt_report_rank_all(report);
+    }
     return status;
+}
+
+static rlt_status load(rlt_report *report, rlt_err *err) {
+    int64_t id = 0;
+    report->path = rlt_report_db(&report->args);
+    report->json = rlt_cli_flag(&report->args, "--json");
+    RLT_TRY(rlt_store_open(report->path, RLT_STORE_READ, &report->store, err));
+    RLT_TRY(rlt_report_find(report->store, &report->args, report->args.words[0], &id, err));
+    return rlt_report_load(report, report->store, id, err);
 }
 
 rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, char **argv,
@@ -117,6 +122,7 @@ void rlt_report_close(rlt_report *report) {
     rlt_free(report->trials);
     rlt_free(report->order);
     rlt_free(report->ranks);
+    rlt_free(report->values);
     rlt_experiment_row_fini(&report->experiment);
     rlt_store_close(&report->store);
     *report = (rlt_report){0};

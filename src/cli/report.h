@@ -4,6 +4,7 @@
 #ifndef RLT_CLI_REPORT_H
 #define RLT_CLI_REPORT_H
 #include "cli/cli.h"
+#include "config/config.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -11,6 +12,11 @@
 
 #define RLT_REPORT_METRIC_OPTION                                                                   \
     { "--metric", "NAME", "the metric to draw (default: the one that is tuned)" }
+
+typedef struct rlt_report_objective {
+    char metric[RLT_NAME_MAX];
+    bool maximise;
+} rlt_report_objective;
 
 typedef struct rlt_report {
     rlt_cli_args args;
@@ -23,7 +29,14 @@ typedef struct rlt_report {
     int trial_count;
     int *order;       /* the search trials' indices, best first; failed and unmeasured ones last */
     int search_count; /* of order */
-    int *ranks;       /* [trial_count] 1 + the number of better ones; 0: no score */
+    int *ranks;       /* [trial_count] 1 + the number of better ones, or of the fronts before its
+                       * own; 0: no score */
+    rlt_report_objective objectives[RLT_OBJECTIVES_MAX];
+    char constraints[RLT_CONSTRAINTS_MAX][RLT_NAME_MAX];
+    int objective_count, constraint_count;
+    double *values; /* [trial_count, objectives, then constraints]; NAN: none. NULL: one objective
+                     * and no constraint */
+    int last_found;
 } rlt_report;
 
 const char *rlt_report_db(const rlt_cli_args *args);
@@ -34,10 +47,26 @@ rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, ch
 /* The experiment that a word names: an ID, a name, or "last". RLT_ENOTFOUND gives the nearest. */
 rlt_status rlt_report_find(rlt_store *store, const rlt_cli_args *args, const char *word,
                            int64_t *id, rlt_err *err);
+/* The same for a store that is open (borrowed: take it out before close) and an ID. */
+rlt_status rlt_report_load(rlt_report *report, rlt_store *store, int64_t id, rlt_err *err);
 void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed open */
 
 void rlt_report_rank_all(rlt_report *report); /* fills order and ranks; part of open */
 bool rlt_report_has_score(const rlt_trial_row *trial);
+/* front.c: several objectives, constraints. */
+rlt_status rlt_report_load_objectives(rlt_report *report, rlt_err *err); /* part of open */
+const double *rlt_report_values_of(const rlt_report *report, const rlt_trial_row *trial);
+/* The sum of constraints above 0; 0: feasible. */
+double rlt_report_violation(const rlt_report *report, const rlt_trial_row *trial);
+void rlt_report_fronts(const rlt_report *report, int *fronts); /* [trial_count] from 1; 0: none */
+int rlt_report_front_size(const rlt_report *report);           /* 0 with one objective */
+/* Of the Pareto front above the worst values of feasible trials, which go to reference[objectives];
+ * NAN: there is no front. */
+double rlt_report_hypervolume(const rlt_report *report, double *reference);
+void rlt_report_add_values(const rlt_report *report, const rlt_trial_row *trial, json_t *object);
+json_t *rlt_report_metrics_json(const rlt_report *report); /* names, modes, constraints */
+json_t *rlt_report_front_json(const rlt_report *report);
+void rlt_report_front_text(const rlt_report *report, rlt_buf *text);
 int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial);
 const rlt_trial_row *rlt_report_best(const rlt_report *report); /* or NULL */
 rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,

@@ -38,8 +38,14 @@ static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_
     rlt_table_cell(table, rank > 0 ? text : "-");
     rlt_table_integer(table, trial->number);
     rlt_table_cell(table, trial->state);
-    rlt_table_cell(table, rlt_report_value(trial->value, text));
-    rlt_table_cell(table, rlt_report_value(trial->best, text));
+    const double *values = rlt_report_values_of(report, trial);
+    for (int i = 0; values != NULL && i < report->objective_count + report->constraint_count; i++) {
+        rlt_table_cell(table, rlt_report_value(values[i], text));
+    }
+    if (values == NULL) {
+        rlt_table_cell(table, rlt_report_value(trial->value, text));
+        rlt_table_cell(table, rlt_report_value(trial->best, text));
+    }
     rlt_table_integer(table, trial->steps);
     rlt_table_cell(table, rlt_report_duration(trial->wall_s, text));
     json_t *params = rlt_report_parse(trial->params_json);
@@ -57,12 +63,28 @@ static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_
     json_decref(params);
 }
 
-static void print_leaderboard(const rlt_report *report, int count) {
-    static const char *const fixed[] = {"rank", "trial", "state", "value", "best", "steps", "time"};
-    rlt_table table = {0};
-    for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
-        rlt_table_column(&table, fixed[i], i != 2);
+/* Of the values: those of every objective and constraint where there are several. */
+static void name_columns(const rlt_report *report, rlt_table *table) {
+    rlt_table_column(table, report->objective_count > 1 ? "front" : "rank", true);
+    rlt_table_column(table, "trial", true);
+    rlt_table_column(table, "state", false);
+    for (int i = 0; report->values != NULL && i < report->objective_count; i++) {
+        rlt_table_column(table, report->objectives[i].metric, true);
     }
+    for (int i = 0; report->values != NULL && i < report->constraint_count; i++) {
+        rlt_table_column(table, report->constraints[i], true);
+    }
+    if (report->values == NULL) {
+        rlt_table_column(table, "value", true);
+        rlt_table_column(table, "best", true);
+    }
+    rlt_table_column(table, "steps", true);
+    rlt_table_column(table, "time", true);
+}
+
+void rlt_show_leaderboard(const rlt_report *report, int count) {
+    rlt_table table = {0};
+    name_columns(report, &table);
     json_t *names = collect_params(report);
     const char *name;
     json_t *ignored;
@@ -95,14 +117,26 @@ static void print_head(const rlt_report *report) {
     rlt_buf_text(&name, e->name, 200, RLT_TEXT_UTF8);
     printf("experiment %" PRId64 "  %s  %s\n", e->id, name.data,
            rlt_report_state(e->state, report->alive));
-    if (e->metric[0] != 0) {
-        printf("  metric    %s (%s)\n", e->metric, e->maximise ? "max" : "min");
+    for (int i = 0; i < report->objective_count; i++) {
+        printf(i == 0 ? "  metric    %s (%s)" : ", %s (%s)", report->objectives[i].metric,
+               report->objectives[i].maximise ? "max" : "min");
     }
+    printf("%s", report->objective_count > 0 ? "\n" : "");
+    for (int i = 0; i < report->constraint_count; i++) {
+        printf(i == 0 ? "  limits    %s" : ", %s", report->constraints[i]);
+    }
+    printf("%s", report->constraint_count > 0 ? " at most 0\n" : "");
     printf("  trials    %s\n  started   %s", trials.data, rlt_report_time(e->created_ms, text));
     if (e->ended_ms > 0 || report->alive) {
         double seconds = (double)((e->ended_ms > 0 ? e->ended_ms : rlt_wall_ms()) - e->created_ms);
         printf(", %s %s", e->ended_ms > 0 ? "took" : "for",
                rlt_report_duration(seconds / 1e3, text));
+    }
+    if (report->objective_count > 1) {
+        rlt_buf front = {0};
+        rlt_report_front_text(report, &front);
+        printf("\n  front     %s", front.data);
+        rlt_buf_fini(&front);
     }
     printf("\n  script    %s\n  database  %s\n",
            e->script_path != NULL && e->script_path[0] != 0 ? e->script_path : "-", report->path);
@@ -208,6 +242,12 @@ static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) 
         e->ended_ms > 0 ? json_integer(e->ended_ms) : json_null(), "config",
         rlt_report_parse(e->config_json), "facts", rlt_report_parse(e->facts_json), "trials",
         trials, "finals", finals, "events", events);
+    if (report->values != NULL) {
+        json_object_set_new(all, "metrics", rlt_report_metrics_json(report));
+    }
+    if (report->objective_count > 1) {
+        json_object_set_new(all, "front", rlt_report_front_json(report));
+    }
     rlt_status status = put_events(report, events, err);
     if (status != RLT_OK) {
         json_decref(all);
@@ -224,7 +264,7 @@ static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
         return print_json(report, count, err);
     }
     print_head(report);
-    print_leaderboard(report, count);
+    rlt_show_leaderboard(report, count);
     print_finals(report);
     return put_events(report, NULL, err);
 }

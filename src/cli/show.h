@@ -7,4 +7,6 @@
 rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
 /* What was decided about it, a sentence each. */
 rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
+/* The `count` first trials of the order, with their parameters. */
+void rlt_show_leaderboard(const rlt_report *report, int count);
 #endif

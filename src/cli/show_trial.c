@@ -96,10 +96,21 @@ static void print_head(const rlt_report *report, const rlt_trial_row *trial) {
         printf("  reason    %s\n", reason.data);
         rlt_buf_fini(&reason);
     }
-    printf("  value     %s (best %s)", rlt_report_value(trial->value, text),
-           rlt_report_value(trial->best, best));
-    if (rank > 0) {
-        printf(", rank %d", rank);
+    const double *values = rlt_report_values_of(report, trial);
+    const int objectives = report->objective_count;
+    for (int i = 0; values != NULL && i < objectives + report->constraint_count; i++) {
+        const char *name =
+            i < objectives ? report->objectives[i].metric : report->constraints[i - objectives];
+        printf("%s%s %s", i == 0 ? "  values    " : ", ", name, rlt_report_value(values[i], text));
+    }
+    if (values == NULL) {
+        printf("  value     %s (best %s)", rlt_report_value(trial->value, text),
+               rlt_report_value(trial->best, best));
+    }
+    if (rlt_report_violation(report, trial) > 0) {
+        printf(", not feasible");
+    } else if (rank > 0) {
+        printf(", %s %d", objectives > 1 ? "front" : "rank", rank);
     }
     printf("\n  steps     %" PRId64 " in %s\n", trial->steps,
            rlt_report_duration(trial->wall_s, text));

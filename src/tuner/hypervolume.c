@@ -194,6 +194,31 @@ double rlt_hypervolume(const double *keys, int64_t count, int objectives, const 
     return total;
 }
 
+/* Only a point that no earlier one covers changes anything; those that it covers are dropped. */
+void rlt_hypervolume_history(const double *keys, int64_t count, int objectives,
+                             const double *reference, double *volumes) {
+    const size_t row = sizeof(double) * (size_t)objectives;
+    double *front = rlt_alloc(row * (size_t)count);
+    int64_t size = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const double *point = keys + i * objectives;
+        bool adds = true;
+        volumes[i] = i > 0 ? volumes[i - 1] : 0;
+        for (int k = 0; k < objectives; k++) {
+            adds &= point[k] > reference[k]; /* false for NAN */
+        }
+        for (int64_t j = 0; j < size && adds; j++) {
+            adds = !covers(front + j * objectives, point, objectives);
+        }
+        if (adds) {
+            memcpy(front + size * objectives, point, row);
+            size = keep_front(front, size + 1, objectives);
+            volumes[i] = rlt_hypervolume(front, size, objectives, reference);
+        }
+    }
+    rlt_free(front);
+}
+
 /* ---- subsets ---- */
 
 void rlt_reference_point(const double *keys, int64_t count, int objectives, double *reference) {

@@ -29,6 +29,10 @@ void rlt_crowding_distances(const double *keys, int64_t count, int objectives, d
  * the reference in every objective add nothing. INFINITY if a point has an infinite key. */
 double rlt_hypervolume(const double *keys, int64_t count, int objectives, const double *reference);
 
+/* volumes[i]: of the points 0 .. i together. A point with a NAN key adds nothing. */
+void rlt_hypervolume_history(const double *keys, int64_t count, int objectives,
+                             const double *reference, double *volumes);
+
 /* A little worse than the worst key of each objective, as TPE with several objectives takes it:
  * min(1.1 w, 0.9 w), 1e-12 below 0 where that is 0. */
 void rlt_reference_point(const double *keys, int64_t count, int objectives, double *reference);

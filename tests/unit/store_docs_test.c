@@ -132,6 +132,53 @@ static void test_leaderboard_ranks(void **state) {
     rlt_store_close(&store);
 }
 
+/* Two objectives (max, min) and a constraint. Trials 0 to 5: on the front, dominated by 0, on the
+ * front, not feasible, without a second value, failed. */
+static void test_views_of_several_objectives(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    int64_t experiment = add_experiment(store, true);
+    OK(rlt_store_objective_add(store, experiment, 1, "latency", false, &err));
+    OK(rlt_store_constraint_add(store, experiment, 0, "over", &err));
+    static const double values[6][3] = {{10, 1, 0}, {9, 2, -1},  {20, 5, -3},
+                                        {30, 1, 2}, {9, NAN, 0}, {90, 0, 0}};
+    for (int i = 0; i < 6; i++) {
+        int64_t trial = add_trial(store, experiment, "search", i);
+        change(store, trial, 0, "pending", "running");
+        rlt_trial_change c = change_of(trial, 1, "running", i == 5 ? "failed" : "completed");
+        c.value = c.best = values[i][0];
+        c.values = values[i], c.value_count = 2;
+        c.constraints = &values[i][2], c.constraint_count = 1;
+        OK(rlt_store_trial_change(store, &c, &err));
+    }
+    assert_string_equal(ask(store, "SELECT group_concat(number || metric || value, ' ') FROM "
+                                   "pareto_front"),
+                        "0eval_return10.0 0latency1.0 2eval_return20.0 2latency5.0");
+    assert_string_equal(ask(store, "SELECT group_concat(number || ':' || violation || ':' || "
+                                   "unknown) FROM infeasible_trials"),
+                        "3:2.0:0");
+    assert_string_equal(ask(store, "SELECT count(rank) FROM leaderboard"), "0");
+    assert_string_equal(ask(store, "SELECT coalesce(best, 'none') FROM experiment_list"), "none");
+    /* with one objective the constraint still counts */
+    experiment = add_experiment(store, true);
+    OK(rlt_store_constraint_add(store, experiment, 0, "over", &err));
+    for (int i = 0; i < 4; i++) {
+        int64_t trial = add_trial(store, experiment, "search", i);
+        change(store, trial, 0, "pending", "running");
+        rlt_trial_change c = change_of(trial, 1, "running", "completed");
+        c.value = c.best = values[i][0];
+        c.values = values[i], c.value_count = 1;
+        c.constraints = &values[i][2], c.constraint_count = i == 0 ? 0 : 1;
+        OK(rlt_store_trial_change(store, &c, &err));
+    }
+    assert_string_equal(ask(store, RANKS("2")), "2:1 1:2 0:- 3:-");
+    assert_string_equal(ask(store, "SELECT best FROM experiment_list WHERE experiment = 2"),
+                        "20.0");
+    assert_string_equal(ask(store, "SELECT group_concat(number || ':' || unknown) FROM "
+                                   "infeasible_trials WHERE experiment = 2"),
+                        "0:1,3:0");
+    rlt_store_close(&store);
+}
+
 static rlt_status append_plan(void *user, int columns, const char *const *names,
                               const char *const *values, rlt_err *err) {
     (void)names, (void)err;
@@ -210,6 +257,7 @@ int main(int argc, char **argv) {
         TEST(test_every_query_of_the_docs_gives_rows),
         TEST(test_every_table_and_view_is_described),
         TEST(test_leaderboard_ranks),
+        TEST(test_views_of_several_objectives),
         TEST(test_points_are_found_by_key),
         TEST(test_database_of_version_1),
     };

@@ -209,6 +209,22 @@ static void test_odd_volumes(void **unused) {
     assert_near(rlt_hypervolume(bottomless, 2, 2, reference), 1, 0);
 }
 
+static void test_history(void **unused) {
+    (void)unused;
+    for (uint32_t world = 0; world < 60; world++) {
+        rlt_rng rng = rlt_rng_make(4, RLT_STREAM_TEST, world);
+        int objectives = 1 + (int)(world % 4);
+        points p = random_points(&rng, 1 + rlt_rng_below(&rng, 30), objectives, 9);
+        double reference[OBJECTIVES_MAX] = {1, 1, 1, 1}, found[POINTS_MAX];
+        int64_t without = rlt_rng_below(&rng, (uint32_t)p.count);
+        p.keys[without * objectives] = NAN;
+        rlt_hypervolume_history(p.keys, p.count, objectives, reference, found);
+        for (int64_t i = 0; i < p.count; i++) {
+            assert_near(found[i], rlt_hypervolume(p.keys, i + 1, objectives, reference), 1e-9);
+        }
+    }
+}
+
 /* Each choice adds the most; equal points only at the end. */
 static void test_subsets(void **unused) {
     (void)unused;
@@ -242,7 +258,8 @@ int main(void) {
         cmocka_unit_test(test_golden_sorts),   cmocka_unit_test(test_golden_crowding),
         cmocka_unit_test(test_golden_volumes), cmocka_unit_test(test_golden_subsets),
         cmocka_unit_test(test_ranks),          cmocka_unit_test(test_volumes),
-        cmocka_unit_test(test_odd_volumes),    cmocka_unit_test(test_subsets),
+        cmocka_unit_test(test_odd_volumes),    cmocka_unit_test(test_history),
+        cmocka_unit_test(test_subsets),
     };
     return cmocka_run_group_tests_name("tuner_pareto", tests, NULL, NULL);
 }
