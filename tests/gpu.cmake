@@ -38,6 +38,14 @@ if(RLT_PARTS STREQUAL "all") # the reduced build has no cmocka
   endif()
 endif()
 
+if(RLT_PARTS STREQUAL "all")
+  add_library(cuda_other_module MODULE tests/support/cuda_other_module.c)
+  rlt_test(cuda_load_test SOURCES tests/unit/cuda_load_test.c DEPS nn core)
+  target_compile_definitions(cuda_load_test PRIVATE
+    OTHER_MODULE="$<TARGET_FILE:cuda_other_module>" BUILD_FOLDER="${CMAKE_BINARY_DIR}")
+  add_dependencies(cuda_load_test cuda_other_module)
+endif()
+
 # The parity suite (tests/gpu/parity.h): over the emulated backend always; over the module where
 # there is a device, else it reports itself skipped. Without cmocka: the reduced build runs it too.
 set(parity_sources tests/gpu/parity.c tests/gpu/parity_op.c tests/gpu/parity_feedforward.c

@@ -63,7 +63,7 @@ static bool have_driver(rlt_err *err) {
 
 static const rlt_backend *load(rlt_err *err) {
     char path[PATH_MAX];
-    if (!find_module(path, err) || !have_driver(err)) {
+    if (!find_module(path, err)) {
         return NULL;
     }
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -80,6 +80,10 @@ static const rlt_backend *load(rlt_err *err) {
                  "%.300s is no CUDA module of this rltune (interface %u); install the two from "
                  "one build",
                  path, RLT_BACKEND_API_VERSION);
+        dlclose(module);
+        return NULL;
+    }
+    if (!have_driver(err)) {
         dlclose(module);
         return NULL;
     }
