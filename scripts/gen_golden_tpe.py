@@ -5,7 +5,8 @@ Needs: pip install optuna==5.0.0 numpy. Usage: scripts/gen_golden_tpe.py
 "estimators": parameters, options, observations [point][parameter] (choices by index), and of the
 estimator made of them: normalised weights (the prior's last), mus and sigmas of each numeric
 parameter, and log_pdf at points. "splits": trials as [value or null, state, last step], all
-maximised, and which of them make the density of good trials.
+maximised, and which of them make the density of good trials. "fronts": the same with several
+values, all maximised, and perhaps a constraint.
 """
 import json
 import pathlib
@@ -101,6 +102,21 @@ def split(count):
     return {"trials": rows, "below": [t.number for t in below]}
 
 
+def front(count, objectives, constrained):
+    study = optuna.create_study(directions=["maximize"] * objectives)
+    trials, rows = [], []
+    for number in range(count):
+        values = np.round(RNG.random(objectives), 3 if number % 3 else 1)
+        limit = float(RNG.integers(-6, 4)) if constrained else None
+        trial = create_trial(values=values.tolist(),
+                             constraints={"c": limit} if constrained else None)
+        trial.number = number
+        trials.append(trial)
+        rows.append([values.tolist(), limit])
+    below, _ = tpe._split_trials(study, trials, tpe.default_gamma_multiobjective(count))
+    return {"trials": rows, "below": [t.number for t in below]}
+
+
 def main():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     estimators = [estimator([s], n) for s in (UNIFORM, LOG) for n in (0, 1, 2, 3, 9, 26, 60)]
@@ -114,8 +130,9 @@ def main():
     estimators += [estimator(mixed, 20, endpoints=True), estimator(mixed, 20, magic_clip=False),
                    estimator(mixed, 20, prior_weight=3.5)]
     splits = [split(n) for n in (1, 2, 5, 20, 60, 400)]
+    fronts = [front(n, m, c) for n in (1, 8, 30, 120) for m in (2, 3, 4) for c in (False, True)]
     with open(ROOT / "tests/golden/tpe.json", "w") as out:
-        json.dump({"estimators": estimators, "splits": splits}, out, separators=(",", ":"))
+        json.dump({"estimators": estimators, "splits": splits, "fronts": fronts}, out, separators=(",", ":"))
         out.write("\n")
 
 

@@ -67,6 +67,8 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
  * several metrics rule out. */
 rlt_status rlt_config_read_objectives(rlt_config_loading *loading, const json_t *raw, json_t *out,
                                       rlt_tune_fields *tune, rlt_err *err);
+/* Options of a sampler whose default depends on the number of objectives. */
+void rlt_config_sampler_defaults(const json_t *given, json_t *out, rlt_tune_fields *tune);
 rlt_status rlt_config_check_several(rlt_config_loading *loading, const rlt_tune_fields *tune,
                                     rlt_err *err);
 /* objective.c: a run whose raw table has an objective; the metric that is tuned when `tune` names

@@ -158,6 +158,15 @@ rlt_status rlt_config_read_objectives(rlt_config_loading *loading, const json_t 
                       tune->constraints.names, RLT_CONSTRAINTS_MAX, &tune->constraints.count, err);
 }
 
+/* As Optuna 5.0.0: parameters one by one with several objectives. */
+void rlt_config_sampler_defaults(const json_t *given, json_t *out, rlt_tune_fields *tune) {
+    if (tune->objectives.count > 1 && tune->sampler == RLT_SAMPLER_TPE &&
+        json_object_get(given, "multivariate") == NULL) {
+        tune->tpe.multivariate = false;
+        json_object_set_new(json_object_get(out, "sampler"), "multivariate", json_false());
+    }
+}
+
 rlt_status rlt_config_check_several(rlt_config_loading *loading, const rlt_tune_fields *tune,
                                     rlt_err *err) {
     if (tune->objectives.count < 2) {

@@ -222,14 +222,16 @@ static const rlt_field tpe[] = {
      .max = 10000, .aliases = "n_EI_candidates",
      .help = "Draws from the density of good trials, of which the best is tried."},
     {"multivariate", RLT_FIELD_BOOL, TUNE(tpe.multivariate), .initial = "true",
-     .help = "Parameters are drawn together, not one by one."},
+     .help =
+         "Parameters are drawn together, not one by one; false where tune.metrics names several "
+         "and this is left out."},
     {"constant_liar", RLT_FIELD_BOOL, TUNE(tpe.constant_liar), .initial = "true",
      .help = "Running trials count as bad ones, so that parallel trials spread."},
     {"gamma", RLT_FIELD_DOUBLE, TUNE(tpe.gamma), .initial = "0.1", .min = 0, .max = 1,
      .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
      .help = "The share of finished trials, rounded up, that count as good."},
     {"gamma_max", RLT_FIELD_INT, TUNE(tpe.gamma_max), .initial = "25", .min = 1, .max = 1e6,
-     .help = "Trials that count as good at most."},
+     .help = "Trials that count as good at most; no limit with several metrics."},
     {"prior_weight", RLT_FIELD_DOUBLE, TUNE(tpe.prior_weight), .initial = "1", .min = 0, .max = 1e6,
      .flags = RLT_FIELD_OPEN_MIN, .help = "Weight of the prior, in trials."},
     {"consider_magic_clip", RLT_FIELD_BOOL, TUNE(tpe.consider_magic_clip), .initial = "true",

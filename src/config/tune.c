@@ -121,6 +121,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     }
     RLT_TRY(rlt_config_read_method(loading, "sampler", json_object_get(raw, "sampler"), out,
                                    &config->tune, err));
+    rlt_config_sampler_defaults(json_object_get(raw, "sampler"), out, &config->tune);
     RLT_TRY(rlt_config_read_method(loading, "stopper", json_object_get(raw, "stopper"), out,
                                    &config->tune, err));
     RLT_TRY(rlt_config_check_several(loading, &config->tune, err));

@@ -63,6 +63,44 @@ void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state
     history->states[number] = (uint8_t)state;
 }
 
+/* 0: completed, 1: stopped, 2: not feasible. */
+static int class_of(const rlt_history *history, int64_t number) {
+    return history->violations[number] > 0                ? 2
+           : history->states[number] == RLT_TRIAL_STOPPED ? 1
+                                                          : 0;
+}
+
+static bool key_before(double a, double b) {
+    return isnan(b) ? !isnan(a) : a > b;
+}
+
+bool rlt_history_before(const rlt_history *history, int64_t a, int64_t b) {
+    int class_a = class_of(history, a), class_b = class_of(history, b);
+    if (class_a != class_b) {
+        return class_a < class_b;
+    }
+    if (class_a == 2) {
+        double more_a = history->violations[a], more_b = history->violations[b];
+        return more_a != more_b ? more_a < more_b : a < b;
+    }
+    if (class_a == 1 && history->steps[a] != history->steps[b]) {
+        return history->steps[a] > history->steps[b];
+    }
+    double key_a = history->keys[a * history->objectives];
+    double key_b = history->keys[b * history->objectives];
+    if (key_before(key_a, key_b) || key_before(key_b, key_a)) {
+        return key_before(key_a, key_b);
+    }
+    return a < b;
+}
+
+void rlt_history_point(const rlt_history *history, int64_t number, double *keys) {
+    for (int i = 0; i < history->objectives; i++) {
+        double key = history->keys[number * history->objectives + i];
+        keys[i] = isnan(key) ? -INFINITY : key;
+    }
+}
+
 void rlt_history_fini(rlt_history *history) {
     rlt_free(history->values);
     rlt_free(history->keys);

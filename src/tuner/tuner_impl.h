@@ -84,6 +84,12 @@ void rlt_history_start(rlt_history *history, const rlt_value *values);
 void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state,
                      const double *keys, const double *limits, int64_t steps);
 void rlt_history_fini(rlt_history *history);
+/* Whether trial a counts as better than b, both ended and not failed, by the first objective:
+ * completed ones before those that were stopped, these by steps, then by key (NAN last); after both
+ * those that are not feasible, by violation. Equal ones by number. */
+bool rlt_history_before(const rlt_history *history, int64_t a, int64_t b);
+/* The keys of a trial as points of pareto.h: NAN becomes -INFINITY. */
+void rlt_history_point(const rlt_history *history, int64_t number, double *keys);
 
 /* The raw coordinate of point `index` in the Sobol sequence (Gray-code order, not scrambled) over
  * 2^32, and the same after nested uniform scrambling. dimension: 0 .. RLT_SOBOL_DIMENSIONS - 1. */

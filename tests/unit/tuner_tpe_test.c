@@ -68,6 +68,7 @@ static void fill(const json_t *test, const space_dims *made, rlt_parzen *parzen)
         json_number_value(json_object_get(test, "prior_weight")),
         json_is_true(json_object_get(test, "magic_clip")),
         json_is_true(json_object_get(test, "endpoints")),
+        false,
     };
     rlt_parzen_init(parzen, made->dims, made->count, options);
     const json_t *observations = json_object_get(test, "observations");
@@ -310,7 +311,7 @@ static json_t *twin_ask(const twin *at, const rlt_tune_fields *fields) {
     }
     rlt_parzen sides[2];
     for (int side = 0; side < 2; side++) {
-        rlt_parzen_init(&sides[side], at->dims, width, (rlt_parzen_options){1, true, false});
+        rlt_parzen_init(&sides[side], at->dims, width, (rlt_parzen_options){1, true, false, false});
         for (int i = at->trials.count - 1; i >= 0; i--) {
             const known_trial *row = &at->trials.rows[i];
             bool liar = row->state == RLT_TRIAL_RUNNING && fields->tpe.constant_liar;

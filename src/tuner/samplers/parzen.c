@@ -287,7 +287,7 @@ void rlt_parzen_prepare(rlt_parzen *parzen) {
     for (int64_t slot = 0, at = 0; at < count; slot++) {
         if (parzen->present[slot]) {
             parzen->order[at] = slot;
-            parzen->weights[at] = weight_at(at, count);
+            parzen->weights[at] = parzen->options.flat ? 1 : weight_at(at, count);
             sum += parzen->weights[at++];
         }
     }

@@ -31,6 +31,7 @@ typedef struct rlt_parzen_options {
     double prior_weight;
     bool magic_clip; /* no kernel narrower than range / min(100, 2 + points) */
     bool endpoints;  /* the ends of the range count as neighbours */
+    bool flat;       /* weights do not fall with age */
 } rlt_parzen_options;
 
 typedef struct rlt_parzen_place { /* of a point in a dimension */

@@ -2,11 +2,12 @@
  * Finished trials are ranked; the best min(ceil(gamma n), gamma_max) make the density l, all others
  * and, with constant_liar, the running ones make g. Of n_ei_candidates draws from l the one with
  * the largest l / g is tried. Ranks: completed trials by value, those without a number last; then
- * those stopped early, by steps, then value; equal ones by number. Failed trials are left out.
+ * those stopped early, by steps, then value; then those that are not feasible, by how much; equal
+ * ones by number. Failed trials are left out. Several objectives: tpe_split.c.
  * Multivariate: all parameters at once, else one by one. The functions stay out of it.
  * What is suggested is a function of the seed, the index and the set of results, not of their
  * order. Thread: the tuner's. */
-#include "tuner/samplers/parzen.h"
+#include "tuner/samplers/tpe.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,25 +15,9 @@
 
 typedef enum { MEMBER_NONE, MEMBER_BELOW, MEMBER_ABOVE } member;
 
-typedef struct tpe_state {
-    const rlt_search_space *space;
-    const rlt_history *history;
-    const rlt_tune_fields *config;
-    rlt_parzen_dim *dims; /* [dim_count]; dimension d is parameter params[d] */
-    int *params, dim_count;
-    rlt_parzen below, above;
-    int64_t *rank, rank_count, rank_capacity; /* numbers of finished trials, the best first */
-    uint8_t *members;                         /* [trials] of enum member */
-    int64_t member_capacity, below_count;
-    bool below_changed;
-    int lanes;                /* n_ei_candidates, rounded up */
-    double *x, *good, *other; /* [dim_count, lanes], [lanes], [lanes] */
-    double *point;            /* [dim_count] */
-} tpe_state;
-
 /* ---- the state ---- */
 
-static void make_dims(tpe_state *at) {
+static void make_dims(rlt_tpe *at) {
     const rlt_search_space *space = at->space;
     at->dims = rlt_alloc(sizeof(*at->dims) * (size_t)space->count);
     at->params = rlt_alloc(sizeof(int) * (size_t)space->count);
@@ -53,30 +38,31 @@ static void make_dims(tpe_state *at) {
 
 static void tpe_init(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
                      const rlt_history *history) {
-    tpe_state *at = state;
+    rlt_tpe *at = state;
     at->space = space;
     at->config = config;
     at->history = history;
     make_dims(at);
     rlt_parzen_options options = {config->tpe.prior_weight, config->tpe.consider_magic_clip,
-                                  config->tpe.consider_endpoints};
-    rlt_parzen_init(&at->below, at->dims, at->dim_count, options);
-    rlt_parzen_init(&at->above, at->dims, at->dim_count, options);
+                                  config->tpe.consider_endpoints, false};
+    rlt_parzen_init(&at->bad, at->dims, at->dim_count, options);
+    options.flat = history->objectives > 1;
+    rlt_parzen_init(&at->good, at->dims, at->dim_count, options);
     int candidates = (int)config->tpe.n_ei_candidates;
     at->lanes = (candidates + RLT_PARZEN_LANES - 1) / RLT_PARZEN_LANES * RLT_PARZEN_LANES;
     size_t lane_row = sizeof(double) * (size_t)at->lanes;
     at->x = rlt_alloc(lane_row * (size_t)at->dim_count);
-    at->good = rlt_alloc(lane_row);
-    at->other = rlt_alloc(lane_row);
+    at->log_good = rlt_alloc(lane_row);
+    at->log_bad = rlt_alloc(lane_row);
     at->point = rlt_alloc(sizeof(double) * (size_t)at->dim_count);
 }
 
 static void tpe_fini(void *state) {
-    tpe_state *at = state;
-    rlt_parzen_fini(&at->below);
-    rlt_parzen_fini(&at->above);
-    void *const owned[] = {at->dims, at->params, at->rank,  at->members,
-                           at->x,    at->good,   at->other, at->point};
+    rlt_tpe *at = state;
+    rlt_parzen_fini(&at->good);
+    rlt_parzen_fini(&at->bad);
+    void *const owned[] = {at->dims, at->params, at->rank,     at->below,  at->members,
+                           at->x,    at->point,  at->log_good, at->log_bad};
     for (size_t i = 0; i < RLT_COUNT(owned); i++) {
         rlt_free(owned[i]);
     }
@@ -84,32 +70,12 @@ static void tpe_fini(void *state) {
 
 /* ---- which trials make which density ---- */
 
-static bool key_before(double a, double b) {
-    return isnan(b) ? !isnan(a) : a > b;
-}
-
-static bool ranks_before(const rlt_history *history, int64_t a, int64_t b) {
-    bool a_stopped = history->states[a] == RLT_TRIAL_STOPPED;
-    bool b_stopped = history->states[b] == RLT_TRIAL_STOPPED;
-    if (a_stopped != b_stopped) {
-        return b_stopped;
-    }
-    if (a_stopped && history->steps[a] != history->steps[b]) {
-        return history->steps[a] > history->steps[b];
-    }
-    double key_a = history->keys[a], key_b = history->keys[b];
-    if (key_before(key_a, key_b) || key_before(key_b, key_a)) {
-        return key_before(key_a, key_b);
-    }
-    return a < b;
-}
-
-static void add_rank(tpe_state *at, int64_t number) {
+static void add_rank(rlt_tpe *at, int64_t number) {
     at->rank = rlt_tuner_grow(at->rank, &at->rank_capacity, at->rank_count + 1, sizeof(*at->rank));
     int64_t low = 0, high = at->rank_count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (ranks_before(at->history, at->rank[middle], number)) {
+        if (rlt_history_before(at->history, at->rank[middle], number)) {
             low = middle + 1;
         } else {
             high = middle;
@@ -120,7 +86,7 @@ static void add_rank(tpe_state *at, int64_t number) {
     at->rank_count++;
 }
 
-static void fill_point(tpe_state *at, int64_t number) {
+static void fill_point(rlt_tpe *at, int64_t number) {
     const rlt_value *values = at->history->values + number * at->history->dimensions;
     for (int d = 0; d < at->dim_count; d++) {
         int i = at->params[d];
@@ -128,7 +94,7 @@ static void fill_point(tpe_state *at, int64_t number) {
     }
 }
 
-static void set_member(tpe_state *at, int64_t number, member to) {
+static void set_member(rlt_tpe *at, int64_t number, member to) {
     at->members = rlt_tuner_grow(at->members, &at->member_capacity, number + 1, 1);
     member from = (member)at->members[number];
     if (from == to) {
@@ -137,33 +103,57 @@ static void set_member(tpe_state *at, int64_t number, member to) {
     at->members[number] = (uint8_t)to;
     at->below_changed |= from == MEMBER_BELOW || to == MEMBER_BELOW;
     if (from == MEMBER_ABOVE) {
-        rlt_parzen_remove(&at->above, number);
+        rlt_parzen_remove(&at->bad, number);
     } else if (to == MEMBER_ABOVE) {
         fill_point(at, number);
-        rlt_parzen_insert(&at->above, number, at->point);
+        rlt_parzen_insert(&at->bad, number, at->point);
     }
 }
 
 static void tpe_started(void *state, int64_t number) {
-    tpe_state *at = state;
+    rlt_tpe *at = state;
     set_member(at, number, at->config->tpe.constant_liar ? MEMBER_ABOVE : MEMBER_NONE);
 }
 
 static void tpe_ended(void *state, int64_t number) {
-    tpe_state *at = state;
+    rlt_tpe *at = state;
     if (at->history->states[number] == RLT_TRIAL_FAILED) {
         set_member(at, number, MEMBER_NONE);
         return;
     }
     add_rank(at, number);
+    set_member(at, number, MEMBER_ABOVE);
     double part = ceil(at->config->tpe.gamma * (double)at->rank_count);
     int64_t before = at->below_count;
+    if (at->history->objectives > 1) { /* who is below is found out when it matters */
+        at->below_count = (int64_t)part;
+        at->split_stale = true;
+        return;
+    }
     at->below_count = (int64_t)fmin(part, (double)at->config->tpe.gamma_max);
-    set_member(at, number, MEMBER_ABOVE);
     /* only what stands at or before the cut may have changed sides */
     for (int64_t i = 0; i <= before && i < at->rank_count; i++) {
         set_member(at, at->rank[i], i < at->below_count ? MEMBER_BELOW : MEMBER_ABOVE);
     }
+}
+
+/* With several objectives those below may be any; the best ones of one objective lead the ranks. */
+static void split_several(rlt_tpe *at) {
+    if (!at->split_stale) {
+        return;
+    }
+    at->below = rlt_tuner_grow(at->below, &at->below_capacity, at->below_count, sizeof(int64_t));
+    rlt_tpe_split(at->history, at->rank, at->rank_count, at->below_count, at->below);
+    uint8_t *to = rlt_alloc((size_t)at->member_capacity);
+    for (int64_t i = 0; i < at->below_count; i++) {
+        to[at->below[i]] = MEMBER_BELOW;
+    }
+    for (int64_t i = 0; i < at->rank_count; i++) {
+        int64_t number = at->rank[i];
+        set_member(at, number, to[number] == MEMBER_BELOW ? MEMBER_BELOW : MEMBER_ABOVE);
+    }
+    rlt_free(to);
+    at->split_stale = false;
 }
 
 static int by_number(const void *a, const void *b) {
@@ -171,17 +161,18 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void rebuild_below(tpe_state *at) {
+static void rebuild_below(rlt_tpe *at) {
     if (!at->below_changed) {
         return;
     }
     int64_t *numbers = rlt_alloc(sizeof(int64_t) * (size_t)at->below_count);
-    memcpy(numbers, at->rank, sizeof(int64_t) * (size_t)at->below_count);
+    memcpy(numbers, at->history->objectives > 1 ? at->below : at->rank,
+           sizeof(int64_t) * (size_t)at->below_count);
     qsort(numbers, (size_t)at->below_count, sizeof(int64_t), by_number);
-    rlt_parzen_clear(&at->below);
+    rlt_parzen_clear(&at->good);
     for (int64_t i = 0; i < at->below_count; i++) {
         fill_point(at, numbers[i]);
-        rlt_parzen_insert(&at->below, i, at->point);
+        rlt_parzen_insert(&at->good, i, at->point);
     }
     rlt_free(numbers);
     at->below_changed = false;
@@ -190,13 +181,13 @@ static void rebuild_below(tpe_state *at) {
 /* ---- asking ---- */
 
 /* Draws the candidates over dimensions first .. last - 1 and takes the best of them. */
-static void choose(tpe_state *at, rlt_rng *rng, int first, int last, rlt_value *values) {
-    rlt_parzen_sample(&at->below, rng, first, last, at->x, at->lanes);
-    rlt_parzen_log_pdf(&at->below, first, last, at->x, at->lanes, at->good);
-    rlt_parzen_log_pdf(&at->above, first, last, at->x, at->lanes, at->other);
+static void choose(rlt_tpe *at, rlt_rng *rng, int first, int last, rlt_value *values) {
+    rlt_parzen_sample(&at->good, rng, first, last, at->x, at->lanes);
+    rlt_parzen_log_pdf(&at->good, first, last, at->x, at->lanes, at->log_good);
+    rlt_parzen_log_pdf(&at->bad, first, last, at->x, at->lanes, at->log_bad);
     int best = 0;
     for (int l = 1; l < at->config->tpe.n_ei_candidates; l++) {
-        if (at->good[l] - at->other[l] > at->good[best] - at->other[best]) {
+        if (at->log_good[l] - at->log_bad[l] > at->log_good[best] - at->log_bad[best]) {
             best = l;
         }
     }
@@ -209,7 +200,7 @@ static void choose(tpe_state *at, rlt_rng *rng, int first, int last, rlt_value *
 
 static rlt_status tpe_ask(void *state, int64_t index, rlt_value *values, rlt_err *err) {
     (void)err;
-    tpe_state *at = state;
+    rlt_tpe *at = state;
     uint64_t seed = (uint64_t)at->config->seed;
     for (int i = 0; i < at->space->count; i++) {
         const rlt_param *param = &at->space->params[i];
@@ -220,6 +211,7 @@ static rlt_status tpe_ask(void *state, int64_t index, rlt_value *values, rlt_err
     if (at->rank_count < at->config->tpe.n_startup_trials || at->dim_count == 0) {
         return RLT_OK;
     }
+    split_several(at);
     rebuild_below(at);
     /* apart from rlt_tuner_draw, whose blocks are hashes of paths */
     rlt_rng rng = rlt_rng_make(seed, RLT_STREAM_SAMPLER, (uint32_t)index);
@@ -234,7 +226,8 @@ static rlt_status tpe_ask(void *state, int64_t index, rlt_value *values, rlt_err
 }
 
 const rlt_sampler_def rlt_sampler_tpe = {
-    .state_size = sizeof(tpe_state),
+    .abilities = RLT_SAMPLER_SEVERAL | RLT_SAMPLER_LIMITS,
+    .state_size = sizeof(rlt_tpe),
     .init = tpe_init,
     .fini = tpe_fini,
     .ask = tpe_ask,
