@@ -1,5 +1,5 @@
 /* show --trial N --why: what was decided about a trial, a sentence each, with the numbers that led
- * to it. Thread: main only. */
+ * to it. Works with databases of every version. Thread: main only. */
 #include "cli/show.h"
 
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 
 static const char decisions_sql[] =
     "SELECT step, decider, action, reason, numbers_json, wall_ms FROM decisions"
-    " WHERE trial = ?1 ORDER BY id";
+    " WHERE trial = ?1 ORDER BY step, wall_ms, action <> 'pause'";
 
 typedef struct decisions {
     json_t *list; /* NULL: printed */
@@ -29,6 +29,19 @@ static const char *verb_of(const char *action) {
     return action;
 }
 
+/* 1234567 as "1,234,567". */
+static const char *grouped(const char *digits, char text[32]) {
+    size_t length = strlen(digits), at = 0;
+    for (size_t i = 0; i < length && at < 30; i++) {
+        text[at++] = digits[i];
+        if (i + 1 < length && (length - i - 1) % 3 == 0 && at < 30) {
+            text[at++] = ',';
+        }
+    }
+    text[at] = 0;
+    return text;
+}
+
 static rlt_status visit(void *user, int columns, const char *const *names, const char *const *v,
                         rlt_err *err) {
     (void)columns, (void)names, (void)err;
@@ -42,10 +55,11 @@ static rlt_status visit(void *user, int columns, const char *const *names, const
                                                    (json_int_t)strtoll(v[5], NULL, 10)));
         return RLT_OK;
     }
+    char text[32];
     rlt_buf reason = {0};
     rlt_buf_text(&reason, v[3], 400, RLT_TEXT_UTF8);
-    printf("  %s at step %s by %s: %s\n", verb_of(v[2]), v[0], v[1],
-           reason.data != NULL ? reason.data : "");
+    printf("  %s at %s steps: %s (%s)\n", verb_of(v[2]), grouped(v[0], text),
+           reason.data != NULL ? reason.data : "", v[1]);
     rlt_buf_fini(&reason);
     return RLT_OK;
 }

@@ -407,11 +407,13 @@ static rlt_status train(learner_process *p, rlt_err *err) {
     return RLT_OK;
 }
 
-/* Stopped early by request, or told to pause: a checkpoint to go on from, and no result that an
- * uninterrupted run would not have. Otherwise the final evaluation too. */
+/* Stopped early by request or by the stopper, or told to pause: a checkpoint to go on from, and no
+ * result that an uninterrupted run, or one that paused first, would not have. Otherwise the final
+ * evaluation too. */
 static rlt_status finish(learner_process *p, rlt_err *err) {
     bool paused = (p->stop || p->paused) && !p->ended && steps_left(p);
-    if (!paused) {
+    bool whole = !paused && !p->ended;
+    if (whole) {
         RLT_TRY(evaluate(p, err));
         RLT_TRY(report(p, 0, err));
     }
@@ -424,8 +426,8 @@ static rlt_status finish(learner_process *p, rlt_err *err) {
                     paused ? (p->paused ? "stopper" : "stop requested") : p->reason);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
-    rlt_msg_put_f64(&p->writer, "eval_mean", paused ? NAN : p->eval.mean);
-    rlt_msg_put_f64(&p->writer, "eval_std", paused ? NAN : p->eval.std);
+    rlt_msg_put_f64(&p->writer, "eval_mean", !whole ? NAN : p->eval.mean);
+    rlt_msg_put_f64(&p->writer, "eval_std", !whole ? NAN : p->eval.std);
     return say(p, err);
 }
 

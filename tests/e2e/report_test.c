@@ -209,7 +209,7 @@ static void test_show_trial(void **state) {
            "data/1/0.safetensors", "environment steps", "trial 0");
     EXPECT("show 1 --trial 1", 0, "asha     stop    60 is below the median of 4");
     EXPECT("show 1 --trial 1 --why", 0, "trial 1 is stopped after",
-           "stopped at step 5000 by asha: 60 is below the median of 4");
+           "stopped at 5,000 steps: 60 is below the median of 4 (asha)");
     EXPECT("show 1 --trial 0 --why", 0, "nothing was decided about it");
     EXPECT("show 1 --why", 2, "add --trial N");
     json_t *why = run_json("show 1 --trial 1 --why --json");

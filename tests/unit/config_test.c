@@ -304,6 +304,80 @@ static void test_stopper_forms(void **state) {
     rlt_experiment_config_fini(&config);
 }
 
+/* Names of Ray Tune and Optuna, with their defaults where these are no steps. */
+static void test_stopper_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *stopper;
+        int kind;
+        int64_t reduction;
+    } names[] = {
+        {"'ASHAScheduler'", RLT_STOPPER_ASHA, 4},
+        {"['AsyncHyperBandScheduler']", RLT_STOPPER_ASHA, 4},
+        {"{'name': 'SuccessiveHalvingPruner', 'reduction_factor': 2, 'min_resource': 5,"
+         " 'bootstrap_count': 1, 'min_early_stopping_rate': 2}",
+         RLT_STOPPER_ASHA, 2},
+        {"{'name': 'ASHAScheduler', 'grace_period': 5, 'max_t': 5000, 'brackets': 2}",
+         RLT_STOPPER_ASHA, 4},
+        {"'MedianStoppingRule'", RLT_STOPPER_MEDIAN, 0},
+        {"{'name': 'PercentilePruner', 'percentile': 10, 'n_startup_trials': 3,"
+         " 'n_warmup_steps': 7, 'interval_steps': 9, 'n_min_trials': 2}",
+         RLT_STOPPER_PERCENTILE, 0},
+        {"{'name': 'ThresholdPruner', 'lower': 1}", RLT_STOPPER_THRESHOLD, 0},
+        {"{'name': 'TrialPlateauStopper', 'grace_period': 9, 'metric_threshold': 3}",
+         RLT_STOPPER_PLATEAU, 0},
+        {"{'name': 'PatientPruner', 'patience': 2, 'min_delta': 0.5}", RLT_STOPPER_PATIENCE, 0},
+        {"{'name': 'WilcoxonPruner', 'p_threshold': 0.2, 'n_startup_steps': 5}",
+         RLT_STOPPER_WILCOXON, 0},
+        {"{'name': 'HyperBandScheduler', 'max_t': 8100, 'reduction_factor': 3}",
+         RLT_STOPPER_HYPERBAND, 0},
+        {"{'name': 'HyperbandPruner', 'min_resource': 100, 'max_resource': 8100}",
+         RLT_STOPPER_HYPERBAND_ASHA, 0},
+    };
+    for (size_t i = 0; i < RLT_COUNT(names); i++) {
+        rlt_experiment_config config;
+        char text[256];
+        snprintf(text, sizeof text, "{'tune': {'stopper': %s}}", names[i].stopper);
+        load(text, &config);
+        assert_int_equal(config.tune.stopper, names[i].kind);
+        if (names[i].reduction > 0) {
+            assert_int_equal(config.tune.asha.reduction, names[i].reduction);
+        }
+        rlt_experiment_config_fini(&config);
+    }
+    rlt_experiment_config config;
+    load("{'tune': {'stopper': 'MedianStoppingRule'}}", &config);
+    assert_true(config.tune.percentile.min_trials == 3 &&
+                config.tune.percentile.startup_trials == 0);
+    rlt_experiment_config_fini(&config);
+    refused("{'tune': {'stopper': 'HyperBandSheduler'}}", "did you mean 'HyperBandScheduler'");
+}
+
+static void test_wrapped_stopper(void **state) {
+    (void)state;
+    rlt_experiment_config config, again;
+    load("{'tune': {'stopper': {'name': 'patience', 'patience': 2, 'wrapped':"
+         " {'name': 'PercentilePruner', 'percentile': 40, 'interval_steps': 500}}}}",
+         &config);
+    assert_int_equal(config.tune.stopper, RLT_STOPPER_PATIENCE);
+    assert_int_equal(config.tune.wrapped, RLT_STOPPER_PERCENTILE);
+    assert_true(config.tune.patience.patience == 2 && config.tune.percentile.percentile == 40 &&
+                config.tune.milestones.interval == 500 && config.tune.milestones.grace == 10000);
+    rlt_err err = {0}; /* what is stored gives the same again */
+    assert_int_equal(rlt_experiment_config_load(config.json, NULL, &again, &err), RLT_OK);
+    assert_true(again.tune.wrapped == RLT_STOPPER_PERCENTILE &&
+                again.tune.milestones.interval == 500);
+    rlt_experiment_config_fini(&again);
+    rlt_experiment_config_fini(&config);
+    refused("{'tune': {'stopper': {'name': 'patience', 'interval': 5, 'wrapped': 'median'}}}",
+            "tune.stopper.interval: a wrapped stopper has its own");
+    refused("{'tune': {'stopper': {'name': 'patience', 'wrapped': 'medain'}}}",
+            "did you mean 'median'");
+    refused("{'tune': {'stopper': {'name': 'patience', 'wrapped': {'name': 'asha', 'x': 1}}}}",
+            "tune.stopper.wrapped");
+    refused("{'tune': {'stopper': {'name': 'asha', 'wrapped': 'median'}}}", "wrapped");
+}
+
 static void test_sampler_forms(void **state) {
     (void)state;
     static const char *const forms[] = {
@@ -587,6 +661,8 @@ int main(void) {
         cmocka_unit_test(test_place),
         cmocka_unit_test(test_lua_env),
         cmocka_unit_test(test_stopper_forms),
+        cmocka_unit_test(test_stopper_names),
+        cmocka_unit_test(test_wrapped_stopper),
         cmocka_unit_test(test_sampler_forms),
         cmocka_unit_test(test_cmaes_and_gp_options),
         cmocka_unit_test(test_set),
