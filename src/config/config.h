@@ -113,8 +113,19 @@ typedef enum {
     RLT_SAMPLER_GP,
     RLT_SAMPLER_HALTON,
     RLT_SAMPLER_LHS,
-    RLT_SAMPLER_BRUTE
+    RLT_SAMPLER_BRUTE,
+    RLT_SAMPLER_NSGA2,
+    RLT_SAMPLER_NSGA3
 } rlt_sampler_kind;
+typedef enum {
+    RLT_CROSSOVER_UNIFORM,
+    RLT_CROSSOVER_BLXALPHA,
+    RLT_CROSSOVER_SBX,
+    RLT_CROSSOVER_VSBX,
+    RLT_CROSSOVER_SPX,
+    RLT_CROSSOVER_UNDX
+} rlt_crossover_kind;
+typedef enum { RLT_MUTATION_RANDOM, RLT_MUTATION_POLYNOMIAL } rlt_mutation_kind;
 typedef enum { RLT_RESTART_NONE, RLT_RESTART_IPOP, RLT_RESTART_BIPOP } rlt_restart_kind;
 /* the order of src/tuner/stoppers/stoppers.def */
 typedef enum {
@@ -160,6 +171,13 @@ typedef struct rlt_tune_fields { /* table "tune" */
     struct {
         int64_t size;
     } lhs;
+    struct {
+        int64_t population_size, dividing_parameter;
+        double crossover_prob, swapping_prob;
+        double mutation_prob, eta; /* NAN: what the help says */
+        double mutation_eta;
+        int crossover, mutation; /* rlt_crossover_kind, rlt_mutation_kind */
+    } nsga;                      /* nsga2, nsga3 */
     /* of a stopper table; what 0 stands for is resolved */
     struct {
         int64_t grace, reduction, brackets, max_steps, bootstrap_count, early_stopping_rate;

@@ -87,7 +87,9 @@ const rlt_field *rlt_config_find_field(const char *path, char canonical[RLT_FIEL
 /* Sets *err (which may be NULL) and loading->failed. */
 rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_err *err,
                            const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* stoppers.c: the options of each */
+/* samplers.c, stoppers.c: the options of each */
+extern const rlt_field rlt_fields_tpe[], rlt_fields_lhs[], rlt_fields_cmaes[], rlt_fields_gp[],
+    rlt_fields_nsga2[], rlt_fields_nsga3[];
 extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
     rlt_fields_threshold[], rlt_fields_plateau[], rlt_fields_patience[], rlt_fields_wilcoxon[],
     rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[];

@@ -11,6 +11,7 @@ static const char *const samplers[] = {
     [RLT_SAMPLER_RANDOM] = "random", [RLT_SAMPLER_GRID] = "grid",   [RLT_SAMPLER_SOBOL] = "sobol",
     [RLT_SAMPLER_TPE] = "tpe",       [RLT_SAMPLER_CMAES] = "cmaes", [RLT_SAMPLER_GP] = "gp",
     [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",     [RLT_SAMPLER_BRUTE] = "brute",
+    [RLT_SAMPLER_NSGA2] = "nsga2",   [RLT_SAMPLER_NSGA3] = "nsga3",
 };
 static const char *const stoppers[] = {
     [RLT_STOPPER_NONE] = "none",           [RLT_STOPPER_MEDIAN] = "median",
@@ -32,7 +33,8 @@ static const method_alias sampler_aliases[] = {
     {"RandomSampler", RLT_SAMPLER_RANDOM, NULL},    {"GridSampler", RLT_SAMPLER_GRID, NULL},
     {"QMCSampler", RLT_SAMPLER_SOBOL, NULL},        {"TPESampler", RLT_SAMPLER_TPE, NULL},
     {"CmaEsSampler", RLT_SAMPLER_CMAES, NULL},      {"GPSampler", RLT_SAMPLER_GP, NULL},
-    {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL}, {0}};
+    {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL}, {"NSGAIISampler", RLT_SAMPLER_NSGA2, NULL},
+    {"NSGAIIISampler", RLT_SAMPLER_NSGA3, NULL},    {0}};
 static const method_alias stopper_aliases[] = {
     {"NopPruner", RLT_STOPPER_NONE, NULL},
     {"FIFOScheduler", RLT_STOPPER_NONE, NULL},

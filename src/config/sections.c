@@ -213,69 +213,6 @@ static const rlt_field final[] = {
      .help = "Fresh episodes that judge each retrained winner."},
     {0}};
 
-/* Names and defaults are Optuna 5.0.0's (TPESampler). */
-static const rlt_field tpe[] = {
-    {"n_startup_trials", RLT_FIELD_INT, TUNE(tpe.n_startup_trials), .initial = "10", .min = 1,
-     .max = 1e7, .aliases = "n_initial_points",
-     .help = "Finished trials before the densities are used; until then draws are random."},
-    {"n_ei_candidates", RLT_FIELD_INT, TUNE(tpe.n_ei_candidates), .initial = "24", .min = 1,
-     .max = 10000, .aliases = "n_EI_candidates",
-     .help = "Draws from the density of good trials, of which the best is tried."},
-    {"multivariate", RLT_FIELD_BOOL, TUNE(tpe.multivariate), .initial = "true",
-     .help =
-         "Parameters are drawn together, not one by one; false where tune.metrics names several "
-         "and this is left out."},
-    {"constant_liar", RLT_FIELD_BOOL, TUNE(tpe.constant_liar), .initial = "true",
-     .help = "Running trials count as bad ones, so that parallel trials spread."},
-    {"gamma", RLT_FIELD_DOUBLE, TUNE(tpe.gamma), .initial = "0.1", .min = 0, .max = 1,
-     .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
-     .help = "The share of finished trials, rounded up, that count as good."},
-    {"gamma_max", RLT_FIELD_INT, TUNE(tpe.gamma_max), .initial = "25", .min = 1, .max = 1e6,
-     .help = "Trials that count as good at most; no limit with several metrics."},
-    {"prior_weight", RLT_FIELD_DOUBLE, TUNE(tpe.prior_weight), .initial = "1", .min = 0, .max = 1e6,
-     .flags = RLT_FIELD_OPEN_MIN, .help = "Weight of the prior, in trials."},
-    {"consider_magic_clip", RLT_FIELD_BOOL, TUNE(tpe.consider_magic_clip), .initial = "true",
-     .help = "No kernel is narrower than the range divided by the number of trials, at most 100."},
-    {"consider_endpoints", RLT_FIELD_BOOL, TUNE(tpe.consider_endpoints), .initial = "false",
-     .help = "Kernels next to the ends of a range reach to them."},
-    {0}};
-
-static const rlt_field lhs[] = {
-    {"size", RLT_FIELD_INT, TUNE(lhs.size), .initial = "0", .min = 0, .max = 1e7,
-     .help = "Trials of one hypercube, after which the next begins; 0: tune.trials."},
-    {0}};
-
-static const char *const restarts[] = {"none", "ipop", "bipop", NULL};
-
-static const rlt_field cmaes[] = {
-    {"n_startup_trials", RLT_FIELD_INT, TUNE(cmaes.n_startup_trials), .initial = "1", .min = 0,
-     .max = 1e9, .help = "Random trials at first; the distribution learns nothing from them."},
-    {"popsize", RLT_FIELD_INT, TUNE(cmaes.popsize), .initial = "0", .min = 0, .max = 1e6,
-     .help = "Trials of a generation; 0: 4 + floor(3 ln n) for n parameters. Less than 4 is taken "
-             "as 4."},
-    {"sigma0", RLT_FIELD_DOUBLE, TUNE(cmaes.sigma0), .initial = "0.16666666666666666", .min = 1e-6,
-     .max = 1, .aliases = "sigma",
-     .help = "Standard deviation at first, as a part of each parameter's range."},
-    {"restart", RLT_FIELD_ENUM, TUNE(cmaes.restart), .initial = "none", .choices = restarts,
-     .aliases = "restart_strategy",
-     .help = "Once a run has converged: go on, or start another one with a larger population "
-             "(ipop), or with larger and smaller ones in turn (bipop)."},
-    {"inc_popsize", RLT_FIELD_DOUBLE, TUNE(cmaes.inc_popsize), .initial = "2", .min = 1, .max = 10,
-     .help = "Factor of the population at each restart."},
-    {"consider_stopped", RLT_FIELD_BOOL, TUNE(cmaes.consider_stopped), .initial = "true",
-     .aliases = "consider_pruned_trials",
-     .help = "Trials that the stopper ended count in their generation, after the completed ones."},
-    {0}};
-
-static const rlt_field gp[] = {
-    {"n_startup_trials", RLT_FIELD_INT, TUNE(gp.n_startup_trials), .initial = "10", .min = 1,
-     .max = 1e9, .aliases = "n_initial_points",
-     .help = "Results before the first model; until then a Sobol sequence is tried."},
-    {"consider_stopped", RLT_FIELD_BOOL, TUNE(gp.consider_stopped), .initial = "true",
-     .aliases = "consider_pruned_trials",
-     .help = "Trials that the stopper ended count, with their last value."},
-    {0}};
-
 static const rlt_field command[] = {
     {"argv", RLT_FIELD_TEXTS, .initial = "[]",
      .help =
@@ -329,13 +266,19 @@ const rlt_config_section rlt_config_sections[] = {
     {"tune", "The search; without this table one run is made.", tune, RLT_SECTION_TUNE},
     {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
-    {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", tpe,
+    {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", rlt_fields_tpe,
      RLT_SECTION_TUNE},
-    {"sampler.cmaes", "sampler = { \"cmaes\", ... }: adaptation of a normal distribution.", cmaes,
+    {"sampler.cmaes", "sampler = { \"cmaes\", ... }: adaptation of a normal distribution.",
+     rlt_fields_cmaes, RLT_SECTION_TUNE},
+    {"sampler.gp", "sampler = { \"gp\", ... }: Bayesian optimisation with a Gaussian process.",
+     rlt_fields_gp, RLT_SECTION_TUNE},
+    {"sampler.nsga2",
+     "sampler = { \"nsga2\", ... }: NSGA-II, a genetic algorithm for several metrics.",
+     rlt_fields_nsga2, RLT_SECTION_TUNE},
+    {"sampler.nsga3", "sampler = { \"nsga3\", ... }: NSGA-III, for three metrics and more.",
+     rlt_fields_nsga3, RLT_SECTION_TUNE},
+    {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", rlt_fields_lhs,
      RLT_SECTION_TUNE},
-    {"sampler.gp", "sampler = { \"gp\", ... }: Bayesian optimisation with a Gaussian process.", gp,
-     RLT_SECTION_TUNE},
-    {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", lhs, RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.",
      rlt_fields_asha, RLT_SECTION_TUNE},
     {"stopper.median", "stopper = { \"median\", ... }: below the median of the others.",

@@ -1,0 +1,135 @@
+/* config: the options of every sampler, one row each. Other names are those of Optuna's samplers.
+ * Thread: read only. */
+#include "config/config_impl.h"
+
+#define TUNE(member) RLT_FIELD_AT(rlt_tune_fields, member)
+
+/* Names and defaults are Optuna 5.0.0's (TPESampler). */
+const rlt_field rlt_fields_tpe[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(tpe.n_startup_trials), .initial = "10", .min = 1,
+     .max = 1e7, .aliases = "n_initial_points",
+     .help = "Finished trials before the densities are used; until then draws are random."},
+    {"n_ei_candidates", RLT_FIELD_INT, TUNE(tpe.n_ei_candidates), .initial = "24", .min = 1,
+     .max = 10000, .aliases = "n_EI_candidates",
+     .help = "Draws from the density of good trials, of which the best is tried."},
+    {"multivariate", RLT_FIELD_BOOL, TUNE(tpe.multivariate), .initial = "true",
+     .help =
+         "Parameters are drawn together, not one by one; false where tune.metrics names several "
+         "and this is left out."},
+    {"constant_liar", RLT_FIELD_BOOL, TUNE(tpe.constant_liar), .initial = "true",
+     .help = "Running trials count as bad ones, so that parallel trials spread."},
+    {"gamma", RLT_FIELD_DOUBLE, TUNE(tpe.gamma), .initial = "0.1", .min = 0, .max = 1,
+     .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
+     .help = "The share of finished trials, rounded up, that count as good."},
+    {"gamma_max", RLT_FIELD_INT, TUNE(tpe.gamma_max), .initial = "25", .min = 1, .max = 1e6,
+     .help = "Trials that count as good at most; no limit with several metrics."},
+    {"prior_weight", RLT_FIELD_DOUBLE, TUNE(tpe.prior_weight), .initial = "1", .min = 0, .max = 1e6,
+     .flags = RLT_FIELD_OPEN_MIN, .help = "Weight of the prior, in trials."},
+    {"consider_magic_clip", RLT_FIELD_BOOL, TUNE(tpe.consider_magic_clip), .initial = "true",
+     .help = "No kernel is narrower than the range divided by the number of trials, at most 100."},
+    {"consider_endpoints", RLT_FIELD_BOOL, TUNE(tpe.consider_endpoints), .initial = "false",
+     .help = "Kernels next to the ends of a range reach to them."},
+    {0}};
+
+const rlt_field rlt_fields_lhs[] = {
+    {"size", RLT_FIELD_INT, TUNE(lhs.size), .initial = "0", .min = 0, .max = 1e7,
+     .help = "Trials of one hypercube, after which the next begins; 0: tune.trials."},
+    {0}};
+
+static const char *const restarts[] = {"none", "ipop", "bipop", NULL};
+
+const rlt_field rlt_fields_cmaes[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(cmaes.n_startup_trials), .initial = "1", .min = 0,
+     .max = 1e9, .help = "Random trials at first; the distribution learns nothing from them."},
+    {"popsize", RLT_FIELD_INT, TUNE(cmaes.popsize), .initial = "0", .min = 0, .max = 1e6,
+     .help = "Trials of a generation; 0: 4 + floor(3 ln n) for n parameters. Less than 4 is taken "
+             "as 4."},
+    {"sigma0", RLT_FIELD_DOUBLE, TUNE(cmaes.sigma0), .initial = "0.16666666666666666", .min = 1e-6,
+     .max = 1, .aliases = "sigma",
+     .help = "Standard deviation at first, as a part of each parameter's range."},
+    {"restart", RLT_FIELD_ENUM, TUNE(cmaes.restart), .initial = "none", .choices = restarts,
+     .aliases = "restart_strategy",
+     .help = "Once a run has converged: go on, or start another one with a larger population "
+             "(ipop), or with larger and smaller ones in turn (bipop)."},
+    {"inc_popsize", RLT_FIELD_DOUBLE, TUNE(cmaes.inc_popsize), .initial = "2", .min = 1, .max = 10,
+     .help = "Factor of the population at each restart."},
+    {"consider_stopped", RLT_FIELD_BOOL, TUNE(cmaes.consider_stopped), .initial = "true",
+     .aliases = "consider_pruned_trials",
+     .help = "Trials that the stopper ended count in their generation, after the completed ones."},
+    {0}};
+
+const rlt_field rlt_fields_gp[] = {
+    {"n_startup_trials", RLT_FIELD_INT, TUNE(gp.n_startup_trials), .initial = "10", .min = 1,
+     .max = 1e9, .aliases = "n_initial_points",
+     .help = "Results before the first model; until then a Sobol sequence is tried."},
+    {"consider_stopped", RLT_FIELD_BOOL, TUNE(gp.consider_stopped), .initial = "true",
+     .aliases = "consider_pruned_trials",
+     .help = "Trials that the stopper ended count, with their last value."},
+    {0}};
+
+static const char *const crossovers[] = {"uniform", "blxalpha", "sbx", "vsbx", "spx", "undx", NULL};
+static const char *const mutations[] = {"random", "polynomial", NULL};
+
+/* Names and defaults are Optuna 5.0.0's (NSGAIISampler, NSGAIIISampler). */
+#define NSGA_FIELDS                                                                                \
+    {"population_size",                                                                            \
+     RLT_FIELD_INT,                                                                                \
+     TUNE(nsga.population_size),                                                                   \
+     .initial = "50",                                                                              \
+     .min = 2,                                                                                     \
+     .max = 1e6,                                                                                   \
+     .aliases = "popsize",                                                                         \
+     .help = "Trials of a generation; the first one is random."},                                  \
+        {"crossover",                                                                              \
+         RLT_FIELD_ENUM,                                                                           \
+         TUNE(nsga.crossover),                                                                     \
+         .initial = "uniform",                                                                     \
+         .choices = crossovers,                                                                    \
+         .help = "How numbers of two parents (spx, undx: three) become a child's; choices are "    \
+                 "taken from either."},                                                            \
+        {"crossover_prob",                                                                         \
+         RLT_FIELD_DOUBLE,                                                                         \
+         TUNE(nsga.crossover_prob),                                                                \
+         .initial = "0.9",                                                                         \
+         .min = 0,                                                                                 \
+         .max = 1,                                                                                 \
+         .help = "Children of several parents; the others are copies of one."},                    \
+        {"swapping_prob",                                                                          \
+         RLT_FIELD_DOUBLE,                                                                         \
+         TUNE(nsga.swapping_prob),                                                                 \
+         .initial = "0.5",                                                                         \
+         .min = 0,                                                                                 \
+         .max = 1,                                                                                 \
+         .help = "Probability that a value is the first parent's, where one is copied."},          \
+        {"eta",                                                                                    \
+         RLT_FIELD_DOUBLE,                                                                         \
+         TUNE(nsga.eta),                                                                           \
+         .initial = "null",                                                                        \
+         .min = 0,                                                                                 \
+         .max = 1000,                                                                              \
+         .flags = RLT_FIELD_OPTIONAL,                                                              \
+         .help = "sbx, vsbx: the larger the nearer to the parents; null: 2 with one metric, 20 "   \
+                 "with several."},                                                                 \
+        {"mutation",           RLT_FIELD_ENUM,                                                     \
+         TUNE(nsga.mutation),  .initial = "random",                                                \
+         .choices = mutations, .help = "A mutated value is drawn anew, or moved."},                \
+        {"mutation_prob",                                                                          \
+         RLT_FIELD_DOUBLE,                                                                         \
+         TUNE(nsga.mutation_prob),                                                                 \
+         .initial = "null",                                                                        \
+         .min = 0,                                                                                 \
+         .max = 1,                                                                                 \
+         .flags = RLT_FIELD_OPTIONAL,                                                              \
+         .help = "Probability of each value; null: one over the number of parameters."},           \
+    {                                                                                              \
+        "mutation_eta", RLT_FIELD_DOUBLE, TUNE(nsga.mutation_eta),                                 \
+            .initial = "20", .min = 0, .max = 1000,                                                \
+            .help = "polynomial: the larger the shorter the moves."                                \
+    }
+const rlt_field rlt_fields_nsga2[] = {NSGA_FIELDS, {0}};
+const rlt_field rlt_fields_nsga3[] = {
+    NSGA_FIELDS,
+    {"dividing_parameter", RLT_FIELD_INT, TUNE(nsga.dividing_parameter), .initial = "3", .min = 1,
+     .max = 1000,
+     .help = "Parts that each metric's axis is divided into for the reference directions."},
+    {0}};
