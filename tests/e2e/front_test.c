@@ -228,13 +228,17 @@ static void test_training(void **state) {
 }
 
 /* Interrupted between two trials, it goes on as the uninterrupted one. */
-static void search_to_the_end(run_place *place, bool interrupted) {
+static void search_to_the_end(run_place *place, const char *sampler, bool interrupted) {
+    char tune[300];
     run_open(place);
+    snprintf(
+        tune, sizeof tune,
+        "metrics = { 'a', 'b' }, mode = 'min', constraints = { 'c' }, trials = 40, sampler = %s",
+        sampler);
     write_search(place,
                  "function(p, report) for i = 1, 300000 do end report(1, { a = p.x^2, b = (p.x - "
                  "2)^2, c = p.x - 1 }) end",
-                 "metrics = { 'a', 'b' }, mode = 'min', constraints = { 'c' }, trials = 40, "
-                 "sampler = 'random'");
+                 tune);
     if (interrupted) {
         pid_t pid = run_start(place, "run", place->script);
         run_await_sql(place, "SELECT count(*) FROM trials WHERE state = 'completed'", 15, 60);
@@ -246,8 +250,7 @@ static void search_to_the_end(run_place *place, bool interrupted) {
     }
 }
 
-static void test_resume(void **state) {
-    (void)state;
+static void check_resume(const char *sampler) {
     static const char sql[] =
         "SELECT t.number, t.params_json, (SELECT group_concat(v.value) FROM trial_values v WHERE "
         "v.trial = t.id), (SELECT group_concat(c.value) FROM trial_constraints c WHERE c.trial = "
@@ -255,7 +258,7 @@ static void test_resume(void **state) {
     run_place places[2];
     char *texts[2];
     for (int i = 0; i < 2; i++) {
-        search_to_the_end(&places[i], i == 1);
+        search_to_the_end(&places[i], sampler, i == 1);
         run_check_rows(&places[i], true);
         texts[i] = run_sql_text(&places[i], sql);
     }
@@ -263,6 +266,16 @@ static void test_resume(void **state) {
     for (int i = 0; i < 2; i++) {
         free(texts[i]);
         run_close(&places[i]);
+    }
+}
+
+static void test_resume(void **state) {
+    (void)state;
+    static const char *const samplers[] = {"'random'", "{ 'TPESampler', n_startup_trials = 10 }",
+                                           "{ 'NSGAIISampler', population_size = 8 }",
+                                           "{ 'nsga3', population_size = 8 }"};
+    for (size_t i = 0; i < sizeof samplers / sizeof samplers[0]; i++) {
+        check_resume(samplers[i]);
     }
 }
 
