@@ -125,7 +125,8 @@ static rlt_parents make_parents(const rlt_nsga *at, int64_t generation) {
 static const rlt_parents *parents_of(rlt_nsga *at, int64_t generation) {
     at->parents = rlt_tuner_grow(at->parents, &at->capacity, generation + 1, sizeof(*at->parents));
     for (; at->formed <= generation; at->formed++) {
-        at->parents[at->formed] = at->formed == 0 ? (rlt_parents){0} : make_parents(at, at->formed);
+        rlt_parents none = {0};
+        at->parents[at->formed] = at->formed == 0 ? none : make_parents(at, at->formed);
     }
     return &at->parents[generation];
 }
