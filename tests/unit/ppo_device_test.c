@@ -17,8 +17,8 @@ const rlt_backend *rlt_cuda_backend_entry(uint32_t api_version);
 #endif
 
 enum { ENVS = 12, HORIZON = 6, ROWS = ENVS * HORIZON, OBS = 5, ACTIONS = 4 };
-static const rlt_optimiser_spec adam = {
-    .kind = RLT_OPT_ADAM, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-5f};
+#define ADAM                                                                                       \
+    { .kind = RLT_OPT_ADAM, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-5f }
 static const rlt_ppo_coef coef = {0.2f, 0.3f, 0.5f, 0.01f};
 
 static rlt_device *open_device(void) {
@@ -204,7 +204,7 @@ static rlt_policy_spec recurrent(void) {
 static const rlt_ppo_options uneven = {/* 72 rows: 4 minibatches of 17 and one of 4 */
                                        .epochs = 3,           .minibatch = 17,
                                        .max_grad_norm = 0.5f, .norm_advantage = true,
-                                       .optimiser = adam,     .seed = 9};
+                                       .optimiser = ADAM,     .seed = 9};
 
 static void test_rows(void **unused) {
     (void)unused;
@@ -394,7 +394,7 @@ static const rlt_ppo_options one_minibatch = {.epochs = 1,
                                               .minibatch = ROWS,
                                               .max_grad_norm = 0.5f,
                                               .norm_advantage = true,
-                                              .optimiser = adam,
+                                              .optimiser = ADAM,
                                               .seed = 2};
 
 typedef struct learner {

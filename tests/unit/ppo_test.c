@@ -14,8 +14,9 @@
 
 enum { ROWS = 70, OBS = 5, COUNT_MAX = 1024 };
 static const rlt_ppo_coef coef = {0.2f, 0.3f, 0.5f, 0.01f};
-static const rlt_optimiser_spec adam = {
-    .kind = RLT_OPT_ADAM, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-5f};
+#define ADAM                                                                                       \
+    { .kind = RLT_OPT_ADAM, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-5f }
+static const rlt_optimiser_spec adam = ADAM;
 
 typedef struct fixture { /* tests/golden/nn_<head>_tanh.bin, see scripts/gen_golden_nn.py */
     rlt_policy_spec spec;
@@ -229,7 +230,7 @@ static const rlt_ppo_options team_options = {.epochs = 3,
                                              .minibatch = 17,
                                              .norm_advantage = true,
                                              .max_grad_norm = 0.5f,
-                                             .optimiser = adam,
+                                             .optimiser = ADAM,
                                              .seed = 4};
 
 static void *run_member(void *user) {
