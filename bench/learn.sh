@@ -31,7 +31,7 @@ fi
 # own, configs/workshop.lua), and that of Taxi (8) is above what the best policy earns (7.93).
 declare -A goals=([CartPole-v1]=475 [Acrobot-v1]=-100 [Pendulum-v1]=-200 [MountainCar-v0]=-110
     [MountainCarContinuous-v0]=90 [FrozenLake-v1]=0.7 [Taxi-v3]=7.7 [Blackjack-v1]=-0.06
-    [Workshop-v0]=17 [StatelessCartPole-v0]=475 [MinAtar/Breakout-v1]=10)
+    [workshop]=17 [StatelessCartPole-v0]=475 [MinAtar/Breakout-v1]=10)
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -55,6 +55,7 @@ train() {
 row() {
     local config=$1 env goal
     env=$("$rltune" run "$config" --dry-run --json 2> "$folder/log" | sed -n 's/^ *"env": "\(.*\)",$/\1/p')
+    env=${env:-$(basename "$config" .lua)} # an environment of the script's own
     goal=${goals[$env]:?learn.sh: no goal for $env}
     for ((seed = 1; seed <= seeds; seed++)); do train "$config" "$seed"; done | awk \
         -v config="$config" -v env="$env" -v goal="$goal" '
