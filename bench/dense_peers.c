@@ -251,6 +251,9 @@ int main(void) {
     peer peers[PEERS_MAX];
     setenv("OPENBLAS_NUM_THREADS", "1", 1); /* before the libraries are loaded */
     setenv("OMP_NUM_THREADS", "1", 1);
+    if (strcmp(rlt_nn_form_name(), "avx512") == 0) {
+        setenv("OPENBLAS_CORETYPE", "SkylakeX", 1); /* whatever is set or guessed: its AVX-512 */
+    }
     int count = find_peers(peers);
     double ceiling = rlt_ceiling_f32(NULL);
     printf("multiply-add ceiling of one core: %.0f GFLOP/s, our form %s\n\n", ceiling,
