@@ -1,0 +1,254 @@
+/* analysis: fANOVA. A tree cuts the space into boxes; the mean over all other parameters, as a
+ * function of one, has a variance, and its part of the tree's whole variance is that parameter's
+ * importance (Hutter et al. 2014, sections 3.2 and 4.1). Thread: any, no state. */
+#include "analysis/analysis_impl.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct encoding {
+    int *column; /* [param_count] the first one; -1: the parameter is not used */
+    rlt_table01 table;
+} encoding;
+
+/* A tree's leaves, each with its part of the whole space. */
+typedef struct weighed {
+    rlt_leaves leaves;
+    double *part;
+    double mean, variance;
+} weighed;
+
+static double scaled(const rlt_analysis_param *param, double x, bool log_scale) {
+    bool log_x = param->log && log_scale;
+    double low = log_x ? log(param->low) : param->low,
+           high = log_x ? log(param->high) : param->high;
+    double at = ((log_x ? log(x) : x) - low) / (high - low);
+    return fmin(fmax(at, 0), 1);
+}
+
+static bool is_in_all(const rlt_analysis_data *data, const int *kept, int count, int param) {
+    for (int i = 0; i < count; i++) {
+        if (isnan(data->x[(size_t)kept[i] * (size_t)data->param_count + (size_t)param])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void fill_row(const rlt_analysis_data *data, const encoding *made, const double *x,
+                     bool log_scale, double *out) {
+    for (int j = 0; j < data->param_count; j++) {
+        const rlt_analysis_param *param = &data->params[j];
+        if (made->column[j] < 0) {
+            continue;
+        }
+        if (param->choices == 0) {
+            out[made->column[j]] = scaled(param, x[j], log_scale);
+        } else if (x[j] >= 0 && x[j] < param->choices) {
+            out[made->column[j] + (int)x[j]] = 1;
+        }
+    }
+}
+
+static void encode(const rlt_analysis_data *data, const int *kept, int count, bool log_scale,
+                   encoding *made, rlt_importance *out) {
+    made->column = rlt_alloc(sizeof(int) * (size_t)data->param_count);
+    made->table = (rlt_table01){.rows = count};
+    for (int j = 0; j < data->param_count; j++) {
+        const rlt_analysis_param *param = &data->params[j];
+        bool all = is_in_all(data, kept, count, j);
+        out[j] = (rlt_importance){.param = j, .left_out = !all};
+        bool used = all && !rlt_param_is_single(param);
+        made->column[j] = used ? made->table.columns : -1;
+        made->table.columns += used ? (param->choices > 0 ? param->choices : 1) : 0;
+    }
+    size_t columns = (size_t)made->table.columns, width = (size_t)data->param_count;
+    made->table.x = rlt_alloc(sizeof(double) * columns * (size_t)count);
+    made->table.y = rlt_alloc(sizeof(double) * (size_t)count);
+    double mean = 0;
+    for (int i = 0; i < count; i++) {
+        mean += data->values[kept[i]] / count;
+    }
+    for (int i = 0; i < count; i++) {
+        fill_row(data, made, data->x + (size_t)kept[i] * width, log_scale,
+                 made->table.x + (size_t)i * columns);
+        made->table.y[i] = data->values[kept[i]] - mean;
+    }
+}
+
+static void weigh(weighed *tree) {
+    const rlt_leaves *leaves = &tree->leaves;
+    tree->part = rlt_alloc(sizeof(double) * (size_t)leaves->count);
+    tree->mean = tree->variance = 0;
+    for (int i = 0; i < leaves->count; i++) {
+        const double *box = leaves->box + 2 * (size_t)i * (size_t)leaves->columns;
+        tree->part[i] = 1;
+        for (int j = 0; j < leaves->columns; j++) {
+            tree->part[i] *= box[2 * j + 1] - box[2 * j];
+        }
+        tree->mean += tree->part[i] * leaves->value[i];
+    }
+    for (int i = 0; i < leaves->count; i++) {
+        double away = leaves->value[i] - tree->mean;
+        tree->variance += tree->part[i] * away * away;
+    }
+}
+
+typedef struct edge {
+    double at, change; /* of the marginal */
+} edge;
+
+static int compare_edges(const void *a, const void *b) {
+    double left = ((const edge *)a)->at, right = ((const edge *)b)->at;
+    return (left > right) - (left < right);
+}
+
+/* The marginal is a step function: every leaf adds its value, by its part in the other columns,
+ * from one end of its range to the other. */
+static double variance_numeric(const weighed *tree, int column) {
+    const rlt_leaves *leaves = &tree->leaves;
+    edge *edges = rlt_alloc(sizeof *edges * 2 * (size_t)leaves->count);
+    int count = 0;
+    for (int i = 0; i < leaves->count; i++) {
+        const double *range =
+            leaves->box + 2 * ((size_t)i * (size_t)leaves->columns + (size_t)column);
+        if (range[1] > range[0]) {
+            double height = (leaves->value[i] - tree->mean) * tree->part[i] / (range[1] - range[0]);
+            edges[count++] = (edge){range[0], height};
+            edges[count++] = (edge){range[1], -height};
+        }
+    }
+    qsort(edges, (size_t)count, sizeof *edges, compare_edges);
+    double height = 0, variance = 0;
+    for (int i = 0; i + 1 < count; i++) {
+        height += edges[i].change;
+        variance += height * height * (edges[i + 1].at - edges[i].at);
+    }
+    rlt_free(edges);
+    return variance;
+}
+
+/* Which choices' columns a leaf fixes, and to what. */
+typedef struct pattern {
+    uint64_t zeros, ones;
+    double height;
+} pattern;
+
+static int compare_patterns(const void *a, const void *b) {
+    const pattern *left = a, *right = b;
+    if (left->zeros != right->zeros) {
+        return left->zeros < right->zeros ? -1 : 1;
+    }
+    return (left->ones > right->ones) - (left->ones < right->ones);
+}
+
+/* Sorted, those of one kind together. */
+static int collect_patterns(const weighed *tree, int column, int choices, pattern *list) {
+    const rlt_leaves *leaves = &tree->leaves;
+    for (int i = 0; i < leaves->count; i++) {
+        const double *box =
+            leaves->box + 2 * ((size_t)i * (size_t)leaves->columns + (size_t)column);
+        pattern made = {0};
+        double width = 1;
+        for (int k = 0; k < choices;
+             k++) { /* a column of zeros and ones is only cut in its middle */
+            width *= box[2 * k + 1] - box[2 * k];
+            made.zeros |= (uint64_t)(box[2 * k + 1] < 1) << k;
+            made.ones |= (uint64_t)(box[2 * k] > 0) << k;
+        }
+        made.height = (leaves->value[i] - tree->mean) * tree->part[i] / width;
+        list[i] = made;
+    }
+    qsort(list, (size_t)leaves->count, sizeof *list, compare_patterns);
+    int count = 0;
+    for (int i = 0; i < leaves->count; i++) {
+        if (count > 0 && compare_patterns(&list[count - 1], &list[i]) == 0) {
+            list[count - 1].height += list[i].height;
+        } else {
+            list[count++] = list[i];
+        }
+    }
+    return count;
+}
+
+/* The mean of the squared marginal over all combinations of the columns, each as likely: the sum
+ * over pairs of patterns of how often both hold. */
+static double variance_choice(const weighed *tree, int column, int choices) {
+    pattern *list = rlt_alloc(sizeof *list * (size_t)tree->leaves.count);
+    int count = collect_patterns(tree, column, choices, list);
+    double variance = 0;
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j <= i; j++) {
+            uint64_t zeros = list[i].zeros | list[j].zeros, ones = list[i].ones | list[j].ones;
+            if ((zeros & ones) == 0) {
+                double both = ldexp(list[i].height * list[j].height,
+                                    -__builtin_popcountll(zeros) - __builtin_popcountll(ones));
+                variance += i == j ? both : 2 * both;
+            }
+        }
+    }
+    rlt_free(list);
+    return fmax(variance, 0);
+}
+
+/* Adds a tree's fractions to sums[param] and squares[param]; false: the tree is one leaf. */
+static bool add_tree(const rlt_analysis_data *data, const encoding *made, weighed *tree,
+                     double *sums, double *squares) {
+    weigh(tree);
+    for (int j = 0; j < data->param_count && tree->variance > 0; j++) {
+        int choices = data->params[j].choices;
+        if (made->column[j] >= 0) {
+            double part = choices > 0 ? variance_choice(tree, made->column[j], choices)
+                                      : variance_numeric(tree, made->column[j]);
+            sums[j] += part / tree->variance;
+            squares[j] += part / tree->variance * (part / tree->variance);
+        }
+    }
+    rlt_free(tree->part);
+    rlt_leaves_fini(&tree->leaves);
+    return tree->variance > 0;
+}
+
+static void run_forest(const rlt_analysis_data *data, const encoding *made,
+                       const rlt_fanova_options *options, rlt_importance *out) {
+    size_t size = sizeof(double) * (size_t)data->param_count;
+    double *sums = rlt_alloc(size), *squares = rlt_alloc(size);
+    int trees = options->trees > 0 ? options->trees : 64, used = 0;
+    for (int t = 0; t < trees; t++) {
+        weighed tree;
+        rlt_tree_grow(&made->table, options->depth_max > 0 ? options->depth_max : 64,
+                      rlt_rng_make(options->seed, RLT_STREAM_SHUFFLE, (uint32_t)t), &tree.leaves);
+        used += add_tree(data, made, &tree, sums, squares);
+    }
+    for (int j = 0; j < data->param_count && used > 0; j++) {
+        out[j].raw = sums[j] / used;
+        out[j].deviation = sqrt(fmax(squares[j] / used - out[j].raw * out[j].raw, 0));
+    }
+    rlt_free(sums);
+    rlt_free(squares);
+}
+
+rlt_status rlt_importance_fanova(const rlt_analysis_data *data, const rlt_fanova_options *options,
+                                 rlt_importance *out, rlt_err *err) {
+    int count = 0, *kept = rlt_alloc(sizeof(int) * (size_t)(data->count + 1));
+    encoding made = {0};
+    rlt_status status = rlt_analysis_check(data, kept, &count, err);
+    if (status == RLT_OK) {
+        encode(data, kept, count, options->log_scale, &made, out);
+        if (made.table.columns == 0) {
+            status = rlt_fail(err, RLT_EINVAL,
+                              "none of the %d parameters is in all %d trials; fANOVA cannot use "
+                              "conditional parameters, PED-ANOVA can",
+                              data->param_count, count);
+        } else {
+            run_forest(data, &made, options, out);
+            rlt_importance_finish(out, data->param_count);
+        }
+    }
+    rlt_free(made.column);
+    rlt_free(made.table.x);
+    rlt_free(made.table.y);
+    rlt_free(kept);
+    return status;
+}
