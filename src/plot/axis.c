@@ -7,8 +7,13 @@
 /* Beyond these, steps and spans of a double would overflow or vanish. */
 static const double LARGEST = 1e300, SMALLEST = 1e-300;
 
-bool rlt_plot_is_point(const rlt_series *series, size_t index) {
-    return fabs(series->x[index]) < LARGEST && fabs(series->y[index]) < LARGEST;
+static bool has_place(const rlt_plot_scale *scale, double value) {
+    return fabs(value) < LARGEST && (!scale->log || value > SMALLEST);
+}
+
+bool rlt_plot_is_point(const rlt_plot *plot, const rlt_series *series, size_t index) {
+    return has_place(&plot->x_scale, series->x[index]) &&
+           has_place(&plot->y_scale, series->y[index]);
 }
 
 bool rlt_plot_has_goal(const rlt_plot *plot) {
@@ -26,7 +31,7 @@ bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
     for (size_t i = 0; i < plot->count; i++) {
         const rlt_series *series = &plot->series[i];
         for (size_t j = 0; j < series->count; j++) {
-            if (rlt_plot_is_point(series, j)) {
+            if (rlt_plot_is_point(plot, series, j)) {
                 widen(x, series->x[j]);
                 widen(y, series->y[j]);
             }
@@ -35,10 +40,10 @@ bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
     if (x[0] > x[1]) {
         return false;
     }
-    if (rlt_plot_has_goal(plot)) {
+    if (rlt_plot_has_goal(plot) && has_place(&plot->y_scale, plot->goal)) {
         widen(y, plot->goal);
     }
-    if (x[0] > 0 && x[0] < x[1] / 4) { /* steps count from 0 */
+    if (x[0] > 0 && x[0] < x[1] / 4 && !plot->x_scale.log) { /* steps count from 0 */
         x[0] = 0;
     }
     return true;
@@ -93,21 +98,61 @@ rlt_axis rlt_axis_make(const double range[2], int ticks, bool loose) {
     return axis;
 }
 
+/* Of positive values: powers of ten where there are enough, else round numbers. */
+static rlt_axis make_log(const double range[2], int ticks) {
+    double low = log10(range[0]), high = log10(range[1]);
+    if (high - low < 1.5) {
+        double linear[2] = {range[0], range[1] > range[0] ? range[1] : range[0] * 1.1};
+        rlt_axis axis = rlt_axis_make(linear, ticks, false);
+        axis.low = fmax(axis.low, linear[0]);
+        axis.high = fmax(axis.high, linear[1]);
+        axis.log = true;
+        return axis;
+    }
+    rlt_axis axis = {.low = range[0], .high = range[1], .log = true, .decades = true};
+    axis.step = fmax(1, ceil((high - low) / (ticks > 1 ? ticks : 2)));
+    axis.decimals = -1;
+    return axis;
+}
+
+rlt_axis rlt_axis_on(const rlt_plot_scale *scale, const double range[2], int ticks, bool loose) {
+    if (scale->names != NULL) {
+        return (rlt_axis){.low = -0.5,
+                          .high = scale->name_count - 0.5,
+                          .step = 1,
+                          .unit = 1,
+                          .suffix = "",
+                          .names = scale->names};
+    }
+    return scale->log ? make_log(range, ticks) : rlt_axis_make(range, ticks, loose);
+}
+
 static double first_index(const rlt_axis *axis) {
+    if (axis->decades) {
+        return ceil(log10(axis->low) / axis->step - 1e-9);
+    }
     return ceil(axis->low / axis->step - 1e-9);
 }
 
 int rlt_axis_count(const rlt_axis *axis) {
+    if (axis->decades) {
+        return (int)(floor(log10(axis->high) / axis->step + 1e-9) - first_index(axis)) + 1;
+    }
     return (int)(floor(axis->high / axis->step + 1e-9) - first_index(axis)) + 1;
 }
 
 double rlt_axis_tick(const rlt_axis *axis, int index) {
     double value = (first_index(axis) + index) * axis->step;
+    if (axis->decades) {
+        return pow(10, value);
+    }
     return value == 0 ? 0 : value; /* no -0 */
 }
 
 void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size) {
-    if (axis->decimals < 0) {
+    if (axis->names != NULL) {
+        snprintf(text, size, "%s", axis->names[(int)lround(value)]);
+    } else if (axis->decimals < 0) {
         snprintf(text, size, "%.3g", value);
     } else if (value == 0) {
         snprintf(text, size, "0");
@@ -117,5 +162,8 @@ void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size)
 }
 
 double rlt_axis_place(const rlt_axis *axis, double value) {
+    if (axis->log) {
+        return log(value / axis->low) / log(axis->high / axis->low);
+    }
     return (value - axis->low) / (axis->high - axis->low);
 }

@@ -47,20 +47,26 @@ static void draw_line(rlt_canvas *canvas, const int from[2], const int to[2], in
     }
 }
 
-void rlt_canvas_draw(rlt_canvas *canvas, const rlt_series *series, int index, const rlt_axis *x,
+void rlt_canvas_draw(rlt_canvas *canvas, const rlt_plot *plot, int index, const rlt_axis *x,
                      const rlt_axis *y) {
+    const rlt_series *series = &plot->series[index];
     int last[2] = {0};
     bool joined = false;
     for (size_t i = 0; i < series->count; i++) {
-        if (!rlt_plot_is_point(series, i)) {
+        if (!rlt_plot_is_point(plot, series, i)) {
             joined = false;
             continue;
         }
         double right = rlt_axis_place(x, series->x[i]), down = 1 - rlt_axis_place(y, series->y[i]);
         int dot[2] = {(int)lround(right * (canvas->columns * canvas->dots_x - 1)),
                       (int)lround(down * (canvas->rows * canvas->dots_y - 1))};
+        if (joined && series->form == RLT_FORM_STEPS) {
+            int corner[2] = {dot[0], last[1]};
+            draw_line(canvas, last, corner, index);
+            memcpy(last, corner, sizeof last);
+        }
         draw_line(canvas, joined ? last : dot, dot, index);
         memcpy(last, dot, sizeof last);
-        joined = true;
+        joined = series->form != RLT_FORM_POINTS;
     }
 }

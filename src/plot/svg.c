@@ -19,37 +19,12 @@ typedef struct sheet {
     rlt_buf *out;
 } sheet;
 
-/* The colours are the Okabe-Ito set (safe for colour-blind readers), lightened on dark pages. */
-static const char style[] =
-    "<style>\n"
-    "text{font:12px system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;fill:#444}\n"
-    ".title{font-size:15px;font-weight:600;fill:#111}\n"
-    ".page{fill:#fff}.grid{stroke:#e4e4e4}.axis{stroke:#999}\n"
-    ".goal{stroke:#666;stroke-dasharray:6 4}.curve{fill:none;stroke-linejoin:round;"
-    "stroke-linecap:round;stroke-width:1.6}\n"
-    ".win{stroke:#0072b2;stroke-width:2.6}.rest{stroke:#9aa0a6;stroke-width:1.1;"
-    "stroke-opacity:.7}\n"
-    ".c0{stroke:#d55e00}.c1{stroke:#009e73}.c2{stroke:#cc79a7}.c3{stroke:#e69f00}"
-    ".c4{stroke:#56b4e9}.c5{stroke:#7a5195}.lone{stroke-width:5}\n"
-    "@media (prefers-color-scheme:dark){text{fill:#bbb}.title{fill:#f2f2f2}.page{fill:#16181c}"
-    ".grid{stroke:#2c3036}.axis{stroke:#6b7078}.goal{stroke:#a0a0a0}.win{stroke:#4db6ff}"
-    ".rest{stroke:#7d848c}.c0{stroke:#ff8f4d}.c1{stroke:#2fd6a8}.c2{stroke:#f0a3cc}"
-    ".c3{stroke:#ffc14d}.c4{stroke:#8fd3ff}.c5{stroke:#b593d6}}\n"
-    "</style>\n";
-
-static void put_escaped(sheet *s, const char *text) {
-    rlt_buf_text(s->out, text, 200, RLT_TEXT_XML);
-}
-
 static void put_text(sheet *s, double x, double y, const char *attributes, const char *text) {
-    rlt_buf_printf(s->out, "<text x=\"%.1f\" y=\"%.1f\"%s>", x, y, attributes);
-    put_escaped(s, text);
-    rlt_buf_printf(s->out, "</text>\n");
+    rlt_svg_text(s->out, x, y, attributes, text);
 }
 
 static void put_line(sheet *s, const char *kind, double x1, double y1, double x2, double y2) {
-    rlt_buf_printf(s->out, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-                   kind, x1, y1, x2, y2);
+    rlt_svg_line(s->out, kind, x1, y1, x2, y2);
 }
 
 static void class_of(const sheet *s, size_t series, char text[8]) {
@@ -67,34 +42,6 @@ static double x_pixel(const sheet *s, double value) {
 
 static double y_pixel(const sheet *s, double value) {
     return s->bottom - rlt_axis_place(&s->y, value) * (s->bottom - s->top);
-}
-
-static void put_axes(sheet *s) {
-    char label[LABEL_MAX];
-    for (int i = 0; i < rlt_axis_count(&s->y); i++) {
-        double value = rlt_axis_tick(&s->y, i), y = y_pixel(s, value);
-        rlt_axis_label(&s->y, value, label, sizeof label);
-        put_line(s, "grid", s->left, y, s->right, y);
-        put_text(s, s->left - GAP, y + 4, " text-anchor=\"end\"", label);
-    }
-    for (int i = 0; i < rlt_axis_count(&s->x); i++) {
-        double value = rlt_axis_tick(&s->x, i), x = x_pixel(s, value);
-        rlt_axis_label(&s->x, value, label, sizeof label);
-        put_line(s, "axis", x, s->bottom, x, s->bottom + 5);
-        put_text(s, x, s->bottom + LINE, " text-anchor=\"middle\"", label);
-    }
-    put_line(s, "axis", s->left, s->bottom, s->right, s->bottom);
-    if (s->plot->x_label != NULL) {
-        put_text(s, (s->left + s->right) / 2, s->bottom + 2 * LINE + 2, " text-anchor=\"middle\"",
-                 s->plot->x_label);
-    }
-    if (s->plot->y_label != NULL) {
-        double middle = (s->top + s->bottom) / 2;
-        char turn[96];
-        snprintf(turn, sizeof turn, " text-anchor=\"middle\" transform=\"rotate(-90 %.1f %.1f)\"",
-                 16.0, middle);
-        put_text(s, 16, middle, turn, s->plot->y_label);
-    }
 }
 
 /* What is visible of a run of points within one pixel column: its first, lowest, highest and last
@@ -121,9 +68,10 @@ static void put_lone_points(sheet *s, size_t index, const char *class) {
     const rlt_series *series = &s->plot->series[index];
     bool any = false;
     for (size_t i = 0; i < series->count; i++) {
-        bool before = i > 0 && rlt_plot_is_point(series, i - 1);
-        bool after = i + 1 < series->count && rlt_plot_is_point(series, i + 1);
-        if (!before && !after && rlt_plot_is_point(series, i)) {
+        bool joined = series->form != RLT_FORM_POINTS;
+        bool before = joined && i > 0 && rlt_plot_is_point(s->plot, series, i - 1);
+        bool after = joined && i + 1 < series->count && rlt_plot_is_point(s->plot, series, i + 1);
+        if (!before && !after && rlt_plot_is_point(s->plot, series, i)) {
             if (!any) {
                 rlt_buf_printf(s->out, "<path class=\"curve %s lone\" d=\"", class);
             }
@@ -135,15 +83,25 @@ static void put_lone_points(sheet *s, size_t index, const char *class) {
     rlt_buf_printf(s->out, "%s", any ? "\"/>\n" : "");
 }
 
-static void put_curve(sheet *s, size_t index) {
-    const rlt_series *series = &s->plot->series[index];
-    char class[8];
-    class_of(s, index, class);
-    rlt_buf_printf(s->out, "<path class=\"curve %s\" d=\"", class);
+/* A horizontal line to the next point, then up or down. */
+static void put_steps(sheet *s, const rlt_series *series) {
+    bool joined = false;
+    for (size_t i = 0; i < series->count; i++) {
+        if (!rlt_plot_is_point(s->plot, series, i)) {
+            joined = false;
+            continue;
+        }
+        rlt_buf_printf(s->out, joined ? "H%.1fV%.1f" : "M%.1f %.1f", x_pixel(s, series->x[i]),
+                       y_pixel(s, series->y[i]));
+        joined = true;
+    }
+}
+
+static void put_joined(sheet *s, const rlt_series *series) {
     column now = {0};
     bool joined = false;
     for (size_t i = 0; i < series->count; i++) {
-        if (!rlt_plot_is_point(series, i)) {
+        if (!rlt_plot_is_point(s->plot, series, i)) {
             flush_column(s, &now, &joined);
             now.count = 0;
             joined = false;
@@ -160,9 +118,25 @@ static void put_curve(sheet *s, size_t index) {
         now.count++;
     }
     flush_column(s, &now, &joined);
-    rlt_buf_printf(s->out, "\"><title>");
-    put_escaped(s, series->label);
-    rlt_buf_printf(s->out, "</title></path>\n");
+}
+
+static void put_curve(sheet *s, size_t index) {
+    const rlt_series *series = &s->plot->series[index];
+    char class[8];
+    class_of(s, index, class);
+    if (series->form != RLT_FORM_POINTS) {
+        char shade[8] = "";
+        rlt_plot_shade(series->shade, shade);
+        rlt_buf_printf(s->out, "<path class=\"curve %s\"", class);
+        if (series->shaded && !series->highlight) {
+            rlt_buf_printf(s->out, " style=\"stroke:%s\"", shade);
+        }
+        rlt_buf_printf(s->out, " d=\"");
+        series->form == RLT_FORM_STEPS ? put_steps(s, series) : put_joined(s, series);
+        rlt_buf_printf(s->out, "\"><title>");
+        rlt_buf_text(s->out, series->label, 200, RLT_TEXT_XML);
+        rlt_buf_printf(s->out, "</title></path>\n");
+    }
     put_lone_points(s, index, class);
 }
 
@@ -234,7 +208,7 @@ static int put_legend(sheet *s, double y, bool draw) {
 }
 
 static void lay_out(sheet *s, int height, const double x[2], const double y[2]) {
-    s->y = rlt_axis_make(y, (int)fmin(fmax(height / 60.0, 2), 9), true);
+    s->y = rlt_axis_on(&s->plot->y_scale, y, (int)fmin(fmax(height / 60.0, 2), 9), true);
     size_t widest = 0;
     for (int i = 0; i < rlt_axis_count(&s->y); i++) {
         char label[LABEL_MAX];
@@ -245,20 +219,15 @@ static void lay_out(sheet *s, int height, const double x[2], const double y[2]) 
     s->right = s->width - 24;
     s->top = GAP + (s->plot->title != NULL ? TITLE : GAP) + put_legend(s, 0, false) * LINE + GAP;
     s->bottom = height - (s->plot->x_label != NULL ? 2 * LINE + 14 : LINE + 14);
-    s->x = rlt_axis_make(x, (int)fmin(fmax((s->right - s->left) / 80, 2), 10), false);
+    s->x =
+        rlt_axis_on(&s->plot->x_scale, x, (int)fmin(fmax((s->right - s->left) / 80, 2), 10), false);
 }
 
 void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out) {
     width = width < WIDTH_MIN ? WIDTH_MIN : width;
     height = height < HEIGHT_MIN ? HEIGHT_MIN : height;
     sheet s = {.plot = plot, .width = width, .out = out};
-    rlt_buf_printf(out,
-                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-                   "viewBox=\"0 0 %d %d\" role=\"img\">\n<title>",
-                   width, height, width, height);
-    put_escaped(&s, plot->title != NULL ? plot->title : "learning curves");
-    rlt_buf_printf(out, "</title>\n%s<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n", style,
-                   width, height);
+    rlt_svg_open(out, width, height, plot->title != NULL ? plot->title : "learning curves");
     double x[2], y[2];
     bool points = rlt_plot_ranges(plot, x, y);
     if (points) {
@@ -268,11 +237,12 @@ void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out) {
         put_text(&s, points ? s.left : 2 * GAP, GAP + 17, " class=\"title\"", plot->title);
     }
     if (points) {
-        put_axes(&s);
+        rlt_svg_axes(out, &(rlt_svg_area){s.left, s.top, s.right, s.bottom}, &s.x, &s.y,
+                     plot->x_label, plot->y_label);
         put_legend(&s, GAP + (plot->title != NULL ? TITLE : GAP) + 12, true);
         put_curves(&s);
     } else {
         put_text(&s, width / 2.0, height / 2.0, " text-anchor=\"middle\"", "no points to plot yet");
     }
-    rlt_buf_printf(out, "</svg>\n");
+    rlt_svg_close(out);
 }

@@ -215,7 +215,7 @@ static void draw(page *p) {
     for (int winners = 0; winners <= 1; winners++) {
         for (size_t i = 0; i < p->plot->count; i++) {
             if (p->plot->series[i].highlight == winners) {
-                rlt_canvas_draw(&p->canvas, &p->plot->series[i], (int)i, &p->x, &p->y);
+                rlt_canvas_draw(&p->canvas, p->plot, (int)i, &p->x, &p->y);
             }
         }
     }
@@ -266,11 +266,11 @@ void rlt_plot_terminal(const rlt_plot *plot, int columns, int rows, bool unicode
     page p = {.plot = plot, .unicode = unicode, .colour = colour, .goal_row = -1, .out = out};
     int text_lines = 3 + (plot->title != NULL) + (plot->y_label != NULL) + (plot->x_label != NULL);
     int area_rows = limit(rows, 0, SIZE_MAX_CELLS) - text_lines;
-    p.y = rlt_axis_make(y, limit(area_rows / 3.0, 2, 8), true);
+    p.y = rlt_axis_on(&plot->y_scale, y, limit(area_rows / 3.0, 2, 8), true);
     p.margin = margin_of(&p.y);
     int area_columns = limit(columns, 0, SIZE_MAX_CELLS) - p.margin - 1;
     RLT_ASSERT(area_columns > 0); /* labels are shorter than COLUMNS_MIN */
-    p.x = rlt_axis_make(x, limit(area_columns / 9.0, 2, 10), false);
+    p.x = rlt_axis_on(&plot->x_scale, x, limit(area_columns / 9.0, 2, 10), false);
     rlt_canvas_init(&p.canvas, area_columns, area_rows, unicode && (colour || plot->count == 1));
     if (rlt_plot_has_goal(plot)) {
         p.goal_row = rlt_canvas_row(&p.canvas, &p.y, plot->goal);
