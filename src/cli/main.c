@@ -61,10 +61,21 @@ const rlt_cli_command rlt_cli_commands[] = {
     {"best", "ID [OPTIONS]", "Print the winning trial with its configuration.",
      "  rltune best 3\n  rltune best last --config > winner.json\n", rlt_cli_best,
      rlt_cli_best_options},
-    {"plot", "ID [OPTIONS]", "Draw learning curves in the terminal or as SVG.",
+    {"plot", "ID [OPTIONS]",
+     "Draw learning curves, or what a search found, in the terminal or as SVG.",
      "  rltune plot 3\n  rltune plot last --metric mean_return --top 5\n"
-     "  rltune plot 3 --trials 0,7 --out curves.svg\n",
+     "  rltune plot 3 --trials 0,7 --svg curves.svg\n"
+     "  rltune plot 3 --kind history\n  rltune plot 3 --kind slice --param ppo.lr\n"
+     "  rltune plot 3 --kind contour --param ppo.lr --param ppo.epochs --svg contour.svg\n",
      rlt_cli_plot, rlt_cli_plot_options},
+    {"importance", "ID [OPTIONS]", "Say which parameters mattered for the result.",
+     "  rltune importance 3\n  rltune importance 3 --method fanova --json\n", rlt_cli_importance,
+     rlt_cli_importance_options},
+    {"compare", "A B [OPTIONS]",
+     "Compare two experiments or two trials (ID:TRIAL), and say how sure the difference is.",
+     "  rltune compare 3 4\n  rltune compare 3:0 3:7\n"
+     "  rltune compare 3 4 --what search --json\n",
+     rlt_cli_compare, rlt_cli_compare_options},
     {"export", "ID [OPTIONS]", "Write trials or metric points as CSV or JSON.",
      "  rltune export 3 > trials.csv\n"
      "  rltune export last --what metrics --format json --out metrics.json\n",

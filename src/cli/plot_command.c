@@ -1,15 +1,22 @@
-/* plot: learning curves in the terminal or as an SVG file. Thread: main only. */
-#include "cli/report.h"
+/* plot: learning curves, or another kind of picture, in the terminal or as an SVG file.
+ * Thread: main only. */
+#include "cli/charts.h"
+#include "cli/importance.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 const rlt_cli_option rlt_cli_plot_options[] = {
+    {"--kind", "curves|history|importance|slice|contour|parallel|edf|rungs|timeline",
+     "what to draw (default: curves)"},
     RLT_REPORT_METRIC_OPTION,
+    {"--param", "NAME", "slice, contour, parallel: this parameter; may be repeated"},
+    RLT_IMPORTANCE_OPTIONS,
     {"--trials", "LIST", "only these trials, e.g. 0,3,7"},
     {"--top", "K", "only the K best trials"},
     {"--final", NULL, "the final runs (the winner trained again) instead of the search"},
-    {"--out", "FILE", "write an SVG file instead"},
+    {"--svg", "FILE", "write an SVG file instead"},
+    {"--out", "FILE", "the same"},
     {"--width", "N", "its width in pixels (default: 800)"},
     {"--height", "N", "its height in pixels (default: 450)"},
     RLT_CLI_DB_OPTION,
@@ -84,30 +91,17 @@ static rlt_status put_json(const rlt_curve *curves, size_t count, const char *me
 
 static rlt_status put(const rlt_report *report, const rlt_curve *curves, size_t count,
                       const char *metric, rlt_err *err) {
-    const char *path = rlt_cli_value(&report->args, "--out");
-    int64_t width = 800, height = 450;
-    RLT_TRY(rlt_cli_option_integer(&report->args, "--width", 200, 10000, &width, err));
-    RLT_TRY(rlt_cli_option_integer(&report->args, "--height", 150, 10000, &height, err));
-    rlt_screen screen = rlt_screen_of_stdout();
-    rlt_curve_style style = {.screen = path == NULL ? &screen : NULL,
-                             .svg_width = (int)width,
-                             .svg_height = (int)height};
+    rlt_chart_target target;
+    RLT_TRY(rlt_chart_target_of(report, &target, err));
+    rlt_curve_style style = {.screen = target.path == NULL ? &target.screen : NULL,
+                             .svg_width = target.width,
+                             .svg_height = target.height};
     char title[192];
     snprintf(title, sizeof title, "%s (experiment %lld)", report->experiment.name,
              (long long)report->experiment.id);
     rlt_buf out = {0};
-    rlt_status status = RLT_OK;
     rlt_curves_draw(report, curves, count, title, metric, &style, &out);
-    if (path != NULL) {
-        status = rlt_file_write_atomic(path, out.data, out.size, err);
-        if (status == RLT_OK) {
-            fprintf(stderr, "wrote %s\n", path);
-        }
-    } else {
-        fwrite(out.data, 1, out.size, stdout);
-    }
-    rlt_buf_fini(&out);
-    return status;
+    return rlt_chart_write(&target, &out, err);
 }
 
 /* Curves without a point are left out; the winner is drawn last, in the accent colour. */
@@ -136,17 +130,26 @@ static rlt_status plot_selection(const rlt_report *report, const selection *chos
     return status;
 }
 
-rlt_status rlt_cli_plot(int argc, char **argv, rlt_err *err) {
-    rlt_report report;
-    RLT_TRY(rlt_report_open(&report, "plot", argc, argv, err));
-    const char *given = rlt_cli_value(&report.args, "--metric");
+static rlt_status plot_curves(const rlt_report *report, rlt_err *err) {
+    const char *given = rlt_cli_value(&report->args, "--metric");
     selection chosen = {0};
-    rlt_status status = select_trials(&report, &chosen, err);
+    rlt_status status = select_trials(report, &chosen, err);
     if (status == RLT_OK) {
         status =
-            plot_selection(&report, &chosen, given != NULL ? given : report.experiment.metric, err);
+            plot_selection(report, &chosen, given != NULL ? given : report->experiment.metric, err);
     }
     rlt_free(chosen.trials);
+    return status;
+}
+
+rlt_status rlt_cli_plot(int argc, char **argv, rlt_err *err) {
+    rlt_report report;
+    bool drawn = false;
+    RLT_TRY(rlt_report_open(&report, "plot", argc, argv, err));
+    rlt_status status = rlt_chart_draw_kind(&report, &drawn, err);
+    if (status == RLT_OK && !drawn) {
+        status = plot_curves(&report, err);
+    }
     rlt_report_close(&report);
     return status;
 }

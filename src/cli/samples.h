@@ -1,0 +1,34 @@
+/* cli, reporting: an experiment's trials as arrays: parameters with their domains, values of a
+ * metric. Thread: main only. Owner: who loads closes. */
+#ifndef RLT_CLI_SAMPLES_H
+#define RLT_CLI_SAMPLES_H
+#include "analysis/analysis.h"
+#include "cli/report.h"
+
+#define RLT_SAMPLES_STOPPED_OPTION                                                                 \
+    { "--stopped", NULL, "also trials that a stopper ended early, by their last result" }
+
+typedef struct rlt_samples_param {
+    char path[RLT_NAME_MAX];
+    char **names;  /* [choices] of a categorical one */
+    bool inferred; /* the configuration does not say its domain: it is that of the values seen */
+} rlt_samples_param;
+
+typedef struct rlt_samples {
+    rlt_analysis_data data; /* of the trials below; borrows from here */
+    rlt_analysis_param *params;
+    rlt_samples_param *info; /* [param_count] */
+    double *x, *values;
+    const rlt_trial_row **trials; /* [count] search trials with a result, in the order of number */
+    char metric[RLT_NAME_MAX];
+} rlt_samples;
+/* metric: NULL: the experiment's first objective; an objective's name; or any other metric, by its
+ * newest point. Completed trials, and stopped ones if wanted. RLT_ENOTFOUND: there is none, with
+ * what there is. */
+rlt_status rlt_samples_load(const rlt_report *report, const char *metric, bool stopped,
+                            rlt_samples *samples, rlt_err *err);
+void rlt_samples_close(rlt_samples *samples); /* safe on {0} */
+/* RLT_ENOTFOUND gives the nearest and all there are. */
+rlt_status rlt_samples_param_find(const rlt_samples *samples, const char *path, int *index,
+                                  rlt_err *err);
+#endif
