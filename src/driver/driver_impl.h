@@ -27,6 +27,7 @@ typedef struct rlt_driver_measure { /* of an objective or a constraint, the newe
 
 typedef struct rlt_driver_entry { /* one trial */
     int64_t id, number, attempt, seed;
+    int64_t configuration, replicate, parent; /* as in its row */
     bool final;
     rlt_trial_state state;
     json_t *params; /* owned; NULL once the trial has ended */

@@ -112,6 +112,9 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     t->number = row->number;
     t->final = strcmp(row->role, "final") == 0;
     t->seed = row->seed;
+    t->configuration = row->configuration;
+    t->replicate = row->replicate;
+    t->parent = row->parent;
     t->attempt = row->attempt;
     t->state = state;
     t->steps = row->steps;

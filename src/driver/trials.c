@@ -137,6 +137,9 @@ static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     rlt_trial_row row = {.experiment = d->experiment,
                          .number = t->number,
                          .seed = t->seed,
+                         .configuration = t->configuration,
+                         .replicate = t->replicate,
+                         .parent = t->parent,
                          .value = NAN,
                          .best = NAN,
                          .wall_s = NAN};
@@ -170,7 +173,7 @@ static rlt_status ask(rlt_driver *d, rlt_err *err) {
     }
     if (status == RLT_OK) {
         rlt_driver_entry *t = rlt_driver_add(d);
-        t->number = number;
+        t->number = t->configuration = number;
         t->params = params;
         t->seed = d->config.run.seed + number;
         status = create_row(d, t, err);
@@ -225,7 +228,8 @@ static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
         RLT_TRY(winner_params(d, winner, &params, err));
         rlt_driver_entry *t = rlt_driver_add(d);
         t->final = true;
-        t->number = i;
+        t->number = t->replicate = i;
+        t->configuration = d->trials[best].configuration;
         t->params = params;
         t->seed = d->config.run.seed + 1000003 * (i + 1);
         RLT_TRY(create_row(d, t, err));

@@ -299,9 +299,55 @@ static const char list_v3[] =
     "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
     "GROUP BY e.id;\n";
 
+/* Replicates, inherited weights, exploits, points tried first, trials of an earlier experiment,
+ * trials that somebody else than the driver runs. */
+static const char tables_v4[] =
+    "-- the number of the search trial that first had these parameters: replicates share it\n"
+    "ALTER TABLE trials ADD COLUMN configuration INTEGER;\n"
+    "UPDATE trials SET configuration = number WHERE role = 'search';\n"
+    "ALTER TABLE trials ADD COLUMN replicate INTEGER NOT NULL DEFAULT 0;\n"
+    "-- the trial whose weights it started from; NULL: from none\n"
+    "ALTER TABLE trials ADD COLUMN parent INTEGER REFERENCES trials(id) ON DELETE SET NULL;\n"
+    "CREATE INDEX trials_configuration ON trials(experiment, configuration);\n"
+    "CREATE TABLE exploits ( -- a trial goes on with the weights of another and new parameters\n"
+    "  decision INTEGER PRIMARY KEY REFERENCES decisions(id) ON DELETE CASCADE,\n"
+    "  trial INTEGER NOT NULL REFERENCES trials(id) ON DELETE CASCADE,\n"
+    "  step INTEGER NOT NULL CHECK (step >= 0), -- of the trial; parameters hold from here on\n"
+    "  source INTEGER REFERENCES trials(id) ON DELETE SET NULL, -- NULL: its own weights\n"
+    "  source_step INTEGER NOT NULL, -- of the source's checkpoint\n"
+    "  params_json TEXT NOT NULL CHECK (json_valid(params_json))\n"
+    ") STRICT;\n"
+    "CREATE INDEX exploits_trial ON exploits(trial, step);\n"
+    "CREATE TABLE queue ( -- points to be tried before the sampler's\n"
+    "  id INTEGER PRIMARY KEY, -- in this order\n"
+    "  experiment INTEGER NOT NULL REFERENCES experiments(id) ON DELETE CASCADE,\n"
+    "  params_json TEXT NOT NULL CHECK (json_valid(params_json)),\n"
+    "  origin TEXT NOT NULL, -- 'enqueue', ...\n"
+    "  created_ms INTEGER NOT NULL,\n"
+    "  trial INTEGER REFERENCES trials(id) ON DELETE SET NULL -- NULL: it waits\n"
+    ") STRICT;\n"
+    "CREATE INDEX queue_experiment ON queue(experiment, id);\n"
+    "CREATE TABLE earlier_trials ( -- finished trials of another experiment, to learn from\n"
+    "  experiment INTEGER NOT NULL REFERENCES experiments(id) ON DELETE CASCADE,\n"
+    "  position INTEGER NOT NULL CHECK (position >= 0),\n"
+    "  origin TEXT NOT NULL, -- file, experiment and trial\n"
+    "  state TEXT NOT NULL CHECK (state IN ('stopped', 'completed', 'failed')),\n"
+    "  steps INTEGER NOT NULL CHECK (steps >= 0),\n"
+    "  params_json TEXT NOT NULL CHECK (json_valid(params_json)),\n"
+    "  values_json TEXT NOT NULL CHECK (json_valid(values_json)), -- array, one an objective\n"
+    "  constraints_json TEXT NOT NULL CHECK (json_valid(constraints_json)), -- array\n"
+    "  PRIMARY KEY (experiment, position)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "CREATE TABLE leases ( -- running trials of clients: ask and tell, further drivers\n"
+    "  trial INTEGER PRIMARY KEY REFERENCES trials(id) ON DELETE CASCADE,\n"
+    "  client TEXT NOT NULL, -- host, process and what it calls itself\n"
+    "  beat_ms INTEGER NOT NULL -- its last sign of life\n"
+    ") STRICT;\n";
+
 static const store_migration migrations[] = {{{tables_v1, views_v1}},
                                              {{decisions_v2, summary_v2}},
-                                             {{tables_v3, views_v3, front_v3, list_v3}}};
+                                             {{tables_v3, views_v3, front_v3, list_v3}},
+                                             {{tables_v4}}};
 
 const store_migration *store_migrations(int *count) {
     *count = (int)RLT_COUNT(migrations);

@@ -23,6 +23,10 @@ typedef struct rlt_trial_row {
     char role[8];                   /* "search" | "final" (retraining of the winner) */
     char state[16], reason[256];
     int64_t seed, attempt; /* attempts started so far; part of the fence */
+    /* Number of the search trial that first had these parameters (its own without replicates; of a
+     * final one the winner's), -1: unknown; which of its replicates; id of the trial whose weights
+     * it started from, 0: none. */
+    int64_t configuration, replicate, parent;
     int64_t steps;
     double value, best;              /* newest and best result of the metric; NAN: none */
     double wall_s;                   /* NAN: none */

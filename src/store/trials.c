@@ -61,6 +61,9 @@ static rlt_status insert_trial(rlt_store *store, const rlt_trial_row *row, const
     store_bind_int(stmt, 5, row->seed);
     store_bind_text(stmt, 6, params);
     store_bind_text(stmt, 7, row->config_json != NULL ? row->config_json : "{}");
+    store_bind_int(stmt, 8, row->configuration);
+    store_bind_int(stmt, 9, row->replicate);
+    store_bind_int(stmt, 10, row->parent);
     rlt_status status = store_row(store, stmt, id, 1, "write a trial", err);
     return status != RLT_ENOTFOUND
                ? status
@@ -199,6 +202,10 @@ static void read_trial(sqlite3_stmt *stmt, rlt_trial_row *row) {
     row->seed = sqlite3_column_int64(stmt, 6);
     row->attempt = sqlite3_column_int64(stmt, 7);
     row->steps = sqlite3_column_int64(stmt, 8);
+    row->configuration =
+        sqlite3_column_type(stmt, 14) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, 14);
+    row->replicate = sqlite3_column_int64(stmt, 15);
+    row->parent = sqlite3_column_int64(stmt, 16);
     row->value = store_column_real(stmt, 9);
     row->best = store_column_real(stmt, 10);
     row->wall_s = store_column_real(stmt, 11);

@@ -214,12 +214,12 @@ static void test_points_are_found_by_key(void **state) {
     rlt_store_close(&store);
 }
 
-/* tests/golden/store_v1.db.sql: what `sqlite3 FILE .dump` gave for a database of version 1. */
-static void test_database_of_version_1(void **state) {
-    const place *at = *state;
-    char *sql, *message = NULL;
+/* tests/golden/store_vN.db.sql: what `sqlite3 FILE .dump` gave for a database of version N. */
+static void load_dump(const place *at, int version) {
+    char *sql, *message = NULL, path[256];
     size_t size;
-    OK(rlt_file_read(RLT_SOURCE_DIR "/tests/golden/store_v1.db.sql", 1 << 20, &sql, &size, &err));
+    snprintf(path, sizeof path, RLT_SOURCE_DIR "/tests/golden/store_v%d.db.sql", version);
+    OK(rlt_file_read(path, 1 << 20, &sql, &size, &err));
     sqlite3 *db;
     assert_int_equal(sqlite3_open(at->path, &db), SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, &message) != SQLITE_OK) {
@@ -227,6 +227,10 @@ static void test_database_of_version_1(void **state) {
     }
     sqlite3_close(db);
     rlt_free(sql);
+}
+
+static void check_migration(const place *at, int version) {
+    load_dump(at, version);
     rlt_store *store = open_store(at, RLT_STORE_WRITE);
     OK(rlt_store_check(store, &err));
     assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
@@ -234,14 +238,30 @@ static void test_database_of_version_1(void **state) {
     OK(rlt_store_trial_get(store, 2, &row, &err));
     assert_string_equal(row.state, "completed");
     assert_true(row.value == 300 && row.attempt == 1 && row.seed == 101);
+    assert_true(row.configuration == 1 && row.replicate == 0 && row.parent == 0);
     rlt_trial_row_fini(&row);
     int64_t epoch;
     OK(rlt_store_experiment_own(store, 1, &epoch, &err));
     assert_int_equal(epoch, 2);
-    assert_int_equal(add_trial(store, 1, "search", 5), 8);
+    int64_t id = add_trial(store, 1, "search", 5);
     change(store, 5, 0, "pending", "running");
     OK(rlt_store_metric(store, 5, 1, "a new metric", 1, &err));
+    OK(rlt_store_trial_get(store, id, &row, &err));
+    assert_true(row.number == 5);
+    rlt_trial_row_fini(&row);
     rlt_store_close(&store);
+}
+
+static void test_database_of_version_1(void **state) {
+    check_migration(*state, 1);
+}
+
+static void test_database_of_version_2(void **state) {
+    check_migration(*state, 2);
+}
+
+static void test_database_of_version_3(void **state) {
+    check_migration(*state, 3);
 }
 
 int main(int argc, char **argv) {
@@ -260,6 +280,8 @@ int main(int argc, char **argv) {
         TEST(test_views_of_several_objectives),
         TEST(test_points_are_found_by_key),
         TEST(test_database_of_version_1),
+        TEST(test_database_of_version_2),
+        TEST(test_database_of_version_3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
