@@ -132,29 +132,33 @@ static double key_of(const rlt_tuner *tuner, int objective, double value) {
  * feasible. */
 static bool can_be_on_front(const rlt_tuner *tuner, int64_t number) {
     const rlt_history *history = &tuner->history;
-    bool complete = history->states[number] != RLT_TRIAL_FAILED && history->violations[number] == 0;
+    const int64_t place = rlt_tuner_place(tuner, number);
+    bool complete = history->states[place] != RLT_TRIAL_FAILED && history->violations[place] == 0;
     for (int i = 0; i < history->objectives; i++) {
-        complete &= !isnan(history->keys[number * history->objectives + i]);
+        complete &= !isnan(history->keys[place * history->objectives + i]);
     }
     return complete;
 }
 
+static const double *keys_of(const rlt_tuner *tuner, int64_t number) {
+    return tuner->history.keys + rlt_tuner_place(tuner, number) * tuner->history.objectives;
+}
+
 static void update_front(rlt_tuner *tuner, int64_t number) {
-    const rlt_history *history = &tuner->history;
-    const int objectives = history->objectives;
+    const int objectives = tuner->history.objectives;
     if (!can_be_on_front(tuner, number)) {
         return;
     }
-    const double *keys = history->keys + number * objectives;
+    const double *keys = keys_of(tuner, number);
     int64_t kept = 0, place = 0;
     for (int64_t i = 0; i < tuner->front_count; i++) {
-        if (rlt_dominates(history->keys + tuner->front[i] * objectives, keys, objectives)) {
+        if (rlt_dominates(keys_of(tuner, tuner->front[i]), keys, objectives)) {
             return; /* and so it dominates nobody there */
         }
     }
     for (int64_t i = 0; i < tuner->front_count; i++) {
         int64_t other = tuner->front[i];
-        if (!rlt_dominates(keys, history->keys + other * objectives, objectives)) {
+        if (!rlt_dominates(keys, keys_of(tuner, other), objectives)) {
             tuner->front[kept++] = other;
             place += other < number;
         }
@@ -178,8 +182,9 @@ static void note_end(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t number, rlt_
     if (tuner->config.objectives.count == 1 && !at->infeasible) {
         note_value(tuner, values[0]);
     }
-    if (number < tuner->history.count) {
-        rlt_history_end(&tuner->history, number, state, keys, constraints, at->steps);
+    const int64_t place = rlt_tuner_place(tuner, number);
+    if (place < tuner->history.count) {
+        rlt_history_end(&tuner->history, place, state, keys, constraints, at->steps);
     }
     if (tuner->config.objectives.count > 1) {
         update_front(tuner, number);
@@ -210,7 +215,7 @@ rlt_status rlt_tuner_finish_values(rlt_tuner *tuner, int64_t number, rlt_trial_s
             &(rlt_stopper_end){number, state, at->key, at->verdicts, at->verdict_count});
     }
     if (tuner->sampler->ended != NULL) {
-        tuner->sampler->ended(tuner->sampler_state, number);
+        tuner->sampler->ended(tuner->sampler_state, rlt_tuner_place(tuner, number));
     }
     rlt_free(at->verdicts);
     at->verdicts = NULL;

@@ -51,14 +51,10 @@ static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
     return RLT_OK;
 }
 
-static bool learns(const rlt_sampler_def *sampler) {
-    return sampler->started != NULL || sampler->ended != NULL;
-}
-
 static rlt_status check_abilities(const rlt_tuner *tuner, const rlt_sampler_def *sampler,
                                   rlt_err *err) {
     const char *name = rlt_samplers[tuner->config.sampler].name;
-    unsigned knows = learns(sampler) ? sampler->abilities : ~0U;
+    unsigned knows = rlt_sampler_learns(sampler) ? sampler->abilities : ~0U;
     if (tuner->config.objectives.count > 1 && (knows & RLT_SAMPLER_SEVERAL) == 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.sampler: %s searches for the best of one metric, but tune.metrics "
@@ -243,22 +239,25 @@ static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, 
     return RLT_OK;
 }
 
-/* The values as they come back from rows, so that a restored sampler sees the same ones. */
-static rlt_status read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
+rlt_status rlt_tuner_read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
     for (int i = 0; i < tuner->space.count; i++) {
         const rlt_param *param = &tuner->space.params[i];
         tuner->values[i] = (rlt_value){.number = NAN, .choice = -1};
-        if (param->kind != RLT_DIST_FUNCTION) {
-            RLT_TRY(rlt_value_parse(param, json_object_get(params, param->path), &tuner->values[i],
-                                    err));
+        const json_t *given = json_object_get(params, param->path);
+        if (param->kind == RLT_DIST_FUNCTION) {
+            continue;
         }
+        if (given == NULL) {
+            return rlt_fail(err, RLT_ECONFIG, "%s: there is no value", param->path);
+        }
+        RLT_TRY(rlt_value_parse(param, given, &tuner->values[i], err));
     }
     return RLT_OK;
 }
 
 static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
-    if (learns(tuner->sampler) || !rlt_tuner_is_single(tuner)) {
-        RLT_TRY(read_values(tuner, params, err));
+    if (rlt_sampler_learns(tuner->sampler) || !rlt_tuner_is_single(tuner)) {
+        RLT_TRY(rlt_tuner_read_values(tuner, params, err));
         rlt_history_start(&tuner->history, tuner->values);
     }
     tuner->trials =
@@ -266,7 +265,7 @@ static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err
     tuner->trials[tuner->count++] =
         (rlt_tuner_trial){.reported = -1, .best = NAN, .key = NAN, .state = RLT_TRIAL_RUNNING};
     if (tuner->sampler->started != NULL) {
-        tuner->sampler->started(tuner->sampler_state, tuner->count - 1);
+        tuner->sampler->started(tuner->sampler_state, rlt_tuner_place(tuner, tuner->count - 1));
     }
     return RLT_OK;
 }

@@ -124,14 +124,27 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
 rlt_status rlt_tuner_finish_values(rlt_tuner *tuner, int64_t number, rlt_trial_state state,
                                    const double *values, const double *constraints, int64_t steps,
                                    rlt_err *err);
-/* Restoring from rows, before anything else is called: trials in the order of number, as if `ask`
- * had returned these params; the reports of a trial after it, in the order of steps, by
- * rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish after them.
- * Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp take trial by
- * trial as well as the order of time; others need trials and their ends in the order of time. Then
- * later suggestions and decisions are the same. What was decided already depends on the order of
- * time, so unless rows are replayed in that order, each stored decision of a trial that goes on,
- * and each ruling, follows by rlt_tuner_restore_decision. */
+/* One trial of an earlier experiment that has ended, to learn from; all of them before the first
+ * `ask` and `restore`, and in the same order again when this experiment is restored. It is none of
+ * this experiment's trials: no number, not the best, no part of budget or front. params: {path:
+ * value}, as of rlt_tuner_ask; what is no parameter here is ignored. values: [tune.objectives],
+ * constraints: [tune.constraints], NAN: none; state: stopped, completed or failed.
+ * Samplers that learn take it as a trial that came before all others, cmaes as a source of
+ * WS-CMA-ES. *used (may be NULL) is false, and nothing happens, when it failed, when a value is
+ * missing or not one that this experiment could have tried (err's message, if the caller zeroed it,
+ * says which), or when the sampler learns nothing. RLT_EINVAL: too late, or no end. */
+rlt_status rlt_tuner_source(rlt_tuner *tuner, const json_t *params, const double *values,
+                            const double *constraints, rlt_trial_state state, int64_t steps,
+                            bool *used, rlt_err *err);
+int64_t rlt_tuner_sources(const rlt_tuner *tuner); /* how many were used */
+/* Restoring from rows, before anything else but rlt_tuner_source is called: trials in the order of
+ * number, as if `ask` had returned these params; the reports of a trial after it, in the order of
+ * steps, by rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish
+ * after them. Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp
+ * take trial by trial as well as the order of time; others need trials and their ends in the order
+ * of time. Then later suggestions and decisions are the same. What was decided already depends on
+ * the order of time, so unless rows are replayed in that order, each stored decision of a trial
+ * that goes on, and each ruling, follows by rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
 /* The action decided for the report of a trial at `step` (rlt_decision.step), or the ruling on it:
  * the newest one is the last. A trial that has ended is of no interest: RLT_OK. RLT_ECORRUPT: there

@@ -40,12 +40,14 @@ double rlt_normal_quantile(double u);
 
 /* ---- samplers ---- */
 enum { RLT_SAMPLER_SEVERAL = 1 << 0, RLT_SAMPLER_LIMITS = 1 << 1 };
-/* Every trial so far, by number: started by ask, a point to try first or restored, all the same.
- * The functions' values are {NAN, -1}. Kept for samplers with `started` or `ended`, and with
- * several objectives or constraints. */
+/* Every trial so far, by place: first those of earlier experiments (rlt_tuner_source), then this
+ * one's by number: started by ask, a point to try first or restored, all the same. The functions'
+ * values are {NAN, -1}. Kept for samplers with `started` or `ended`, and with several objectives or
+ * constraints. */
 typedef struct rlt_history {
     int dimensions; /* parameters of the space */
     int objectives, constraints;
+    int64_t sources; /* trials of earlier experiments: all have ended */
     int64_t count, capacity;
     rlt_value *values; /* [count, dimensions] */
     double *keys;   /* [count, objectives] the larger the better; NAN: none, failed, or running */
@@ -72,8 +74,8 @@ typedef struct rlt_sampler_def {
     /* Values of the sampler's point `index` (0, 1, …; points to try first do not count) for every
      * parameter but the functions. RLT_ENOTFOUND: there are no more points. */
     rlt_status (*ask)(void *state, int64_t index, rlt_value *values, rlt_err *err);
-    /* Trial `number`, the last of the history, has started; it has ended (once). NULL: of no
-     * interest. */
+    /* The trial at place `number`, the last of the history, has started; it has ended (once). NULL:
+     * of no interest. */
     void (*started)(void *state, int64_t number);
     void (*ended)(void *state, int64_t number);
 } rlt_sampler_def;
@@ -228,8 +230,9 @@ struct rlt_tuner {
     const rlt_stopper_def *stopper;
     void *sampler_state, *stopper_state;
     rlt_rulings rulings;
-    rlt_history history; /* empty for samplers that learn nothing, with one objective */
-    int64_t *front;      /* numbers of the trials on the Pareto front, ascending */
+    rlt_history
+        history;    /* no trials of its own for samplers that learn nothing, with one objective */
+    int64_t *front; /* numbers of the trials on the Pareto front, ascending */
     int64_t front_count, front_capacity;
     rlt_value *values; /* [space.count] scratch */
     rlt_tuner_trial *trials;
@@ -242,6 +245,15 @@ static inline double rlt_tuner_oriented(const rlt_tuner *tuner, double value) {
     return tuner->config.maximise ? value : -value;
 }
 bool rlt_tuner_is_single(const rlt_tuner *tuner); /* one objective, no constraints */
+static inline int64_t rlt_tuner_place(const rlt_tuner *tuner, int64_t number) { /* in the history */
+    return tuner->history.sources + number;
+}
+static inline bool rlt_sampler_learns(const rlt_sampler_def *sampler) {
+    return sampler->started != NULL || sampler->ended != NULL;
+}
+/* The values as they come back from rows, so that a restored sampler sees the same ones, into
+ * tuner->values. RLT_ECONFIG names a value that is missing or not the parameter's. */
+rlt_status rlt_tuner_read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err);
 /* RLT_ENOTFOUND: no such trial; RLT_ESTALE: it has ended. */
 rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
                           rlt_err *err);

@@ -203,6 +203,21 @@ static void refresh_eigen(rlt_cma *cma) {
     }
 }
 
+void rlt_cma_set_covariance(rlt_cma *cma, const double *covariance) {
+    const size_t n = (size_t)cma->n;
+    double log_det = 0;
+    memcpy(cma->cov, covariance, sizeof(double) * n * n);
+    refresh_eigen(cma);
+    for (size_t k = 0; k < n; k++) {
+        log_det += 2 * log(cma->scales[k]);
+    }
+    cma->sigma = cma->sigma_start = exp(log_det / (2 * (double)n));
+    for (size_t i = 0; i < n * n; i++) {
+        cma->cov[i] /= square(cma->sigma);
+    }
+    refresh_eigen(cma);
+}
+
 /* (43), (44) for the step-size path after the weighted step y_w; false where h_sigma is 0. */
 static bool step_sigma(rlt_cma *cma, const double *y_w, double *whitened) {
     double c = cma->c_sigma, gain = sqrt(c * (2 - c) * cma->mu_eff);

@@ -31,6 +31,9 @@ typedef struct rlt_cma {
 int rlt_cma_population(int n);
 /* mean: [n], copied. lambda >= 3. */
 void rlt_cma_init(rlt_cma *cma, int n, int lambda, const double *mean, double sigma);
+/* Before any update: covariance [n][n], positive definite, of what is sampled. sigma becomes its
+ * determinant's root, and C what is left. */
+void rlt_cma_set_covariance(rlt_cma *cma, const double *covariance);
 void rlt_cma_copy(rlt_cma *to, const rlt_cma *from); /* to: zeroed or in use */
 void rlt_cma_fini(rlt_cma *cma);                     /* safe on a zeroed one */
 /* x = mean + sigma B D z, all [n] */

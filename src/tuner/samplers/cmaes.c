@@ -11,6 +11,7 @@
  * formed from the trials that have ended, in the order of their numbers, and nothing waits for
  * those that run; when one of these ends, the generations from its own on are formed anew. So a
  * restored search goes on as the uninterrupted one, and parallel trials cost hardly any quality.
+ * Trials of an earlier experiment say where the search starts: cmaes_warm.c.
  * A failed trial is left out. One whose result is not a number ranks last, one that was stopped
  * behind all completed ones, by steps and then by value.
  * Thread: the tuner's. Owner: the tuner. */
@@ -57,7 +58,6 @@ static void cmaes_init(void *state, const rlt_search_space *space, const rlt_tun
     }
     at->z = rlt_alloc(sizeof(double) * (size_t)at->n);
     at->x = rlt_alloc(sizeof(double) * (size_t)at->n);
-    rlt_cmaes_fold_init(at);
 }
 
 static void cmaes_fini(void *state) {

@@ -35,7 +35,15 @@ typedef struct rlt_cmaes {
     double *z, *x;           /* [n] scratch */
 } rlt_cmaes;
 
-/* The state before any trial; at->n >= 1 and at->params are set. */
+/* Mean [n] and covariance [n][n] that the search starts from, by the trials of an earlier
+ * experiment; false: there are none that count. */
+bool rlt_cmaes_warm(const rlt_cmaes *at, double *mean, double *cov);
+/* Of the mixture of normals with standard deviation alpha around each of the points [count][n]. */
+void rlt_cma_moments(const double *points, int n, int64_t count, double alpha, double *mean,
+                     double *cov);
+/* Whether the trial at place a ranks before that at place b. */
+bool rlt_cmaes_before(const rlt_history *history, int64_t a, int64_t b);
+/* The state before any trial of this experiment; at->n >= 1 and at->params are set. */
 void rlt_cmaes_fold_init(rlt_cmaes *at);
 void rlt_cmaes_fold_fini(rlt_cmaes *at);
 /* Takes every trial that has ended into account. points: how many of the first trials were points

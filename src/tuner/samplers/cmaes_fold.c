@@ -76,7 +76,14 @@ void rlt_cmaes_fold_init(rlt_cmaes *at) {
     }
     at->now.left = doubles(2, at->n);
     at->now.large_lambda = first_lambda(at);
+    double *cov = doubles(at->n, at->n);
+    bool warm = rlt_cmaes_warm(at, at->x, cov);
     start_run(at, first_lambda(at), first_sigma(at));
+    if (warm) {
+        rlt_cma_set_covariance(&at->now.cma, cov);
+        apply_margin(at);
+    }
+    rlt_free(cov);
     copy_fold(&at->first, &at->now);
     copy_fold(&at->kept[0], &at->now);
 }
@@ -119,8 +126,7 @@ static bool left_behind(const rlt_cmaes *at, const double *x) {
     return true;
 }
 
-/* Whether trial a ranks before trial b. */
-static bool before(const rlt_history *history, int64_t a, int64_t b) {
+bool rlt_cmaes_before(const rlt_history *history, int64_t a, int64_t b) {
     double key_a = history->keys[a], key_b = history->keys[b];
     if (isnan(key_a) || isnan(key_b)) {
         return isnan(key_a) != isnan(key_b) ? isnan(key_b) : a < b;
@@ -179,7 +185,9 @@ static void restart(rlt_cmaes *at) {
 static void rank(rlt_cmaes *at, int lambda) {
     for (int i = 0; i < lambda; i++) { /* insertion: they are few */
         int k = i;
-        for (; k > 0 && before(at->history, at->numbers[i], at->numbers[at->order[k - 1]]); k--) {
+        for (;
+             k > 0 && rlt_cmaes_before(at->history, at->numbers[i], at->numbers[at->order[k - 1]]);
+             k--) {
             at->order[k] = at->order[k - 1];
         }
         at->order[k] = i;
@@ -227,6 +235,9 @@ static void go_back(rlt_cmaes *at, int64_t number) {
 void rlt_cmaes_fold(rlt_cmaes *at, int64_t points) {
     const rlt_history *history = at->history;
     rlt_cmaes_standing *now = &at->now;
+    if (now->left == NULL) {
+        rlt_cmaes_fold_init(at);
+    }
     if (at->late < now->next) {
         go_back(at, at->late);
     }
