@@ -27,7 +27,8 @@ typedef struct rlt_importance {
     double raw;   /* fANOVA: part of the variance that the parameter explains alone; PED-ANOVA:
                    * the divergence */
     double deviation; /* of raw over the trees; NAN: PED-ANOVA */
-    bool left_out;    /* fANOVA: some trials lack the parameter; raw and share are 0 */
+    bool left_out;    /* too many choices, or for fANOVA: some trials lack the parameter; raw and
+                       * share are 0 */
 } rlt_importance;
 
 enum { RLT_ANALYSIS_CHOICES_MAX = 64 };
@@ -42,8 +43,8 @@ typedef struct rlt_fanova_options {
  * parameters are one column a choice, as Optuna does it: combinations of columns that no trial can
  * have count as well, so several of them share less exactly than numbers do. Only parameters that
  * every trial has.
- * RLT_EINVAL: fewer than 2 trials, no parameter with more than one value, all values equal, or more
- * than RLT_ANALYSIS_CHOICES_MAX choices. */
+ * RLT_EINVAL: fewer than 2 trials, all values equal, or no parameter with more than one value and
+ * at most RLT_ANALYSIS_CHOICES_MAX choices. */
 rlt_status rlt_importance_fanova(const rlt_analysis_data *data, const rlt_fanova_options *options,
                                  rlt_importance *out, rlt_err *err);
 

@@ -23,6 +23,7 @@ void rlt_tree_grow(const rlt_table01 *table, int depth_max, rlt_rng rng, rlt_lea
 void rlt_leaves_fini(rlt_leaves *leaves);
 
 bool rlt_param_is_single(const rlt_analysis_param *param);
+bool rlt_param_has_too_many(const rlt_analysis_param *param); /* choices: it is left out */
 /* Which trials have a finite value: kept[]; RLT_EINVAL unless there are 2, and they differ. */
 rlt_status rlt_analysis_check(const rlt_analysis_data *data, int *kept, int *count, rlt_err *err);
 /* Shares from raw numbers (equal ones where all are 0), sorted; equal ones in the order of params.

@@ -8,19 +8,25 @@ bool rlt_param_is_single(const rlt_analysis_param *param) {
     return param->choices > 0 ? param->choices == 1 : !(param->high > param->low);
 }
 
+bool rlt_param_has_too_many(const rlt_analysis_param *param) {
+    return param->choices > RLT_ANALYSIS_CHOICES_MAX;
+}
+
 static rlt_status check_params(const rlt_analysis_data *data, rlt_err *err) {
-    bool any = false;
+    int usable = 0, crowded = 0;
     for (int j = 0; j < data->param_count; j++) {
         const rlt_analysis_param *param = &data->params[j];
-        any |= !rlt_param_is_single(param);
-        if (param->choices > RLT_ANALYSIS_CHOICES_MAX) {
-            return rlt_fail(err, RLT_EINVAL,
-                            "parameter '%.64s' has %d choices; importance can be computed for up "
-                            "to %d",
-                            param->name, param->choices, RLT_ANALYSIS_CHOICES_MAX);
-        }
+        crowded += rlt_param_has_too_many(param);
+        usable += !rlt_param_is_single(param) && !rlt_param_has_too_many(param);
     }
-    return any ? RLT_OK
+    if (usable > 0) {
+        return RLT_OK;
+    }
+    return crowded > 0
+               ? rlt_fail(err, RLT_EINVAL,
+                          "importance can be computed for parameters of up to %d choices; these "
+                          "trials have none with 2 to %d choices or a range of numbers",
+                          RLT_ANALYSIS_CHOICES_MAX, RLT_ANALYSIS_CHOICES_MAX)
                : rlt_fail(err, RLT_EINVAL,
                           "no parameter of these trials has more than one possible value, so there "
                           "is no importance to compute");

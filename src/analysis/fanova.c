@@ -57,23 +57,26 @@ static void encode(const rlt_analysis_data *data, const int *kept, int count, bo
     made->table = (rlt_table01){.rows = count};
     for (int j = 0; j < data->param_count; j++) {
         const rlt_analysis_param *param = &data->params[j];
-        bool all = is_in_all(data, kept, count, j);
-        out[j] = (rlt_importance){.param = j, .left_out = !all};
-        bool used = all && !rlt_param_is_single(param);
+        bool fits = is_in_all(data, kept, count, j) && !rlt_param_has_too_many(param);
+        out[j] = (rlt_importance){.param = j, .left_out = !fits};
+        bool used = fits && !rlt_param_is_single(param);
         made->column[j] = used ? made->table.columns : -1;
         made->table.columns += used ? (param->choices > 0 ? param->choices : 1) : 0;
     }
     size_t columns = (size_t)made->table.columns, width = (size_t)data->param_count;
     made->table.x = rlt_alloc(sizeof(double) * columns * (size_t)count);
     made->table.y = rlt_alloc(sizeof(double) * (size_t)count);
-    double mean = 0;
+    double largest = 0, mean = 0; /* importances are parts: a unit in which no square overflows */
     for (int i = 0; i < count; i++) {
-        mean += data->values[kept[i]] / count;
+        largest = fmax(largest, fabs(data->values[kept[i]]));
+    }
+    for (int i = 0; i < count; i++) {
+        mean += data->values[kept[i]] / largest / count;
     }
     for (int i = 0; i < count; i++) {
         fill_row(data, made, data->x + (size_t)kept[i] * width, log_scale,
                  made->table.x + (size_t)i * columns);
-        made->table.y[i] = data->values[kept[i]] - mean;
+        made->table.y[i] = data->values[kept[i]] / largest - mean;
     }
 }
 
@@ -237,10 +240,11 @@ rlt_status rlt_importance_fanova(const rlt_analysis_data *data, const rlt_fanova
     if (status == RLT_OK) {
         encode(data, kept, count, options->log_scale, &made, out);
         if (made.table.columns == 0) {
-            status = rlt_fail(err, RLT_EINVAL,
-                              "none of the %d parameters is in all %d trials; fANOVA cannot use "
-                              "conditional parameters, PED-ANOVA can",
-                              data->param_count, count);
+            status =
+                rlt_fail(err, RLT_EINVAL,
+                         "fANOVA can use none of the %d parameters: it needs those that all %d "
+                         "trials have; PED-ANOVA can use conditional ones",
+                         data->param_count, count);
         } else {
             run_forest(data, &made, options, out);
             rlt_importance_finish(out, data->param_count);

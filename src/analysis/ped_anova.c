@@ -174,8 +174,9 @@ static void compute(const rlt_analysis_data *data, const int *kept, int count, d
     qsort(sorted, (size_t)count, sizeof *sorted, compare_doubles);
     losses l = {kept, of, count, cutoff(sorted, count, target), cutoff(sorted, count, region)};
     for (int j = 0; j < data->param_count; j++) {
-        out[j] = (rlt_importance){.param = j, .deviation = NAN};
-        if (!rlt_param_is_single(&data->params[j])) {
+        bool crowded = rlt_param_has_too_many(&data->params[j]);
+        out[j] = (rlt_importance){.param = j, .deviation = NAN, .left_out = crowded};
+        if (!crowded && !rlt_param_is_single(&data->params[j])) {
             out[j].raw = raw_of(data, j, &l, global);
         }
     }

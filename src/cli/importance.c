@@ -43,29 +43,50 @@ static rlt_status print_json(const rlt_samples *s, const rlt_importance *list, i
                            rlt_report_real(list[i].deviation), "left_out", list[i].left_out,
                            "inferred_domain", s->info[list[i].param].inferred));
     }
-    return rlt_report_print_json(json_pack("{s:s, s:s, s:i, s:o}", "method", methods[method],
-                                           "metric", s->metric, "trials", s->data.count,
-                                           "importances", all),
-                                 err);
+    return rlt_report_print_json(
+        json_pack("{s:s, s:s, s:i, s:i, s:i, s:o}", "method", methods[method], "metric", s->metric,
+                  "configurations", s->data.count, "trials", s->trial_count, "stopped_left_out",
+                  s->stopped_count, "importances", all),
+        err);
 }
 
+static void print_left_out(const rlt_samples *s, const rlt_importance *list) {
+    int crowded = 0, conditional = 0;
+    for (int i = 0; i < s->data.param_count; i++) {
+        bool many = s->params[list[i].param].choices > RLT_ANALYSIS_CHOICES_MAX;
+        crowded += list[i].left_out && many;
+        conditional += list[i].left_out && !many;
+    }
+    if (crowded > 0) {
+        printf("%d left out: more than %d choices\n", crowded, RLT_ANALYSIS_CHOICES_MAX);
+    }
+    if (conditional > 0) {
+        printf("%d left out: not every trial has them; --method ped_anova can use them\n",
+               conditional);
+    }
+}
+
+/* PED-ANOVA's best tenth of fewer is 4 and less. */
+enum { PED_TRIALS_FEW = 50, FANOVA_TRIALS_FEW = 20 };
+
 static void print_notes(const rlt_samples *s, const rlt_importance *list, int method) {
-    int inferred = 0, left_out = 0;
+    int inferred = 0;
     for (int i = 0; i < s->data.param_count; i++) {
         inferred += s->info[list[i].param].inferred;
-        left_out += list[i].left_out;
     }
-    if (left_out > 0) {
-        printf("%d left out: not every trial has them; --method ped_anova can use them\n",
-               left_out);
-    }
+    print_left_out(s, list);
     if (inferred > 0) {
         printf("%d of %d domains are not in the configuration and were taken from the values "
                "seen\n",
                inferred, s->data.param_count);
     }
-    if (s->data.count < (method == 0 ? 50 : 20)) {
-        printf("%d trials are few: take the order as a hint%s\n", s->data.count,
+    if (s->stopped_count > 0) {
+        printf("%d stopped trials do not count; --stopped takes them too, by their last result\n",
+               s->stopped_count);
+    }
+    if (s->data.count < (method == 0 ? PED_TRIALS_FEW : FANOVA_TRIALS_FEW)) {
+        printf("%d %s few: take the order as a hint%s\n", s->data.count,
+               s->data.count == s->trial_count ? "trials are" : "configurations are",
                method == 0 ? " (PED-ANOVA wants 5 in the best tenth)" : "");
     }
 }
@@ -88,8 +109,10 @@ static void print_table(const rlt_report *report, const rlt_samples *s, const rl
             rlt_table_cell(&table, list[i].left_out ? "" : text);
         }
     }
-    printf("importance for %s of %s (experiment %lld), %d trials,\n%s\n\n", s->metric,
-           report->experiment.name, (long long)report->experiment.id, s->data.count,
+    char trials[64];
+    rlt_samples_count_text(s, trials);
+    printf("importance for %s of %s (experiment %lld), %s,\n%s\n\n", s->metric,
+           report->experiment.name, (long long)report->experiment.id, trials,
            rlt_importance_question(method));
     rlt_table_print(&table, stdout);
     printf("\n");

@@ -1,37 +1,57 @@
-/* cli, reporting: trials as arrays. Domains come from the configuration's search space; where that
- * does not say (a function of the script, a normal distribution, a configuration without it), from
- * the values seen. Thread: main only. */
+/* cli, reporting: which trials have a value of a metric, one row each or one a configuration.
+ * Thread: main only. */
 #include "cli/samples.h"
-
-#include "tuner/tuner.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* While loading: the JSON of each kept trial, and the search space. */
-typedef struct loader {
-    rlt_samples *s;
-    json_t **params; /* [count] */
-    rlt_search_space space;
-    json_t **choices; /* [param_count] arrays; NULL: numeric */
-} loader;
+/* ---- values of a metric ---- */
 
-static char *copy_text(const char *text) {
-    size_t size = strlen(text) + 1;
-    return memcpy(rlt_alloc(size), text, size);
+typedef struct newest {
+    const rlt_report *report;
+    const char *metric;
+    int64_t name; /* id of the metric's name; -1: none */
+    double *values;
+    int last_found;
+} newest;
+
+static rlt_status visit_name(void *user, int columns, const char *const *names,
+                             const char *const *v, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    newest *n = user;
+    n->name = strcmp(v[1], n->metric) == 0 ? strtoll(v[0], NULL, 10) : n->name;
+    return RLT_OK;
 }
 
-/* ---- values ---- */
+static rlt_status visit_newest(void *user, int columns, const char *const *names,
+                               const char *const *v, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    newest *n = user;
+    int64_t id = strtoll(v[0], NULL, 10);
+    for (int i = 0; i < n->report->trial_count && v[1] != NULL; i++) {
+        int at = (n->last_found + i) % n->report->trial_count; /* rows come in the same order */
+        if (n->report->trials[at].id == id) {
+            n->values[at] = strtod(v[1], NULL);
+            n->last_found = at;
+            break;
+        }
+    }
+    return RLT_OK;
+}
 
-static double newest_point(const rlt_report *report, const rlt_trial_row *trial, const char *metric,
-                           rlt_status *status, rlt_err *err) {
-    rlt_curve curve;
-    *status = rlt_curve_load(report->store, trial, metric, &curve, err);
-    const double *y = (const double *)(const void *)curve.y.data;
-    double value = *status == RLT_OK && curve.count > 0 ? y[curve.count - 1] : NAN;
-    rlt_curve_fini(&curve);
-    return value;
+static rlt_status load_newest(const rlt_report *report, const char *metric, double *values,
+                              rlt_err *err) {
+    newest n = {.report = report, .metric = metric, .name = -1, .values = values};
+    RLT_TRY(rlt_store_query(report->store, "SELECT id, name FROM metric_names", NULL, 0, visit_name,
+                            &n, err));
+    int64_t args[] = {report->experiment.id, n.name};
+    return rlt_store_query(
+        report->store,
+        "SELECT t.id, printf('%!.17g', m.value) FROM trials t, metrics m WHERE t.experiment = ?1"
+        " AND m.trial = t.id AND m.name = ?2 AND m.step = (SELECT max(step) FROM metrics k WHERE"
+        " k.trial = t.id AND k.name = ?2) AND m.value IS NOT NULL ORDER BY t.role DESC, t.number",
+        args, 2, visit_newest, &n, err);
 }
 
 /* The place of the metric among the objectives; -1: none. */
@@ -44,38 +64,93 @@ static int objective_of(const rlt_report *report, const char *metric) {
     return -1;
 }
 
-static bool has_ended(const rlt_trial_row *trial, bool stopped) {
-    return strcmp(trial->role, "search") == 0 &&
-           (strcmp(trial->state, "completed") == 0 ||
-            (stopped && strcmp(trial->state, "stopped") == 0));
-}
-
-static rlt_status load_values(const rlt_report *report, bool stopped, rlt_samples *s,
+rlt_status rlt_samples_values(const rlt_report *report, const char *metric, double *values,
                               rlt_err *err) {
-    bool first = strcmp(s->metric, report->experiment.metric) == 0;
-    int objective = objective_of(report, s->metric);
-    s->trials = rlt_alloc(sizeof *s->trials * (size_t)(report->trial_count + 1));
-    s->values = rlt_alloc(sizeof(double) * (size_t)(report->trial_count + 1));
+    bool first = strcmp(metric, report->experiment.metric) == 0;
+    int objective = objective_of(report, metric);
+    bool listed = objective >= 0 && report->values != NULL;
     for (int i = 0; i < report->trial_count; i++) {
         const rlt_trial_row *trial = &report->trials[i];
-        if (!has_ended(trial, stopped)) {
+        values[i] = first    ? trial->value
+                    : listed ? rlt_report_values_of(report, trial)[objective]
+                             : NAN;
+    }
+    return first || listed ? RLT_OK : load_newest(report, metric, values, err);
+}
+
+/* ---- rows ---- */
+
+typedef struct result {
+    const rlt_trial_row *trial;
+    double value;
+} result;
+
+static int64_t configuration_of(const rlt_trial_row *trial) {
+    return trial->configuration >= 0 ? trial->configuration : trial->number;
+}
+
+static int compare_results(const void *a, const void *b) {
+    const rlt_trial_row *left = ((const result *)a)->trial, *right = ((const result *)b)->trial;
+    int64_t x = configuration_of(left), y = configuration_of(right);
+    return x != y ? (x > y) - (x < y)
+                  : (left->number > right->number) - (left->number < right->number);
+}
+
+/* Search trials that ended with a finite value, those of a configuration side by side. */
+static int collect_results(const rlt_report *report, bool stopped, const double *values,
+                           rlt_samples *s, result *list) {
+    int count = 0;
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *trial = &report->trials[i];
+        bool early = strcmp(trial->state, "stopped") == 0;
+        if (strcmp(trial->role, "search") != 0 || !isfinite(values[i]) ||
+            !(early || strcmp(trial->state, "completed") == 0)) {
             continue;
         }
-        const double *values = rlt_report_values_of(report, trial);
-        rlt_status status = RLT_OK;
-        double value = first ? trial->value
-                       : objective >= 0 && values != NULL
-                           ? values[objective]
-                           : newest_point(report, trial, s->metric, &status, err);
-        RLT_TRY(status);
-        if (isfinite(value)) {
-            s->values[s->data.count] = value;
-            s->trials[s->data.count++] = trial;
+        s->stopped_count += early && !stopped;
+        if (!early || stopped) {
+            list[count++] = (result){trial, values[i]};
         }
     }
+    qsort(list, (size_t)count, sizeof *list, compare_results);
+    return count;
+}
+
+static void make_rows(const rlt_report *report, const result *list, int count, rlt_samples *s) {
+    double *group = rlt_alloc(sizeof *group * (size_t)(count + 1));
+    for (int i = 0, end; i < count; i = end) {
+        bool feasible = true;
+        for (end = i;
+             end < count && configuration_of(list[end].trial) == configuration_of(list[i].trial);
+             end++) {
+            group[end - i] = list[end].value;
+            feasible &= rlt_report_violation(report, list[end].trial) == 0;
+        }
+        s->values[s->data.count] = rlt_iqm(&(rlt_scores){group, end - i, 1});
+        s->feasible[s->data.count] = feasible;
+        s->trials[s->data.count++] = list[i].trial;
+    }
+    s->trial_count = count;
+    rlt_free(group);
+}
+
+static rlt_status load_rows(const rlt_report *report, bool stopped, rlt_samples *s, rlt_err *err) {
+    size_t room = (size_t)report->trial_count + 1;
+    double *values = rlt_alloc(sizeof *values * room);
+    result *list = rlt_alloc(sizeof *list * room);
+    s->trials = rlt_alloc(sizeof *s->trials * room);
+    s->values = rlt_alloc(sizeof(double) * room);
+    s->feasible = rlt_alloc(sizeof(bool) * room);
+    rlt_status status = rlt_samples_values(report, s->metric, values, err);
+    if (status == RLT_OK) {
+        make_rows(report, list, collect_results(report, stopped, values, s, list), s);
+    }
+    rlt_free(values);
+    rlt_free(list);
+    int objective = objective_of(report, s->metric);
     s->data.maximise =
         objective >= 0 ? report->objectives[objective].maximise : report->experiment.maximise;
-    return RLT_OK;
+    return status;
 }
 
 static rlt_status fail_empty(const rlt_report *report, bool stopped, const rlt_samples *s,
@@ -89,7 +164,12 @@ static rlt_status fail_empty(const rlt_report *report, bool stopped, const rlt_s
             failed += strcmp(trial->state, "failed") == 0;
         }
     }
-    if (strcmp(s->metric, report->experiment.metric) != 0 && completed > 0) {
+    if (s->metric[0] == 0) {
+        return rlt_fail(err, RLT_ENOTFOUND,
+                        "experiment %lld has no objective; name a metric of it: --metric NAME",
+                        (long long)report->experiment.id);
+    }
+    if (objective_of(report, s->metric) < 0 && completed > 0) {
         return rlt_curve_fail_empty(report, s->metric, err);
     }
     return rlt_fail(err, RLT_ENOTFOUND,
@@ -100,194 +180,12 @@ static rlt_status fail_empty(const rlt_report *report, bool stopped, const rlt_s
                     ended_early > 0 && !stopped ? "; --stopped takes the stopped ones too" : "");
 }
 
-/* ---- parameters ---- */
-
-static int find_path(const rlt_samples *s, const char *path) {
-    for (int j = 0; j < s->data.param_count; j++) {
-        if (strcmp(s->info[j].path, path) == 0) {
-            return j;
-        }
-    }
-    return -1;
-}
-
-static void collect_paths(loader *l, rlt_samples *s) {
-    size_t room = 0;
-    for (int i = 0; i < s->data.count; i++) {
-        const char *path;
-        json_t *value;
-        json_object_foreach(l->params[i], path, value) {
-            if (find_path(s, path) >= 0) {
-                continue;
-            }
-            if ((size_t)s->data.param_count == room) {
-                rlt_samples_param *more = rlt_alloc(sizeof *more * (2 * room + 16));
-                if (room > 0) {
-                    memcpy(more, s->info, sizeof *more * room);
-                }
-                rlt_free(s->info);
-                s->info = more;
-                room = 2 * room + 16;
-            }
-            snprintf(s->info[s->data.param_count++].path, RLT_NAME_MAX, "%s", path);
-        }
-    }
-}
-
-static const rlt_param *space_of(const loader *l, const char *path) {
-    for (int i = 0; i < l->space.count; i++) {
-        if (strcmp(l->space.params[i].path, path) == 0) {
-            return &l->space.params[i];
-        }
-    }
-    return NULL;
-}
-
-static bool is_equal(const json_t *a, const json_t *b) {
-    return json_equal(a, b) ||
-           (json_is_number(a) && json_is_number(b) && json_number_value(a) == json_number_value(b));
-}
-
-static int index_in(const json_t *choices, const json_t *value) {
-    for (size_t i = 0; i < json_array_size(choices); i++) {
-        if (is_equal(json_array_get(choices, i), value)) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-/* From the values of the trials that have it: numbers, else choices in the order of appearance. */
-static void infer(loader *l, int j) {
-    rlt_samples *s = l->s;
-    rlt_analysis_param *param = &s->params[j];
-    bool numbers = true, integers = true;
-    json_t *seen = json_array();
-    param->low = INFINITY;
-    param->high = -INFINITY;
-    for (int i = 0; i < s->data.count; i++) {
-        json_t *value = json_object_get(l->params[i], s->info[j].path);
-        if (value != NULL && index_in(seen, value) < 0) {
-            json_array_append(seen, value);
-            numbers &= json_is_number(value);
-            integers &= json_is_integer(value);
-            param->low = fmin(param->low, json_number_value(value));
-            param->high = fmax(param->high, json_number_value(value));
-        }
-    }
-    s->info[j].inferred = true;
-    param->step = integers ? 1 : 0;
-    if (!numbers) {
-        l->choices[j] = json_incref(seen);
-    }
-    json_decref(seen);
-}
-
-static void set_domain(loader *l, int j) {
-    rlt_analysis_param *param = &l->s->params[j];
-    const rlt_param *known = space_of(l, l->s->info[j].path);
-    param->name = l->s->info[j].path;
-    if (known == NULL || known->kind == RLT_DIST_FUNCTION || known->kind == RLT_DIST_NORMAL) {
-        infer(l, j);
-    } else if (known->choices != NULL) {
-        l->choices[j] = json_incref(known->choices);
-    } else {
-        bool whole =
-            known->integer || known->kind == RLT_DIST_RANDINT || known->kind == RLT_DIST_LOGRANDINT;
-        param->low = known->low;
-        param->high = known->high;
-        param->step = known->kind == RLT_DIST_QUNIFORM ? known->step : whole ? 1 : 0;
-        param->log = known->kind == RLT_DIST_LOGUNIFORM || known->kind == RLT_DIST_LOGRANDINT;
-    }
-}
-
-/* Values that the space does not have (added by hand, or from a warm start) become further choices,
- * or widen the domain. */
-static double place_of(loader *l, int j, const json_t *value) {
-    if (value == NULL) {
-        return NAN;
-    }
-    if (l->choices[j] != NULL) {
-        int index = index_in(l->choices[j], value);
-        if (index < 0) {
-            index = (int)json_array_size(l->choices[j]);
-            json_t *more = json_copy(l->choices[j]);
-            json_array_append(more, (json_t *)value);
-            json_decref(l->choices[j]);
-            l->choices[j] = more;
-        }
-        return index;
-    }
-    if (!json_is_number(value)) {
-        return NAN;
-    }
-    rlt_analysis_param *param = &l->s->params[j];
-    double number = json_number_value(value);
-    param->log &= number > 0;
-    param->low = fmin(param->low, number);
-    param->high = fmax(param->high, number);
-    return number;
-}
-
-static void name_choices(const loader *l, int j) {
-    size_t count = json_array_size(l->choices[j]);
-    l->s->params[j].choices = (int)count;
-    l->s->info[j].names = rlt_alloc(sizeof(char *) * (count + 1));
-    for (size_t i = 0; i < count; i++) {
-        rlt_buf text = {0};
-        rlt_report_json_text(json_array_get(l->choices[j], i), &text);
-        l->s->info[j].names[i] = copy_text(text.data != NULL ? text.data : "");
-        rlt_buf_fini(&text);
-    }
-}
-
-static void fill_params(loader *l) {
-    rlt_samples *s = l->s;
-    size_t width = (size_t)s->data.param_count, cells = width * (size_t)s->data.count;
-    s->params = rlt_alloc(sizeof *s->params * (width + 1));
-    s->x = rlt_alloc(sizeof(double) * (cells + 1));
-    l->choices = rlt_alloc(sizeof(json_t *) * (width + 1));
-    for (int j = 0; j < s->data.param_count; j++) {
-        set_domain(l, j);
-        for (int i = 0; i < s->data.count; i++) {
-            s->x[(size_t)i * width + (size_t)j] =
-                place_of(l, j, json_object_get(l->params[i], s->info[j].path));
-        }
-        if (l->choices[j] != NULL) {
-            name_choices(l, j);
-            json_decref(l->choices[j]);
-        }
-    }
-    rlt_free(l->choices);
-}
-
-static void load_params(const rlt_report *report, rlt_samples *s) {
-    loader l = {.s = s};
-    json_t *config = rlt_report_parse(report->experiment.config_json);
-    rlt_err ignored; /* a configuration that cannot be read: domains are inferred */
-    if (rlt_search_space_collect(config, &l.space, &ignored) != RLT_OK) {
-        l.space = (rlt_search_space){0};
-    }
-    l.params = rlt_alloc(sizeof(json_t *) * (size_t)(s->data.count + 1));
-    for (int i = 0; i < s->data.count; i++) {
-        l.params[i] = rlt_report_parse(s->trials[i]->params_json);
-    }
-    collect_paths(&l, s);
-    fill_params(&l);
-    for (int i = 0; i < s->data.count; i++) {
-        json_decref(l.params[i]);
-    }
-    rlt_free(l.params);
-    rlt_search_space_fini(&l.space);
-    json_decref(config);
-}
-
 rlt_status rlt_samples_load(const rlt_report *report, const char *metric, bool stopped,
                             rlt_samples *s, rlt_err *err) {
     *s = (rlt_samples){0};
     snprintf(s->metric, sizeof s->metric, "%s",
              metric != NULL ? metric : report->experiment.metric);
-    rlt_status status = load_values(report, stopped, s, err);
+    rlt_status status = load_rows(report, stopped, s, err);
     if (status == RLT_OK && s->data.count == 0) {
         status = fail_empty(report, stopped, s, err);
     }
@@ -295,7 +193,7 @@ rlt_status rlt_samples_load(const rlt_report *report, const char *metric, bool s
         rlt_samples_close(s);
         return status;
     }
-    load_params(report, s);
+    rlt_samples_load_params(report, s);
     s->data.params = s->params;
     s->data.x = s->x;
     s->data.values = s->values;
@@ -313,28 +211,25 @@ void rlt_samples_close(rlt_samples *s) {
     rlt_free(s->params);
     rlt_free(s->x);
     rlt_free(s->values);
+    rlt_free(s->feasible);
     rlt_free(s->trials);
     *s = (rlt_samples){0};
 }
 
-rlt_status rlt_samples_param_find(const rlt_samples *s, const char *path, int *index,
-                                  rlt_err *err) {
-    const char *names[RLT_TABLE_COLUMNS_MAX] = {0};
-    size_t count = 0;
-    *index = find_path(s, path);
-    if (*index >= 0) {
-        return RLT_OK;
+int rlt_samples_best(const rlt_samples *s) {
+    int best = -1;
+    for (int i = 0; i < s->data.count; i++) {
+        bool better = best < 0 || (s->data.maximise ? s->values[i] > s->values[best]
+                                                    : s->values[i] < s->values[best]);
+        best = s->feasible[i] && better ? i : best;
     }
-    rlt_buf list = {0};
-    for (int j = 0; j < s->data.param_count && count < RLT_COUNT(names); j++) {
-        rlt_buf_printf(&list, "%s%s", count > 0 ? ", " : "", s->info[j].path);
-        names[count++] = s->info[j].path;
+    return best;
+}
+
+void rlt_samples_count_text(const rlt_samples *s, char text[64]) {
+    if (s->data.count == s->trial_count) {
+        snprintf(text, 64, "%d trial%s", s->trial_count, s->trial_count == 1 ? "" : "s");
+    } else {
+        snprintf(text, 64, "%d configurations (%d trials)", s->data.count, s->trial_count);
     }
-    const char *nearest = rlt_str_nearest(path, names, count);
-    rlt_status status =
-        rlt_fail(err, RLT_ENOTFOUND, "--param is '%.64s'%s%s%s; parameters of these trials: %s",
-                 path, nearest ? " (did you mean '" : "", nearest ? nearest : "",
-                 nearest ? "'?)" : "", count > 0 ? list.data : "none");
-    rlt_buf_fini(&list);
-    return status;
 }

@@ -1,5 +1,6 @@
 /* cli, reporting: an experiment's trials as arrays: parameters with their domains, values of a
- * metric. Thread: main only. Owner: who loads closes. */
+ * metric. Replicates of a configuration (tune.seeds) are one row. Thread: main only. Owner: who
+ * loads closes. */
 #ifndef RLT_CLI_SAMPLES_H
 #define RLT_CLI_SAMPLES_H
 #include "analysis/analysis.h"
@@ -15,20 +16,36 @@ typedef struct rlt_samples_param {
 } rlt_samples_param;
 
 typedef struct rlt_samples {
-    rlt_analysis_data data; /* of the trials below; borrows from here */
+    rlt_analysis_data data; /* of the rows below; borrows from here */
     rlt_analysis_param *params;
     rlt_samples_param *info; /* [param_count] */
     double *x, *values;
-    const rlt_trial_row **trials; /* [count] search trials with a result, in the order of number */
+    bool *feasible;               /* [count] no constraint is above 0 */
+    const rlt_trial_row **trials; /* [count] search trials with a result, in the order of number; of
+                                   * a configuration with replicates its first one */
+    int trial_count;              /* all of the trials behind the rows */
+    int stopped_count;            /* stopped ones with a result that were not asked for */
     char metric[RLT_NAME_MAX];
 } rlt_samples;
 /* metric: NULL: the experiment's first objective; an objective's name; or any other metric, by its
- * newest point. Completed trials, and stopped ones if wanted. RLT_ENOTFOUND: there is none, with
- * what there is. */
+ * newest point. Completed trials, and stopped ones if wanted; of replicates the interquartile mean.
+ * RLT_ENOTFOUND: there is none, with what there is. */
 rlt_status rlt_samples_load(const rlt_report *report, const char *metric, bool stopped,
                             rlt_samples *samples, rlt_err *err);
 void rlt_samples_close(rlt_samples *samples); /* safe on {0} */
-/* RLT_ENOTFOUND gives the nearest and all there are. */
+/* "40 trials", "14 configurations (40 trials)" */
+void rlt_samples_count_text(const rlt_samples *samples, char text[64]);
+/* The feasible row with the best value; -1: none is feasible. */
+int rlt_samples_best(const rlt_samples *samples);
+/* By its path, or by the end of it ("lr") if only one parameter has that. RLT_ENOTFOUND gives the
+ * nearest and all there are. */
 rlt_status rlt_samples_param_find(const rlt_samples *samples, const char *path, int *index,
                                   rlt_err *err);
+
+/* values[trial_count of the report]: the metric of every trial: of an objective its value, else the
+ * newest point; NAN: none. */
+rlt_status rlt_samples_values(const rlt_report *report, const char *metric, double *values,
+                              rlt_err *err);
+/* Fills params, info, x from the trials of the rows; part of load. */
+void rlt_samples_load_params(const rlt_report *report, rlt_samples *samples);
 #endif

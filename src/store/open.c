@@ -160,6 +160,19 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
                   "set it up", err);
 }
 
+/* Of an older file, which a reader leaves as it is, the statements get what version 4 has added to
+ * trials. */
+static rlt_status set_up_reader(rlt_store *store, rlt_err *err) {
+    int64_t version = 0;
+    RLT_TRY(check_snapshot(store, &version, err));
+    return version >= 4 ? RLT_OK
+                        : pragma(store,
+                                 "CREATE TEMP VIEW trials AS SELECT *, CASE role WHEN 'search' THEN"
+                                 " number END AS configuration, 0 AS replicate, NULL AS parent"
+                                 " FROM main.trials",
+                                 "read an older version", err);
+}
+
 /* "file:" URI of the path, everything but letters, digits and -._/ escaped. */
 static void write_uri(const rlt_store *store, rlt_buf *uri) {
     rlt_buf_printf(uri, "file:");
@@ -185,9 +198,8 @@ static rlt_status connect(rlt_store *store, rlt_err *err) {
     if (code != SQLITE_OK) {
         return store_fail(store, "open it", err);
     }
-    int64_t version = 0;
     RLT_TRY(set_limits(store, err));
-    return store->writable ? set_up_writer(store, err) : check_snapshot(store, &version, err);
+    return store->writable ? set_up_writer(store, err) : set_up_reader(store, err);
 }
 
 static void disconnect(rlt_store *store) {

@@ -229,8 +229,23 @@ static void load_dump(const place *at, int version) {
     rlt_free(sql);
 }
 
+/* A reader changes nothing, and sees the rows as they would be after the migration. */
+static void check_reader(const place *at) {
+    rlt_store *store = open_store(at, RLT_STORE_READ);
+    rlt_trial_row row;
+    OK(rlt_store_trial_get(store, 2, &row, &err));
+    assert_true(row.value == 300 && row.attempt == 1 && row.seed == 101);
+    assert_true(row.configuration == 1 && row.replicate == 0 && row.parent == 0);
+    rlt_trial_row_fini(&row);
+    assert_string_equal(ask(store, "SELECT sum(configuration <> number) FROM trials WHERE role = "
+                                   "'search'"),
+                        "0");
+    rlt_store_close(&store);
+}
+
 static void check_migration(const place *at, int version) {
     load_dump(at, version);
+    check_reader(at);
     rlt_store *store = open_store(at, RLT_STORE_WRITE);
     OK(rlt_store_check(store, &err));
     assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
