@@ -34,14 +34,15 @@ static int find_path(const rlt_samples *s, const char *path, int hint) {
 }
 
 static void add_path(rlt_samples *s, const char *path, size_t *room) {
-    if ((size_t)s->data.param_count == *room) {
-        rlt_samples_param *more = rlt_alloc(sizeof *more * (2 * *room + 16));
-        if (*room > 0) {
-            memcpy(more, s->info, sizeof *more * *room);
+    size_t count = (size_t)s->data.param_count;
+    if (count == *room) {
+        *room = 2 * count + 16;
+        rlt_samples_param *more = rlt_alloc(sizeof *more * *room);
+        if (count > 0) {
+            memcpy(more, s->info, sizeof *more * count);
         }
         rlt_free(s->info);
         s->info = more;
-        *room = 2 * *room + 16;
     }
     snprintf(s->info[s->data.param_count++].path, RLT_NAME_MAX, "%s", path);
 }
