@@ -15,8 +15,11 @@ enum {
     RLT_COMMAND_NAME_MAX = 127,          /* bytes of a metric's name */
     RLT_COMMAND_LINE_MAX = 64 << 10,     /* bytes; a longer line is no report */
     RLT_COMMAND_PATTERN_LINE_MAX = 4096, /* bytes of a line that patterns are tried on */
-    RLT_COMMAND_TAIL_MAX = 2048          /* bytes of output kept for messages */
+    RLT_COMMAND_TAIL_MAX = 2048,         /* bytes of output kept for messages */
+    RLT_COMMAND_HELD_MAX = 4096          /* bytes of output that may wait for their file */
 };
+
+#define RLT_COMMAND_DONE "{\"done\":true}" /* of a process with tasks: ready for the next one */
 
 typedef struct rlt_report {
     int64_t step; /* 0 to 2^53 */
@@ -33,6 +36,7 @@ typedef struct rlt_command_end { /* borrowed for the call */
     const char *error;           /* what it gave as {"error": text}, or NULL */
     const char *tail;            /* the last of its output, as text */
     const char *names;           /* the metrics that it reported, "loss, acc"; "" none */
+    bool logged;                 /* there is a file of its output */
     const char *trouble;         /* with its reports: "FILE: damaged at byte 90"; "" none */
 } rlt_command_end;
 
@@ -54,18 +58,24 @@ void rlt_patterns_destroy(rlt_patterns **patterns);
 typedef struct rlt_command_options { /* borrowed for the call, but for patterns */
     int64_t id;
     char *const *argv;
-    char *const *environment;     /* "NAME=value", added to this process's; NULL-terminated */
-    const char *folder;           /* where it runs; NULL: here */
-    const char *log_path;         /* its output; PATH.1 holds the part before. NULL: not kept */
-    int64_t log_max;              /* bytes of both files together */
-    bool json;                    /* lines of standard output that are JSON objects are reports */
+    char *const *environment; /* "NAME=value", added to this process's; NULL-terminated */
+    const char *folder;       /* where it runs; NULL: here */
+    const char *log_path;     /* its output; PATH.1 holds the part before. NULL: not kept */
+    int64_t log_max;          /* bytes of both files together */
+    bool hold_log; /* a short output has no file, unless the command runs for a second or more, says
+                    * more than RLT_COMMAND_HELD_MAX, or is kept */
+    bool json;     /* lines of standard output that are JSON objects are reports */
     const rlt_patterns *patterns; /* of both outputs; NULL: none; must outlive the command */
     const char *tensorboard;      /* file or folder, looked at every half second; NULL: none */
     bool socket;                  /* RLTUNE_PORT and RLTUNE_TOKEN are set for it */
-    bool channel;                 /* its descriptor 3 is a connection */
     const char *input;            /* its standard input; NULL: empty */
-    double grace_s;               /* from SIGTERM to SIGKILL */
-    double silence_s;             /* without a report or output; 0: no limit */
+    /* A line of text that is sent over its descriptor 3, a connection: the process does one such
+     * task after another, and each is a command that ends when the process says so by the line
+     * RLT_COMMAND_DONE, or has ended. argv, environment, folder and input are those of the process:
+     * the same for all tasks of a host. NULL: the process is the command. */
+    const char *task;
+    double grace_s;   /* from SIGTERM to SIGKILL */
+    double silence_s; /* without a report or output; 0: no limit */
 } rlt_command_options;
 
 typedef struct rlt_command_host rlt_command_host;
@@ -78,6 +88,7 @@ int rlt_command_host_fd(const rlt_command_host *host);
 rlt_status rlt_command_host_pump(rlt_command_host *host, const rlt_command_events *events,
                                  rlt_err *err);
 int rlt_command_host_count(const rlt_command_host *host); /* commands that run */
+int rlt_command_host_idle(const rlt_command_host *host);  /* processes that wait for a task */
 
 /* RLT_ENOTFOUND: the program cannot be run. */
 rlt_status rlt_command_start(rlt_command_host *host, const rlt_command_options *options,
@@ -87,6 +98,8 @@ void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t mi
 /* SIGTERM to its group now, SIGKILL after grace_s; again: nothing more. */
 void rlt_command_stop(rlt_command_host *host, int64_t id);
 void rlt_command_kill(rlt_command_host *host, int64_t id);
+/* Its output so far, if there is any, has a file from now on; also while its end is told. */
+void rlt_command_keep_log(rlt_command_host *host, int64_t id);
 
 /* ---- reading, on its own ---- */
 /* One JSON object: numbers and booleans are metrics ("step" and "reply" excepted), NaN and null

@@ -43,8 +43,11 @@ typedef struct rlt_output_log { /* a file of bounded size; written without buffe
     char *path;                 /* owned; NULL: nothing is kept */
     int fd;                     /* -1: not open yet */
     int64_t size, max;          /* of one of the two files */
+    bool holds;                 /* what comes is put into `held` for now */
+    rlt_buf held;
 } rlt_output_log;
-void rlt_output_log_init(rlt_output_log *log, const char *path, int64_t max);
+void rlt_output_log_init(rlt_output_log *log, const char *path, int64_t max, bool hold);
+void rlt_output_log_keep(rlt_output_log *log); /* no longer held */
 void rlt_output_log_add(rlt_output_log *log, const char *data, size_t size);
 void rlt_output_log_fini(rlt_output_log *log);
 
@@ -95,9 +98,11 @@ struct rlt_command {
     rlt_tail tail;
     rlt_board *board;
     double board_next; /* when it is looked at again */
-    double grace_s, silence_s, heard;
+    double grace_s, silence_s, started, heard;
     double kill_at; /* 0: not asked to end */
     bool silent, gone;
+    bool takes_tasks;                        /* its process does one after another */
+    bool idle;                               /* it has none now, and id is -1 */
     char (*names)[RLT_COMMAND_NAME_MAX + 1]; /* reported so far; owned */
     int name_count, name_capacity, name_last;
     char *error; /* owned */
@@ -120,21 +125,36 @@ enum { RLT_READ_SIZE = 256 << 10 };
 rlt_status rlt_host_watch(rlt_command_host *host, rlt_watched *watched, rlt_err *err);
 void rlt_host_close(rlt_command_host *host, rlt_watched *watched);
 void rlt_command_free(rlt_command *command);
+/* Everything that the options say of a command, which is new or idle. */
+void rlt_command_set(rlt_command *command, const rlt_command_options *options);
+
+/* tasks.c: processes that do one task after another. */
+/* One that is idle has the options' task now; NULL: there is none. */
+rlt_command *rlt_task_assign(rlt_command_host *host, const rlt_command_options *options);
+/* Sends it; a process that does not take it is killed, which its exit will show. */
+void rlt_task_send(rlt_command *command, const char *task);
+bool rlt_task_is_done(const rlt_command *command, const char *line, size_t size);
+/* The task has ended, as events were told: the process waits for another one, or, if it was asked
+ * to end, is to leave. */
+void rlt_task_end(rlt_command_host *host, rlt_command *command);
 
 /* listen.c */
 rlt_status rlt_host_listen(rlt_command_host *host, rlt_err *err);
 void rlt_host_accept(rlt_command_host *host);
 rlt_connection *rlt_connection_add(rlt_command_host *host, int fd, rlt_command *command);
-/* Reads what there is. A failure is that of an event, never of the peer. */
-rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connection, rlt_err *err);
+/* Reads once. *more: there may be more to read at once. A failure is that of an event, never of the
+ * peer. */
+rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connection, bool *more,
+                               rlt_err *err);
 bool rlt_connection_write(rlt_command_host *host, rlt_connection *connection, const char *line);
 void rlt_host_drop_connections(rlt_command_host *host,
                                const rlt_command *command); /* NULL: closed */
 rlt_status rlt_token_make(char token[RLT_TOKEN_SIZE], rlt_err *err);
 
-/* listen.c to host.c: a line of a connection that belongs to a command. */
+/* host.c, for listen.c: a line of a connection that belongs to a command. */
 rlt_status rlt_command_report(rlt_command_host *host, rlt_command *command, rlt_report *report,
                               rlt_err *err);
+rlt_status rlt_command_end_task(rlt_command_host *host, rlt_command *command, rlt_err *err);
 rlt_status rlt_command_line(rlt_command_host *host, rlt_command *command, const char *line,
                             size_t size, rlt_connection *from, bool *understood, rlt_err *err);
 #endif

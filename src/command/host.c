@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { EVENTS_MAX = 64, ROUNDS_MAX = 16, DRAIN_MAX = 32 };
-static const double board_every_s = 0.5;
+static const double board_every_s = 0.5, held_s = 1; /* how long a log is held */
 
 rlt_status rlt_host_watch(rlt_command_host *host, rlt_watched *watched, rlt_err *err) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched};
@@ -44,6 +44,14 @@ int rlt_command_host_fd(const rlt_command_host *host) {
 
 int rlt_command_host_count(const rlt_command_host *host) {
     return host->count;
+}
+
+int rlt_command_host_idle(const rlt_command_host *host) {
+    int count = 0;
+    for (const rlt_command *c = host->commands; c != NULL; c = c->next) {
+        count += c->idle && !c->gone;
+    }
+    return count;
 }
 
 /* ---- reports ---- */
@@ -94,6 +102,10 @@ rlt_status rlt_command_line(rlt_command_host *host, rlt_command *command, const 
     rlt_report report;
     const char *error;
     void *owner;
+    *understood = true;
+    if (from != NULL && rlt_task_is_done(command, line, size)) {
+        return rlt_command_end_task(host, command, err);
+    }
     *understood = rlt_report_read(line, size, &report, &error, &owner);
     if (!*understood) {
         return RLT_OK;
@@ -196,19 +208,14 @@ static rlt_status read_output(rlt_command_host *host, rlt_watched *watched, bool
                   : RLT_OK;
 }
 
-/* What is still in the pipe of a process that has ended; not for ever: another one may hold it. */
+/* What is still in the pipe of a command that has ended; not for ever: another one may hold it. */
 static rlt_status drain(rlt_command_host *host, rlt_watched *watched, rlt_err *err) {
     bool more = true;
     for (int i = 0; i < DRAIN_MAX && more && watched->fd >= 0; i++) {
         RLT_TRY(read_output(host, watched, &more, err));
     }
-    if (watched->fd >= 0) {
-        reading r = {host, watched->command,
-                     watched->command->json && watched->kind == RLT_SOURCE_OUT};
-        rlt_host_close(host, watched);
-        return rlt_lines_end(&watched->lines, on_output_line, &r, err);
-    }
-    return RLT_OK;
+    reading r = {host, watched->command, watched->command->json && watched->kind == RLT_SOURCE_OUT};
+    return rlt_lines_end(&watched->lines, on_output_line, &r, err);
 }
 
 /* ---- ends ---- */
@@ -218,12 +225,9 @@ static rlt_status drain_connections(rlt_command_host *host, rlt_command *c, rlt_
         if (at->watched.command != c) {
             continue;
         }
-        for (int i = 0; i < DRAIN_MAX && at->watched.fd >= 0; i++) {
-            size_t before = at->watched.lines.size;
-            RLT_TRY(rlt_connection_read(host, at, err));
-            if (at->watched.lines.size == before) {
-                break;
-            }
+        bool more = true;
+        for (int i = 0; i < DRAIN_MAX && more && at->watched.fd >= 0; i++) {
+            RLT_TRY(rlt_connection_read(host, at, &more, err));
         }
     }
     return RLT_OK;
@@ -256,6 +260,7 @@ static rlt_status say_ended(rlt_command_host *host, rlt_command *c, int status, 
                            .error = c->error,
                            .tail = tail,
                            .names = names.data != NULL ? names.data : "",
+                           .logged = c->log.fd >= 0,
                            .trouble = c->trouble};
     fill_how(status, &end, how, sizeof how);
     rlt_status result = host->events->ended(host->events->user, c->id, &end, err);
@@ -275,18 +280,36 @@ static int end_process(rlt_command_host *host, rlt_command *c) {
     return status;
 }
 
-static rlt_status on_exit_of(rlt_command_host *host, rlt_command *c, rlt_err *err) {
-    int status = end_process(host, c);
+/* `status` as from waitpid. */
+static rlt_status end_command(rlt_command_host *host, rlt_command *c, int status, rlt_err *err) {
     rlt_status result = drain(host, &c->out, err);
     result = result == RLT_OK ? drain(host, &c->err, err) : result;
     result = result == RLT_OK ? drain_connections(host, c, err) : result;
-    result = result == RLT_OK ? read_board(host, c, err) : result;
+    if (result != RLT_OK || c->idle) { /* its last word was that its task is done */
+        return result;
+    }
+    result = read_board(host, c, err);
     result = result == RLT_OK ? say_ended(host, c, status, err) : result;
+    host->count--;
+    return result;
+}
+
+rlt_status rlt_command_end_task(rlt_command_host *host, rlt_command *c, rlt_err *err) {
+    rlt_status status = drain(host, &c->out, err);
+    status = status == RLT_OK ? drain(host, &c->err, err) : status;
+    status = status == RLT_OK ? say_ended(host, c, 0, err) : status;
+    host->count--;
+    rlt_task_end(host, c);
+    return status;
+}
+
+static rlt_status on_exit_of(rlt_command_host *host, rlt_command *c, rlt_err *err) {
+    int status = end_process(host, c);
+    rlt_status result = c->idle ? RLT_OK : end_command(host, c, status, err);
     rlt_host_close(host, &c->out);
     rlt_host_close(host, &c->err);
     rlt_host_drop_connections(host, c);
     c->gone = true;
-    host->count--;
     return result;
 }
 
@@ -331,6 +354,13 @@ void rlt_command_kill(rlt_command_host *host, int64_t id) {
     }
 }
 
+void rlt_command_keep_log(rlt_command_host *host, int64_t id) {
+    rlt_command *c = find(host, id);
+    if (c != NULL) {
+        rlt_output_log_keep(&c->log);
+    }
+}
+
 void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone) {
     char line[96];
     rlt_command *c = find(host, id);
@@ -354,9 +384,12 @@ static rlt_status check_times(rlt_command_host *host, rlt_err *err) {
         if (c->kill_at > 0 && now >= c->kill_at) {
             kill(-c->job.pid, SIGKILL);
         }
-        if (c->silence_s > 0 && now - c->heard > c->silence_s && !c->silent) {
+        if (c->silence_s > 0 && now - c->heard > c->silence_s && !c->silent && !c->idle) {
             c->silent = true;
             kill(-c->job.pid, SIGKILL);
+        }
+        if (c->log.holds && now - c->started > held_s) {
+            rlt_output_log_keep(&c->log);
         }
         if (c->board != NULL && now >= c->board_next) {
             RLT_TRY(read_board(host, c, err));
@@ -380,7 +413,7 @@ static rlt_status handle(rlt_command_host *host, rlt_watched *watched, rlt_err *
         if (watched->command != NULL) {
             watched->command->heard = rlt_clock_s();
         }
-        return rlt_connection_read(host, (rlt_connection *)watched, err);
+        return rlt_connection_read(host, (rlt_connection *)watched, &more, err);
     case RLT_SOURCE_LISTENER:
         rlt_host_accept(host);
         break;

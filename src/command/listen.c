@@ -157,10 +157,12 @@ static rlt_status on_line(void *user, char *line, size_t size, rlt_err *err) {
     return RLT_OK;
 }
 
-rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connection, rlt_err *err) {
+rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connection, bool *more,
+                               rlt_err *err) {
     reading r = {host, connection};
     rlt_watched *watched = &connection->watched;
     ssize_t got = recv(watched->fd, host->buffer, RLT_READ_SIZE, MSG_DONTWAIT);
+    *more = got > 0;
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return RLT_OK;
     }
@@ -177,6 +179,15 @@ rlt_status rlt_connection_read(rlt_command_host *host, rlt_connection *connectio
     return status;
 }
 
+static void forget(rlt_command *command, const rlt_connection *connection) {
+    if (command != NULL && command->asking == connection) {
+        command->asking = NULL;
+    }
+    if (command != NULL && command->channel == connection) {
+        command->channel = NULL;
+    }
+}
+
 /* Frees what is closed, closes who has not shown a token in time, or all of a command. */
 void rlt_host_drop_connections(rlt_command_host *host, const rlt_command *command) {
     double now = rlt_clock_s();
@@ -189,9 +200,7 @@ void rlt_host_drop_connections(rlt_command_host *host, const rlt_command *comman
         if (command == NULL && c->watched.fd < 0) {
             host->strangers -= c->deadline > 0;
             *at = c->next;
-            if (c->watched.command != NULL && c->watched.command->asking == c) {
-                c->watched.command->asking = NULL;
-            }
+            forget(c->watched.command, c);
             rlt_lines_fini(&c->watched.lines);
             rlt_free(c);
         } else {

@@ -121,7 +121,7 @@ static rlt_status make_ends(const rlt_command_options *o, ends *e, rlt_err *err)
     *e = (ends){-1, -1, -1, -1, -1, -1, -1};
     e->in = make_input(o->input);
     bool made = e->in >= 0 && make_pipe(&e->own_out, &e->out) && make_pipe(&e->own_err, &e->err) &&
-                (!o->channel || make_channel(&e->own_channel, &e->channel));
+                (o->task == NULL || make_channel(&e->own_channel, &e->channel));
     return made ? RLT_OK
                 : rlt_fail(err, RLT_EIO, "could not make pipes for a program: %s", strerror(errno));
 }
@@ -200,18 +200,16 @@ static rlt_status launch(rlt_command_host *host, rlt_command *c, const rlt_comma
 
 /* ---- start ---- */
 
-static rlt_command *make_command(const rlt_command_options *o) {
-    rlt_command *c = rlt_alloc(sizeof *c);
+void rlt_command_set(rlt_command *c, const rlt_command_options *o) {
     c->id = o->id;
     c->json = o->json;
     c->patterns = o->patterns;
     c->step = -1;
     c->grace_s = o->grace_s;
     c->silence_s = o->silence_s;
-    c->heard = rlt_clock_s();
-    rlt_output_log_init(&c->log, o->log_path, o->log_max);
+    c->started = c->heard = rlt_clock_s();
+    rlt_output_log_init(&c->log, o->log_path, o->log_max, o->hold_log);
     c->board = o->tensorboard != NULL ? rlt_board_open(o->tensorboard) : NULL;
-    return c;
 }
 
 static rlt_status watch_all(rlt_command_host *host, rlt_command *c, ends *e, rlt_err *err) {
@@ -233,8 +231,14 @@ static rlt_status watch_all(rlt_command_host *host, rlt_command *c, ends *e, rlt
 
 rlt_status rlt_command_start(rlt_command_host *host, const rlt_command_options *o, rlt_err *err) {
     ends e;
-    rlt_command *c = make_command(o);
+    rlt_command *c = o->task != NULL ? rlt_task_assign(host, o) : NULL;
     rlt_status status;
+    if (c != NULL) {
+        return RLT_OK;
+    }
+    c = rlt_alloc(sizeof *c);
+    c->takes_tasks = o->task != NULL;
+    rlt_command_set(c, o);
     RLT_TRY_GOTO(make_ends(o, &e, err), failed);
     if (o->socket) {
         RLT_TRY_GOTO(rlt_host_listen(host, err), failed);
@@ -245,6 +249,8 @@ rlt_status rlt_command_start(rlt_command_host *host, const rlt_command_options *
     status = watch_all(host, c, &e, err);
     if (status != RLT_OK) { /* its exit may not be seen: it cannot be left to run */
         rlt_command_kill(host, o->id);
+    } else if (o->task != NULL) {
+        rlt_task_send(c, o->task);
     }
     return status;
 failed:

@@ -67,8 +67,8 @@ void rlt_lines_fini(rlt_lines *lines) {
 
 /* ---- the log ---- */
 
-void rlt_output_log_init(rlt_output_log *log, const char *path, int64_t max) {
-    *log = (rlt_output_log){.fd = -1, .max = max / 2};
+void rlt_output_log_init(rlt_output_log *log, const char *path, int64_t max, bool hold) {
+    *log = (rlt_output_log){.fd = -1, .max = max / 2, .holds = hold};
     log->path = path != NULL ? strdup(path) : NULL;
 }
 
@@ -96,7 +96,7 @@ static int open_log(const char *path) {
 }
 
 /* A log that cannot be written is given up: it must not end what it is a log of. */
-void rlt_output_log_add(rlt_output_log *log, const char *data, size_t size) {
+static void write_log(rlt_output_log *log, const char *data, size_t size) {
     while (size > 0 && log->path != NULL) {
         if (log->fd < 0) {
             log->fd = open_log(log->path);
@@ -120,10 +120,30 @@ void rlt_output_log_add(rlt_output_log *log, const char *data, size_t size) {
     }
 }
 
+void rlt_output_log_keep(rlt_output_log *log) {
+    rlt_buf held = log->held;
+    log->held = (rlt_buf){0};
+    log->holds = false;
+    write_log(log, held.data, held.size);
+    rlt_buf_fini(&held);
+}
+
+void rlt_output_log_add(rlt_output_log *log, const char *data, size_t size) {
+    if (log->holds && log->held.size + size > RLT_COMMAND_HELD_MAX) {
+        rlt_output_log_keep(log);
+    }
+    if (log->holds) {
+        rlt_buf_append(&log->held, data, size);
+    } else {
+        write_log(log, data, size);
+    }
+}
+
 void rlt_output_log_fini(rlt_output_log *log) {
     if (log->path != NULL && log->fd >= 0) {
         close(log->fd);
     }
+    rlt_buf_fini(&log->held);
     free(log->path);
     *log = (rlt_output_log){.fd = -1};
 }

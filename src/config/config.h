@@ -63,12 +63,16 @@ typedef struct rlt_preset_fields {
 /* What a trial is: training here, any program, or a function of the script. Of a program, the
  * texts (argv, env, metrics) stay in the JSON. */
 typedef enum { RLT_OBJECTIVE_TRAIN, RLT_OBJECTIVE_COMMAND, RLT_OBJECTIVE_FUNCTION } rlt_objective;
+/* Which outputs have files: of programs that failed or had more to say than a moment's; all; of the
+ * failed and the best. */
+typedef enum { RLT_KEEP_AUTO, RLT_KEEP_ALL, RLT_KEEP_FAILED } rlt_keep_logs;
 typedef struct rlt_objective_fields {   /* "objective" */
     int kind;                           /* rlt_objective */
     char folder[512], tensorboard[512]; /* tensorboard "": none */
     bool json, socket, params_file, checkpoint;
     double grace_s, silence_s;
     int64_t log_max; /* bytes */
+    int keep_logs;   /* rlt_keep_logs */
 } rlt_objective_fields;
 
 /* One concrete trial: everything a learner needs; no search-space values left. With an objective of

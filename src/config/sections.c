@@ -16,6 +16,7 @@ static const char *const devices[] = {"auto",   "cpu",    "cuda",   "cuda:0", "c
                                       "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7", NULL};
 static const char *const precisions[] = {"fp32", "bf16", NULL};
 static const char *const transports[] = {"shm", "tcp", NULL};
+static const char *const keep_logs[] = {"auto", "all", "failed", NULL};
 static const char *const inferences[] = {"worker", "learner", NULL};
 static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
@@ -248,6 +249,9 @@ static const rlt_field command[] = {
              "limit."},
     {"log_max", RLT_FIELD_INT, OBJECTIVE(log_max), .initial = "1048576", .min = 4096, .max = 1e12,
      .help = "Bytes of its output that are kept at most, the newest."},
+    {"keep_logs", RLT_FIELD_ENUM, OBJECTIVE(keep_logs), .initial = "auto", .choices = keep_logs,
+     .help = "Whose output is kept: auto, of trials that fail, run for a second or say more than 4 "
+             "KiB; all; failed, of those that fail and of the best one."},
     {0}};
 
 static const rlt_field no_fields[] = {{0}};

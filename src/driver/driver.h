@@ -68,8 +68,8 @@ rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
 /* Where the checkpoint of a row lies: beside the database, wherever that has been moved to. */
 rlt_status rlt_driver_checkpoint_path(const char *db_path, const char *row_path, char *path,
                                       size_t size, rlt_err *err);
-/* The process of a trial that is a function of the script: its task on standard input, reports over
- * the connected descriptor. */
+/* The process of trials that are a function of the script: what they share on standard input, tasks
+ * and reports over the connected descriptor. */
 rlt_status rlt_function_run(int fd, rlt_err *err);
 rlt_status rlt_driver_resume(const rlt_driver_options *options, int64_t experiment,
                              rlt_driver_result *result, rlt_err *err);

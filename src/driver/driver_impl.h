@@ -17,6 +17,7 @@ typedef struct rlt_driver_program { /* of a trial that is a program (programs.c)
     int64_t diverged_at;            /* step of its last value if that is no number; -1 */
     int64_t last_step;              /* of its newest value */
     const char *done;               /* why it has come to its end though it runs; NULL */
+    bool files;                     /* there may be some in its folder */
 } rlt_driver_program;
 
 typedef struct rlt_driver_measure { /* of an objective or a constraint, the newest report */
@@ -66,6 +67,9 @@ typedef struct rlt_driver {
     rlt_command_host *host; /* of programs; NULL: trials are trainings */
     rlt_patterns *patterns;
     char *programs_folder; /* owned */
+    int64_t kept_log;      /* trial whose log is there because it is the best; 0: none */
+    double kept_value;     /* its result; NAN: none */
+    char *function_setup;  /* what processes of functions read first, owned; NULL: none */
     rlt_driver_entry *trials;
     rlt_driver_trial *views; /* the same indices */
     size_t count, capacity;

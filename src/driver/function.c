@@ -1,6 +1,8 @@
-/* driver: the process of a trial that is a function of the script. Its task is on standard input;
- * reports and answers go over one descriptor, one JSON object a line, as programs report too.
- * Thread: main of its process. Owner: nothing outlives run. */
+/* driver: the process of trials that are a function of the script, one after another. What all of
+ * them share is on standard input; tasks, reports and answers go over one descriptor, one JSON
+ * object a line, as programs report too. Each trial has a sandbox of its own: what one does to its
+ * globals, the next does not see. Thread: main of its process. Owner: nothing outlives run. */
+#include "command/command.h"
 #include "driver/driver.h"
 
 #include <errno.h>
@@ -10,12 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TASK_MAX = 8 << 20, ANSWER_MAX = 256 };
+enum { SETUP_MAX = 8 << 20, TASK_MAX = 64 << 20 };
 
 typedef struct function_process {
     int fd;
-    int64_t milestone; /* the step from which a report waits for an answer */
-    int64_t step;      /* of the newest report */
+    const json_t *setup; /* {script, script_name, metric} */
+    rlt_buf in;          /* what was read of the next line */
+    int64_t milestone;   /* the step from which a report waits for an answer */
+    int64_t step;        /* of the newest report */
     bool stop;
 } function_process;
 
@@ -26,34 +30,47 @@ static void on_terminate(int number) {
     terminated = 1;
 }
 
-static rlt_status write_line(const function_process *p, json_t *line, rlt_err *err) {
-    char *text = json_dumps(line, JSON_COMPACT);
-    size_t size = strlen(text), at = 0;
-    text[size++] = '\n'; /* in the place of the final 0 */
-    while (at < size) {
+static rlt_status write_text(const function_process *p, const char *text, size_t size,
+                             rlt_err *err) {
+    for (size_t at = 0; at < size;) {
         ssize_t wrote = write(p->fd, text + at, size - at);
         if (wrote < 0 && errno != EINTR) {
-            free(text);
             return rlt_fail(err, RLT_EPEER, "the driver does not listen: %s", strerror(errno));
         }
         at += wrote > 0 ? (size_t)wrote : 0;
     }
-    free(text);
     return RLT_OK;
 }
 
-/* Byte by byte: answers are short, rare, and nothing else follows before the next question. */
-static rlt_status read_answer(function_process *p, rlt_err *err) {
-    char text[ANSWER_MAX];
-    size_t size = 0;
-    while (size + 1 < sizeof text && (size == 0 || text[size - 1] != '\n')) {
-        ssize_t got = read(p->fd, text + size, 1);
-        if (got == 0 || (got < 0 && errno != EINTR)) {
-            return rlt_fail(err, RLT_EPEER, "the driver gave no answer");
+static rlt_status write_line(const function_process *p, const json_t *line, rlt_err *err) {
+    char *text = json_dumps(line, JSON_COMPACT);
+    size_t size = strlen(text);
+    text[size] = '\n'; /* in the place of the final 0 */
+    rlt_status status = write_text(p, text, size + 1, err);
+    free(text);
+    return status;
+}
+
+/* The next line as JSON, a new reference; NULL: there is none. Nothing follows a line before it is
+ * answered, so that whatever is read belongs to it. */
+static json_t *read_line(function_process *p) {
+    char part[4096];
+    p->in.size = 0;
+    while (p->in.size == 0 || p->in.data[p->in.size - 1] != '\n') {
+        ssize_t got = read(p->fd, part, sizeof part);
+        if (got == 0 || (got < 0 && errno != EINTR) || p->in.size > TASK_MAX) {
+            return NULL;
         }
-        size += got > 0 ? (size_t)got : 0;
+        rlt_buf_append(&p->in, part, got > 0 ? (size_t)got : 0);
     }
-    json_t *answer = json_loadb(text, size, 0, NULL);
+    return json_loadb(p->in.data, p->in.size, 0, NULL);
+}
+
+static rlt_status read_answer(function_process *p, rlt_err *err) {
+    json_t *answer = read_line(p);
+    if (answer == NULL) {
+        return rlt_fail(err, RLT_EPEER, "the driver gave no answer");
+    }
     p->stop |= json_is_true(json_object_get(answer, "stop"));
     p->milestone = json_integer_value(json_object_get(answer, "milestone"));
     json_decref(answer);
@@ -86,7 +103,7 @@ static void print_line(void *user, const char *line) {
 static rlt_status call(function_process *p, const json_t *task, rlt_script *script, rlt_err *err) {
     const rlt_objective_call c = {
         .params = json_object_get(task, "params"),
-        .metric = json_string_value(json_object_get(task, "metric")),
+        .metric = json_string_value(json_object_get(p->setup, "metric")),
         .trial = json_integer_value(json_object_get(task, "trial")),
         .seed = json_integer_value(json_object_get(task, "seed")),
         .report = report,
@@ -102,48 +119,66 @@ static rlt_status call(function_process *p, const json_t *task, rlt_script *scri
 }
 
 static rlt_status run_task(function_process *p, const json_t *task, rlt_err *err) {
-    const char *text = json_string_value(json_object_get(task, "script"));
-    const char *name = json_string_value(json_object_get(task, "script_name"));
+    const char *text = json_string_value(json_object_get(p->setup, "script"));
+    const char *name = json_string_value(json_object_get(p->setup, "script_name"));
     const rlt_script_options options = {.print = print_line};
     rlt_script *script = NULL;
     if (text == NULL || name == NULL || !json_is_object(json_object_get(task, "params")) ||
-        !json_is_string(json_object_get(task, "metric"))) {
-        return rlt_fail(err, RLT_EPROTO, "standard input holds no task of a trial");
+        !json_is_string(json_object_get(p->setup, "metric"))) {
+        return rlt_fail(err, RLT_EPROTO, "this is no task of a trial");
     }
     p->milestone = json_integer_value(json_object_get(task, "milestone"));
+    p->step = 0;
+    p->stop = false;
     RLT_TRY(rlt_script_create(text, strlen(text), name, &options, &script, err));
     rlt_status status = call(p, task, script, err);
     rlt_script_destroy(&script);
     return status;
 }
 
-static json_t *read_task(void) {
+static json_t *read_setup(void) {
     rlt_buf text = {0};
     char part[1 << 16];
     ssize_t got;
-    while (text.size < TASK_MAX && (got = read(STDIN_FILENO, part, sizeof part)) != 0) {
+    while (text.size < SETUP_MAX && (got = read(STDIN_FILENO, part, sizeof part)) != 0) {
         if (got < 0 && errno != EINTR) {
             break;
         }
         rlt_buf_append(&text, part, got > 0 ? (size_t)got : 0);
     }
-    json_t *task = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
+    json_t *setup = json_loadb(text.data != NULL ? text.data : "", text.size, 0, NULL);
     rlt_buf_fini(&text);
-    return task;
+    return setup;
+}
+
+/* A trial that fails says why; only a driver that has gone ends the process. */
+static rlt_status serve(function_process *p, const json_t *task, rlt_err *err) {
+    static const char done[] = RLT_COMMAND_DONE "\n";
+    rlt_err why;
+    rlt_status status = run_task(p, task, &why);
+    if (status == RLT_EPEER) {
+        return rlt_fail(err, status, "%s", why.message);
+    }
+    if (status != RLT_OK) {
+        json_t *line = json_pack("{s:s}", "error", why.message);
+        status = write_line(p, line, err);
+        json_decref(line);
+        RLT_TRY(status);
+    }
+    return write_text(p, done, sizeof done - 1, err);
 }
 
 rlt_status rlt_function_run(int fd, rlt_err *err) {
-    function_process p = {.fd = fd};
     struct sigaction action = {.sa_handler = on_terminate};
     sigaction(SIGTERM, &action, NULL); /* report() says that it is time to end */
-    json_t *task = read_task();
-    rlt_status status = run_task(&p, task, err);
-    json_decref(task);
-    if (status != RLT_OK) {
-        rlt_err ignored;
-        json_t *line = json_pack("{s:s}", "error", err->message);
-        write_line(&p, line, &ignored);
-        json_decref(line);
+    json_t *setup = read_setup(), *task;
+    function_process p = {.fd = fd, .setup = setup};
+    rlt_status status = RLT_OK;
+    while (status == RLT_OK && terminated == 0 && (task = read_line(&p)) != NULL) {
+        status = serve(&p, task, err);
+        json_decref(task);
     }
+    rlt_buf_fini(&p.in);
+    json_decref(setup);
     return status;
 }

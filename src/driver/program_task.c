@@ -3,19 +3,18 @@
 #include "driver/programs.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct program_task {
     const rlt_objective_fields *fields;
     const json_t *objective; /* of run */
     json_t *run, *values;    /* owned: the trial's configuration, the texts of {names} */
-    char folder[PATH_MAX], log[PATH_MAX + 16], params_file[PATH_MAX + 16];
-    char checkpoint[PATH_MAX + 16];
-    char *input; /* owned */
+    rlt_program_paths paths;
+    char *line; /* a function's task, owned */
     rlt_texts argv, environment;
     rlt_buf where, tensorboard;
 } program_task;
@@ -23,7 +22,7 @@ typedef struct program_task {
 static void task_fini(program_task *task) {
     json_decref(task->run);
     json_decref(task->values);
-    free(task->input);
+    free(task->line);
     rlt_texts_fini(&task->argv);
     rlt_texts_fini(&task->environment);
     rlt_buf_fini(&task->where);
@@ -42,8 +41,8 @@ static json_t *make_values(const json_t *run, const program_task *task, int64_t 
     set_integer(values, "trial", trial);
     set_integer(values, "attempt", attempt);
     set_integer(values, "seed", json_integer_value(json_object_get(run, "seed")));
-    json_object_set_new(values, "params_file", json_string(task->params_file));
-    json_object_set_new(values, "checkpoint", json_string(task->checkpoint));
+    json_object_set_new(values, "params_file", json_string(task->paths.params));
+    json_object_set_new(values, "checkpoint", json_string(task->paths.checkpoint));
     json_object_foreach(json_object_get(run, "params"), name, value) {
         json_object_set_new(values, name, rlt_driver_value_text(value));
     }
@@ -122,10 +121,10 @@ static void add_variables(program_task *task, int64_t experiment) {
                      json_string_value(json_object_get(task->values, rows[i].value)));
     }
     if (task->fields->params_file) {
-        add_variable(task, "RLTUNE_PARAMS_FILE", task->params_file);
+        add_variable(task, "RLTUNE_PARAMS_FILE", task->paths.params);
     }
     if (task->fields->checkpoint) {
-        add_variable(task, "RLTUNE_CHECKPOINT_DIR", task->checkpoint);
+        add_variable(task, "RLTUNE_CHECKPOINT_DIR", task->paths.checkpoint);
     }
 }
 
@@ -184,6 +183,15 @@ rlt_status rlt_driver_check_program(const rlt_run_config *config, const json_t *
 
 /* ---- start ---- */
 
+/* What all trials have in common: standard input of their processes. */
+static char *function_setup(const rlt_driver *d) {
+    json_t *setup = json_pack("{s:s, s:s, s:s}", "script", d->script_text, "script_name",
+                              d->script_path, "metric", d->config.tune.metric);
+    char *text = json_dumps(setup, JSON_COMPACT);
+    json_decref(setup);
+    return text;
+}
+
 rlt_status rlt_driver_open_programs(rlt_driver *d, rlt_err *err) {
     char folder[PATH_MAX];
     int length = snprintf(folder, sizeof folder, "%s-trials", d->o->db_path);
@@ -196,29 +204,37 @@ rlt_status rlt_driver_open_programs(rlt_driver *d, rlt_err *err) {
         return rlt_fail(err, RLT_EIO, "%.200s: %s", folder, strerror(errno));
     }
     RLT_TRY(check_patterns(json_object_get(d->config.json, "objective"), &d->patterns, err));
+    if (d->config.run.objective.kind == RLT_OBJECTIVE_FUNCTION) {
+        d->function_setup = function_setup(d);
+    }
     return rlt_command_host_create(&d->host, err);
 }
 
 void rlt_driver_close_programs(rlt_driver *d) {
     rlt_command_host_destroy(&d->host);
     rlt_patterns_destroy(&d->patterns);
+    if (d->programs_folder != NULL) {
+        rmdir(d->programs_folder); /* if nothing is in it */
+    }
     free(d->programs_folder);
-    d->programs_folder = NULL;
+    free(d->function_setup);
+    d->programs_folder = d->function_setup = NULL;
 }
 
-static rlt_status set_paths(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
-                            rlt_err *err) {
-    int length = snprintf(task->folder, sizeof task->folder, "%s/e%lld-t%lld", d->programs_folder,
-                          (long long)d->experiment, (long long)t->id);
-    if (length < 0 || (size_t)length >= sizeof task->folder) {
-        return rlt_fail(err, RLT_EINVAL, "%.100s…: the path is too long", d->programs_folder);
-    }
-    snprintf(task->log, sizeof task->log, "%s/log", task->folder);
-    snprintf(task->params_file, sizeof task->params_file, "%s/params.json", task->folder);
-    snprintf(task->checkpoint, sizeof task->checkpoint, "%s/checkpoint", task->folder);
-    return task->fields->checkpoint    ? rlt_mkdirs(task->checkpoint, err)
-           : task->fields->params_file ? rlt_mkdirs(task->folder, err)
+static rlt_status make_folders(const program_task *task, rlt_err *err) {
+    return task->fields->checkpoint    ? rlt_mkdirs(task->paths.checkpoint, err)
+           : task->fields->params_file ? rlt_mkdirs(task->paths.folder, err)
                                        : RLT_OK;
+}
+
+/* Not flushed to the disk: each attempt writes it anew. */
+static rlt_status write_file(const char *path, const char *text, rlt_err *err) {
+    FILE *file = fopen(path, "we");
+    bool written = file != NULL && fputs(text, file) >= 0;
+    if (file != NULL && fclose(file) != 0) {
+        written = false;
+    }
+    return written ? RLT_OK : rlt_fail(err, RLT_EIO, "%.200s: %s", path, strerror(errno));
 }
 
 static rlt_status write_params(const program_task *task, rlt_err *err) {
@@ -226,32 +242,31 @@ static rlt_status write_params(const program_task *task, rlt_err *err) {
         return RLT_OK;
     }
     char *text = json_dumps(json_object_get(task->run, "params"), JSON_INDENT(2) | JSON_SORT_KEYS);
-    rlt_status status = rlt_file_write_atomic(task->params_file, text, strlen(text), err);
+    rlt_status status = write_file(task->paths.params, text, err);
     free(text);
     return status;
 }
 
-/* A function runs in a process of this very binary, which reads its task from standard input. */
-static void set_function(rlt_driver *d, const rlt_driver_entry *t, program_task *task) {
+/* Functions run in processes of this very binary, which do one trial after another. */
+static void set_function(const rlt_driver_entry *t, program_task *task) {
     rlt_texts_add(&task->argv, strdup("/proc/self/exe"));
     rlt_texts_add(&task->argv, strdup("function"));
-    json_t *input =
-        json_pack("{s:s, s:s, s:O, s:I, s:I, s:I, s:s}", "script", d->script_text, "script_name",
-                  d->script_path, "params", json_object_get(task->run, "params"), "seed",
-                  (json_int_t)t->seed, "trial", (json_int_t)t->number, "milestone",
-                  (json_int_t)t->milestone, "metric", d->config.tune.metric);
-    task->input = json_dumps(input, JSON_COMPACT);
-    json_decref(input);
+    json_t *line = json_pack("{s:O, s:I, s:I, s:I}", "params", json_object_get(task->run, "params"),
+                             "seed", (json_int_t)t->seed, "trial", (json_int_t)t->number,
+                             "milestone", (json_int_t)t->milestone);
+    task->line = json_dumps(line, JSON_COMPACT);
+    json_decref(line);
 }
 
 static rlt_status prepare(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
                           rlt_err *err) {
     RLT_TRY(rlt_driver_trial_config(d, t, &task->run, err));
     task->objective = json_object_get(task->run, "objective");
-    RLT_TRY(set_paths(d, t, task, err));
+    RLT_TRY(rlt_driver_program_paths(d, t->id, &task->paths, err));
+    RLT_TRY(make_folders(task, err));
     task->values = make_values(task->run, task, t->number, t->attempt);
     if (task->fields->kind == RLT_OBJECTIVE_FUNCTION) {
-        set_function(d, t, task);
+        set_function(t, task);
         return RLT_OK;
     }
     RLT_TRY(fill_texts(task, err));
@@ -269,14 +284,15 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
         .argv = task->argv.items,
         .environment = task->environment.items,
         .folder = function ? NULL : task->where.data,
-        .log_path = task->log,
+        .log_path = task->paths.log,
         .log_max = fields->log_max,
+        .hold_log = fields->keep_logs != RLT_KEEP_ALL,
         .json = !function && fields->json,
         .patterns = d->patterns,
         .tensorboard = fields->tensorboard[0] != 0 ? task->tensorboard.data : NULL,
         .socket = !function && fields->socket,
-        .channel = function,
-        .input = task->input,
+        .task = task->line,
+        .input = d->function_setup,
         .grace_s = fields->grace_s,
         .silence_s = fields->silence_s,
     };
@@ -287,7 +303,8 @@ rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
     program_task task = {.fields = &d->config.run.objective};
     t->milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, 0);
     t->action = RLT_ACTION_CONTINUE;
-    t->program = (rlt_driver_program){.diverged_at = -1};
+    t->program = (rlt_driver_program){.diverged_at = -1, .files = t->program.files};
+    t->program.files |= task.fields->checkpoint || task.fields->params_file;
     rlt_driver_measures_restart(d, t);
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {

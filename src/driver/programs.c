@@ -126,6 +126,7 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
     rlt_driver_entry *t = &d->trials[id];
     char cause[160];
     t->program.runs = t->program.dirty = t->program.asks = false;
+    t->program.files |= end->logged;
     d->active--;
     if (t->stopped_at != 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);

@@ -1,8 +1,12 @@
 /* driver: trials that are programs or functions of the script. Private to src/driver.
- * A trial's folder is DB-trials/e<experiment>-t<trial row>: log, params.json, checkpoint/. */
+ * A trial's folder is DB-trials/e<experiment>-t<trial row>: log, params.json, checkpoint/. It is
+ * made for the first of them; what remains in it when the trial has ended, objective.keep_logs
+ * says. */
 #ifndef RLT_DRIVER_PROGRAMS_H
 #define RLT_DRIVER_PROGRAMS_H
 #include "driver/driver_impl.h"
+
+#include <limits.h>
 
 typedef struct rlt_texts { /* NULL-terminated once something was added; owned */
     char **items;
@@ -30,4 +34,15 @@ rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
 rlt_status rlt_driver_pump_programs(rlt_driver *d, rlt_err *err);
 void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t); /* after the commit */
 void rlt_driver_kill_programs(rlt_driver *d);
+
+/* program_files.c */
+typedef struct rlt_program_paths {
+    char folder[PATH_MAX], log[PATH_MAX + 16], params[PATH_MAX + 16], checkpoint[PATH_MAX + 16];
+} rlt_program_paths;
+rlt_status rlt_driver_program_paths(const rlt_driver *d, int64_t trial, rlt_program_paths *paths,
+                                    rlt_err *err);
+/* One that a row tells of: its log may be that of the best so far. */
+void rlt_driver_note_log(rlt_driver *d, const rlt_driver_entry *t);
+/* The trial is about to end in this final state: what is not to remain of its files goes. */
+void rlt_driver_clean_program(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to);
 #endif

@@ -39,6 +39,7 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
 }
 
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
+    d->kept_value = NAN;
     bool programs = rlt_driver_has_programs(d);
     RLT_TRY(programs ? RLT_OK : rlt_device_check(d->config.run.device, err));
     int length = snprintf(d->folder, sizeof(d->folder), "%s-checkpoints", d->o->db_path);
@@ -124,7 +125,11 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     t->ended = true;
     t->program.reported = !isnan(row->value);
     t->program.diverged_at = -1;
+    t->program.files = true;
     t->steps_max = d->config.run.stop.steps;
+    if (d->host != NULL) {
+        rlt_driver_note_log(d, t);
+    }
     d->failed += state == RLT_TRIAL_FAILED;
     d->finals_planned |= t->final;
     d->steps_before += row->steps;

@@ -51,6 +51,9 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     if (!is_terminal(to)) {
         return RLT_OK;
     }
+    if (d->host != NULL) {
+        rlt_driver_clean_program(d, t, to);
+    }
     json_decref(t->params);
     t->params = NULL;
     free(t->verdict);

@@ -1,0 +1,115 @@
+/* objective = function: its processes do one trial after another. What a trial must not do to the
+ * next one: leave globals behind, take its process down with it, keep it busy, stop it. */
+#include "core/core.h"
+#include "tests/support/run.h"
+
+#include <signal.h>
+
+static void write_script(run_place *place, const char *function, const char *rest) {
+    rlt_buf text = {0};
+    rlt_buf_printf(&text, "return { name = 'f', objective = %s, %s }\n", function, rest);
+    run_write_script(place, text.data);
+    rlt_buf_fini(&text);
+}
+
+static void expect_sql(const run_place *place, const char *sql, const char *expected) {
+    char *text = run_sql_text(place, sql);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+/* Fifty trials in three processes, which end with the run. */
+static void test_one_after_another(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "function(params, report)\n"
+                 "  seen = (seen or 0) + 1\n"
+                 "  string.seen = (string.seen or 0) + 1\n"
+                 "  report(1, { loss = params.x, seen = seen + string.seen })\n"
+                 "  if params.x > 0.8 then error('high') end\n"
+                 "end",
+                 "params = { x = space.uniform(0, 1) }, tune = { metric = 'loss', mode = 'min', "
+                 "trials = 50, parallel = 3, max_failed = 50 }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    expect_sql(&place, "SELECT DISTINCT value FROM trial_curves WHERE metric = 'seen'", "2.0\n");
+    expect_sql(&place,
+               "SELECT sum(state = 'failed') > 0, sum((state = 'failed') <> (value > 0.8)), "
+               "sum(state = 'failed' AND reason NOT LIKE '%high%'), sum(steps <> 1) FROM trials",
+               "1|0|0|0\n");
+    run_close(&place);
+}
+
+/* A crash fails the trial that the process had, a kill has it tried again; nothing else is lost. */
+static void test_crash(void **state) {
+    (void)state;
+    static const int signals[] = {SIGSEGV, SIGKILL};
+    static const char *const expected[] = {
+        "completed|1|3\nfailed|1|1\n",
+        "completed|1|3\ncompleted|2|1\n",
+    };
+    for (size_t i = 0; i < RLT_COUNT(signals); i++) {
+        run_place place;
+        pid_t pids[RUN_PROCESSES_MAX];
+        run_open(&place);
+        write_script(&place,
+                     "function(params, report, trial)\n"
+                     "  if trial.number == 1 and not report(1, 5) then return end\n"
+                     "  local n = 0\n"
+                     "  while trial.number == 1 and n < 6e7 do n = n + 1 end\n"
+                     "  return params.x\n"
+                     "end",
+                     "params = { x = space.uniform(0, 1) }, tune = { metric = 'loss', mode = "
+                     "'min', trials = 4, parallel = 1, max_failed = 4 }");
+        pid_t driver = run_start(&place, "run", place.script, "--quiet");
+        run_await_sql(&place,
+                      "SELECT count(*) FROM metrics m JOIN trials t ON t.id = m.trial WHERE "
+                      "t.number = 1",
+                      1, 30);
+        int count = run_processes(&place, "function", pids);
+        assert_int_equal(count, 1);
+        kill(pids[0], signals[i]);
+        run_expect_code(&place, run_wait(&place, driver, 60), 0);
+        expect_sql(&place,
+                   "SELECT state, attempt, count(*) FROM trials GROUP BY 1, 2 ORDER BY 1, 2",
+                   expected[i]);
+        run_check_clean(&place);
+        run_close(&place);
+    }
+}
+
+/* One that does not listen when it is asked to end is killed after a while; the others go on. */
+static void test_deaf(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "function(params, report)\n"
+                 "  while params.x == 2 do end\n"
+                 "  while params.x == 3 do if not report(2, 3) then return end end\n"
+                 "  return params.x\n"
+                 "end",
+                 "params = { x = space.grid{ 1, 2, 3, 4 } }, stop = { wall_s = 0.3 }, tune = { "
+                 "metric = 'loss', mode = 'min', trials = 4, parallel = 1, sampler = 'grid', "
+                 "max_failed = 4 }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    expect_sql(&place, "SELECT state, attempt, reason, value FROM trials ORDER BY id",
+               "completed|1|the program ended|1.0\n"
+               "failed|1|it never reported 'loss'; it reported nothing|\n"
+               "completed|1|stop.wall_s passed|3.0\n"
+               "completed|1|the program ended|4.0\n");
+    run_check_clean(&place);
+    run_close(&place);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_deaf),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
