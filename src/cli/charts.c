@@ -1,4 +1,4 @@
-/* cli, reporting: plots of a whole search: which kind, series, output; history and distribution.
+/* cli, reporting: plots of a whole search: which kind, series, output; options of kinds.
  * Thread: main only. */
 #include "cli/charts.h"
 
@@ -7,10 +7,16 @@
 #include <string.h>
 
 static const rlt_chart_kind kinds[] = {
-    {"history", rlt_chart_history, true, false},  {"edf", rlt_chart_edf, true, false},
-    {"slice", rlt_chart_slice, true, true},       {"contour", rlt_chart_contour, true, true},
-    {"parallel", rlt_chart_parallel, true, true}, {"importance", rlt_chart_importance, true, false},
-    {"rungs", rlt_chart_rungs, false, false},     {"timeline", rlt_chart_timeline, false, false},
+    {"history", rlt_chart_history, true, false, true},
+    {"importance", rlt_chart_importance, true, false, true},
+    {"slice", rlt_chart_slice, true, true, true},
+    {"contour", rlt_chart_contour, true, true, true},
+    {"parallel", rlt_chart_parallel, true, true, true},
+    {"edf", rlt_chart_edf, true, false, true},
+    {"rungs", rlt_chart_rungs, false, false, false},
+    {"timeline", rlt_chart_timeline, false, false, false},
+    {"front", rlt_chart_front, false, false, true},
+    {"hypervolume", rlt_chart_hypervolume, false, false, false},
 };
 
 /* ---- series ---- */
@@ -90,7 +96,7 @@ rlt_status rlt_chart_write(const rlt_chart_target *target, rlt_buf *text, rlt_er
     return status;
 }
 
-static rlt_status put_json(const rlt_chart *chart, rlt_err *err) {
+static json_t *chart_json(const rlt_chart *chart) {
     json_t *list = json_array();
     for (size_t i = 0; i < chart->count; i++) {
         const rlt_series *series = &chart->series[i];
@@ -106,32 +112,54 @@ static rlt_status put_json(const rlt_chart *chart, rlt_err *err) {
     for (int i = 0; i < chart->plot.x_scale.name_count; i++) {
         json_array_append_new(names, json_string(chart->plot.x_scale.names[i]));
     }
-    return rlt_report_print_json(json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "kind", chart->kind,
-                                           "title", chart->title, "x_label", chart->x_label,
-                                           "y_label", chart->y_label, "x_names", names, "series",
-                                           list),
-                                 err);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "kind", chart->kind, "title", chart->title,
+                     "x_label", chart->x_label, "y_label", chart->y_label, "x_names", names,
+                     "series", list);
+}
+
+static void draw_all(rlt_chart *charts, int count, const rlt_chart_target *target, rlt_buf *out) {
+    rlt_plot *plots = rlt_alloc(sizeof *plots * (size_t)(count + 1));
+    for (int i = 0; i < count; i++) {
+        rlt_chart *chart = &charts[i];
+        chart->plot.title = chart->title;
+        chart->plot.x_label = chart->x_label[0] != 0 ? chart->x_label : NULL;
+        chart->plot.y_label = chart->y_label[0] != 0 ? chart->y_label : NULL;
+        chart->plot.series = chart->series;
+        chart->plot.count = chart->count;
+        plots[i] = chart->plot;
+        if (target->path == NULL) {
+            rlt_plot_terminal(&plots[i], target->screen.columns, target->rows,
+                              target->screen.unicode, target->screen.colour, out);
+        }
+    }
+    if (target->path != NULL) {
+        rlt_plots_svg(plots, (size_t)count, 2, target->width, target->height, out);
+    }
+    rlt_free(plots);
+}
+
+static rlt_status draw(rlt_chart *charts, int count, rlt_err *err) {
+    rlt_chart_target target;
+    rlt_buf out = {0};
+    RLT_TRY(rlt_chart_target_of(charts[0].report, &target, err));
+    draw_all(charts, count, &target, &out);
+    return rlt_chart_write(&target, &out, err);
+}
+
+rlt_status rlt_chart_put_all(rlt_chart *charts, int count, rlt_err *err) {
+    if (!charts[0].report->json) {
+        return draw(charts, count, err);
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        json_array_append_new(list, chart_json(&charts[i]));
+    }
+    return rlt_report_print_json(list, err);
 }
 
 rlt_status rlt_chart_put(rlt_chart *chart, rlt_err *err) {
-    if (chart->report->json) {
-        return put_json(chart, err);
-    }
-    rlt_chart_target target;
-    RLT_TRY(rlt_chart_target_of(chart->report, &target, err));
-    chart->plot.title = chart->title;
-    chart->plot.x_label = chart->x_label;
-    chart->plot.y_label = chart->y_label;
-    chart->plot.series = chart->series;
-    chart->plot.count = chart->count;
-    rlt_buf out = {0};
-    if (target.path == NULL) {
-        rlt_plot_terminal(&chart->plot, target.screen.columns, target.rows, target.screen.unicode,
-                          target.screen.colour, &out);
-    } else {
-        rlt_plot_svg(&chart->plot, target.width, target.height, &out);
-    }
-    return rlt_chart_write(&target, &out, err);
+    return chart->report->json ? rlt_report_print_json(chart_json(chart), err)
+                               : draw(chart, 1, err);
 }
 
 /* ---- kinds ---- */
@@ -164,7 +192,8 @@ static rlt_status check_options(const rlt_report *report, const rlt_chart_kind *
     bool params = kind != NULL && kind->params, samples = kind != NULL && kind->samples;
     odd = !params && rlt_cli_flag(&report->args, "--param") ? "--param" : odd;
     odd = !samples && rlt_cli_flag(&report->args, "--stopped") ? "--stopped" : odd;
-    odd = kind != NULL && !samples && rlt_cli_flag(&report->args, "--metric") ? "--metric" : odd;
+    odd =
+        kind != NULL && !kind->metric && rlt_cli_flag(&report->args, "--metric") ? "--metric" : odd;
     return odd == NULL
                ? RLT_OK
                : rlt_fail(err, RLT_EINVAL, "rltune plot: --kind %s does not take %s", name, odd);
@@ -185,54 +214,5 @@ rlt_status rlt_chart_draw_kind(const rlt_report *report, bool *drawn, rlt_err *e
     }
     rlt_status status = kind->draw(report, &samples, err);
     rlt_samples_close(&samples);
-    return status;
-}
-
-rlt_status rlt_chart_history(const rlt_report *report, const rlt_samples *s, rlt_err *err) {
-    rlt_chart chart;
-    double best = NAN;
-    rlt_chart_init(&chart, report, "history", "optimisation history");
-    snprintf(chart.x_label, sizeof chart.x_label, "trial");
-    snprintf(chart.y_label, sizeof chart.y_label, "%s", s->metric);
-    rlt_series *points = rlt_chart_add(&chart, "trials", RLT_FORM_POINTS, (size_t)s->data.count);
-    for (int i = 0; i < s->data.count; i++) {
-        rlt_chart_point(points, (double)s->trials[i]->number, s->values[i]);
-    }
-    rlt_series *line = rlt_chart_add(&chart, "best so far", RLT_FORM_STEPS, (size_t)s->data.count);
-    line->highlight = true;
-    for (int i = 0; i < s->data.count; i++) {
-        best = isnan(best)        ? s->values[i]
-               : s->data.maximise ? fmax(best, s->values[i])
-                                  : fmin(best, s->values[i]);
-        rlt_chart_point(line, (double)s->trials[i]->number, best);
-    }
-    chart.plot.goal = rlt_curve_goal(report, s->metric);
-    rlt_status status = rlt_chart_put(&chart, err);
-    rlt_chart_close(&chart);
-    return status;
-}
-
-static int compare_doubles(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left > right) - (left < right);
-}
-
-rlt_status rlt_chart_edf(const rlt_report *report, const rlt_samples *s, rlt_err *err) {
-    rlt_chart chart;
-    size_t count = (size_t)s->data.count;
-    double *sorted = rlt_alloc(sizeof *sorted * count);
-    memcpy(sorted, s->values, sizeof *sorted * count);
-    qsort(sorted, count, sizeof *sorted, compare_doubles);
-    rlt_chart_init(&chart, report, "edf", "distribution of results");
-    snprintf(chart.x_label, sizeof chart.x_label, "%s", s->metric);
-    snprintf(chart.y_label, sizeof chart.y_label, "part of trials at most there");
-    rlt_series *line = rlt_chart_add(&chart, "trials", RLT_FORM_STEPS, count + 1);
-    rlt_chart_point(line, sorted[0], 0);
-    for (size_t i = 0; i < count; i++) {
-        rlt_chart_point(line, sorted[i], (double)(i + 1) / (double)count);
-    }
-    rlt_free(sorted);
-    rlt_status status = rlt_chart_put(&chart, err);
-    rlt_chart_close(&chart);
     return status;
 }

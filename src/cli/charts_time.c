@@ -10,10 +10,10 @@
 
 typedef struct decision {
     double step, value, threshold;
-    int action; /* of actions; the rest: other */
+    int action; /* of actions; the rest: others, that a population makes */
 } decision;
 static const char *const actions[] = {"continue", "stop", "pause", NULL};
-static const char *const action_labels[] = {"went on", "stopped", "paused"};
+static const char *const action_labels[] = {"went on", "stopped", "paused", "other decisions"};
 
 static rlt_status visit_decision(void *user, int columns, const char *const *names,
                                  const char *const *v, rlt_err *err) {
@@ -29,15 +29,17 @@ static rlt_status visit_decision(void *user, int columns, const char *const *nam
 }
 
 static void add_decisions(rlt_chart *chart, const decision *list, size_t count) {
-    for (int action = 0; actions[action] != NULL; action++) {
+    for (int action = 0; action < (int)RLT_COUNT(action_labels); action++) {
         size_t these = 0;
+        char label[64];
         for (size_t i = 0; i < count; i++) {
             these += list[i].action == action;
         }
         if (these == 0) {
             continue;
         }
-        rlt_series *series = rlt_chart_add(chart, action_labels[action], RLT_FORM_POINTS, these);
+        snprintf(label, sizeof label, "%s (%zu)", action_labels[action], these);
+        rlt_series *series = rlt_chart_add(chart, label, RLT_FORM_POINTS, these);
         for (size_t i = 0; i < count; i++) {
             if (list[i].action == action) {
                 rlt_chart_point(series, list[i].step, list[i].value);
@@ -46,38 +48,62 @@ static void add_decisions(rlt_chart *chart, const decision *list, size_t count) 
     }
 }
 
-/* The newest threshold of each step; rows come by step, then in the order of time. */
+/* The newest threshold of each step as a short line; rows come by step, then in the order of time.
+ * Half its length is a part of the axis, or of the step on a log axis. */
 static void add_thresholds(rlt_chart *chart, const decision *list, size_t count) {
-    rlt_series *series = rlt_chart_add(chart, "newest threshold", RLT_FORM_STEPS, count);
+    static const double part = 0.015;
+    bool log_x = chart->plot.x_scale.log;
+    double first = list[0].step, last = list[count - 1].step, newest = NAN;
+    rlt_series *series = rlt_chart_add(chart, "newest threshold", RLT_FORM_LINE, 3 * count);
     series->highlight = true;
-    double newest = NAN;
     for (size_t i = 0; i < count; i++) {
+        double step = list[i].step;
         newest = isnan(list[i].threshold) ? newest : list[i].threshold;
-        if (i + 1 == count || list[i + 1].step != list[i].step) {
+        if (i + 1 == count || list[i + 1].step != step) {
+            double half = log_x          ? step * part * log(last / first)
+                          : last > first ? part * (last - first)
+                                         : 0.5;
             if (!isnan(newest)) {
-                rlt_chart_point(series, list[i].step, newest);
+                rlt_chart_point(series, step - half, newest);
+                rlt_chart_point(series, step + half, newest);
+                rlt_chart_point(series, NAN, NAN);
             }
             newest = NAN;
         }
     }
 }
 
+static const char decisions_sql[] =
+    "SELECT step, action, CASE WHEN value IS NOT NULL THEN printf('%!.17g', value) END,"
+    " CASE WHEN threshold IS NOT NULL THEN printf('%!.17g', threshold) END FROM (SELECT"
+    " d.id, d.step, d.action, json_extract(d.numbers_json, '$.threshold') AS threshold,"
+    " coalesce(json_extract(d.numbers_json, '$.value'), (SELECT m.value FROM metrics m"
+    "  JOIN metric_names n ON n.id = m.name JOIN objectives o ON o.metric = n.name"
+    "  WHERE m.trial = t.id AND m.step = d.step AND o.experiment = t.experiment"
+    "  AND o.position = 0)) AS value"
+    " FROM decisions d JOIN trials t ON t.id = d.trial WHERE t.experiment = ?1)"
+    " ORDER BY step, id";
+
+static rlt_status draw_rungs(const rlt_report *report, const decision *list, size_t count,
+                             rlt_err *err) {
+    rlt_chart chart;
+    rlt_chart_init(&chart, report, "rungs", "rungs");
+    snprintf(chart.y_label, sizeof chart.y_label, "%s", report->experiment.metric);
+    chart.plot.x_scale.log = list[0].step > 0 && list[count - 1].step > 2 * list[0].step;
+    snprintf(chart.x_label, sizeof chart.x_label, "step of the decision%s",
+             chart.plot.x_scale.log ? " (log scale)" : "");
+    add_decisions(&chart, list, count);
+    add_thresholds(&chart, list, count);
+    rlt_status status = rlt_chart_put(&chart, err);
+    rlt_chart_close(&chart);
+    return status;
+}
+
 rlt_status rlt_chart_rungs(const rlt_report *report, const rlt_samples *samples, rlt_err *err) {
     (void)samples;
     rlt_buf rows = {0};
-    rlt_chart chart;
-    rlt_status status = rlt_store_query(
-        report->store,
-        "SELECT step, action, CASE WHEN value IS NOT NULL THEN printf('%!.17g', value) END,"
-        " CASE WHEN threshold IS NOT NULL THEN printf('%!.17g', threshold) END FROM (SELECT d.id,"
-        " d.step, d.action, json_extract(d.numbers_json, '$.threshold') AS threshold,"
-        " coalesce(json_extract(d.numbers_json, '$.value'), (SELECT m.value FROM metrics m"
-        "  JOIN metric_names n ON n.id = m.name JOIN objectives o ON o.metric = n.name"
-        "  WHERE m.trial = t.id AND m.step = d.step AND o.experiment = t.experiment"
-        "  AND o.position = 0)) AS value"
-        " FROM decisions d JOIN trials t ON t.id = d.trial WHERE t.experiment = ?1)"
-        " ORDER BY step, id",
-        &report->experiment.id, 1, visit_decision, &rows, err);
+    rlt_status status = rlt_store_query(report->store, decisions_sql, &report->experiment.id, 1,
+                                        visit_decision, &rows, err);
     const decision *list = (const decision *)(const void *)rows.data;
     size_t count = rows.size / sizeof *list;
     if (status == RLT_OK && count == 0) {
@@ -87,15 +113,7 @@ rlt_status rlt_chart_rungs(const rlt_report *report, const rlt_samples *samples,
                           (long long)report->experiment.id, (long long)report->experiment.id);
     }
     if (status == RLT_OK) {
-        rlt_chart_init(&chart, report, "rungs", "decisions");
-        snprintf(chart.y_label, sizeof chart.y_label, "%s", report->experiment.metric);
-        chart.plot.x_scale.log = list[0].step > 0 && list[count - 1].step > 8 * list[0].step;
-        snprintf(chart.x_label, sizeof chart.x_label, "step of the decision%s",
-                 chart.plot.x_scale.log ? " (log scale)" : "");
-        add_decisions(&chart, list, count);
-        add_thresholds(&chart, list, count);
-        status = rlt_chart_put(&chart, err);
-        rlt_chart_close(&chart);
+        status = draw_rungs(report, list, count, err);
     }
     rlt_buf_fini(&rows);
     return status;
@@ -200,7 +218,10 @@ rlt_status rlt_chart_timeline(const rlt_report *report, const rlt_samples *sampl
     if (status == RLT_OK) {
         rlt_chart chart;
         rlt_chart_init(&chart, report, "timeline", "timeline");
-        snprintf(chart.y_label, sizeof chart.y_label, "trial (final runs last)");
+        bool finals = report->trial_count > report->search_count;
+        snprintf(chart.y_label, sizeof chart.y_label, "%s",
+                 finals ? "trial (final runs last)" : "trial");
+        chart.plot.y_scale.whole = true;
         add_stretches(&chart, &t, (double)(report->alive ? rlt_wall_ms() : t.last_ms));
         status = rlt_chart_put(&chart, err);
         rlt_chart_close(&chart);

@@ -2,8 +2,7 @@
  * are replicates: the winner's final runs, the trials of a search, trials of one configuration with
  * several seeds; where there is only one run of each, its evaluation episodes. Thread: main only.
  */
-#include "analysis/analysis.h"
-#include "cli/report.h"
+#include "cli/samples.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,8 +10,9 @@
 #include <string.h>
 
 const rlt_cli_option rlt_cli_compare_options[] = {
-    {"--what", "final|search",
-     "final runs, or all completed trials (default: final, if both have)"},
+    {"--what", "final|best|search",
+     "final runs, replicates of the best configuration, or all completed trials (default: the "
+     "first of these that both have)"},
     {"--metric", "NAME", "compare the newest points of this metric (default: the tuned one)"},
     {"--mode", "max|min", "which is better (default: as the experiment has it)"},
     {"--seed", "N", "of the bootstrap (default: 0)"},
@@ -22,10 +22,11 @@ const rlt_cli_option rlt_cli_compare_options[] = {
 
 static const double CONFIDENCE = 0.95;
 
-typedef enum { OF_FINALS, OF_SEARCH, OF_SEEDS, OF_EPISODES } replicates;
-static const char *const replicate_names[] = {"final", "search", "seeds", "episodes"};
+typedef enum { OF_FINALS, OF_BEST, OF_SEARCH, OF_SEEDS, OF_EPISODES } replicates;
+static const char *const replicate_names[] = {"final", "best", "search", "seeds", "episodes"};
 static const char *const replicate_texts[] = {
     "the winner trained again: one value a final run, each with its own seed",
+    "the best configuration of each: one value a replicate, each with its own seed",
     "the search: one value a completed trial, each with its own parameters",
     "trials with the same parameters: one value a trial, each with its own seed",
     "one training run each: its evaluation episodes",
@@ -110,56 +111,70 @@ static rlt_status choose_metric(comparison *c, rlt_err *err) {
 
 /* ---- replicates ---- */
 
-static rlt_status value_of(const comparison *c, const side *s, const rlt_trial_row *trial,
-                           double *value, rlt_err *err) {
-    *value = trial->value;
-    if (strcmp(c->metric, s->report.experiment.metric) == 0) {
-        return RLT_OK;
+static bool has_same_params(const rlt_trial_row *a, const rlt_trial_row *b) {
+    if (a->configuration >= 0 && a->configuration == b->configuration) {
+        return true;
     }
-    rlt_curve curve;
-    RLT_TRY(rlt_curve_load(c->store, trial, c->metric, &curve, err));
-    const double *y = (const double *)(const void *)curve.y.data;
-    *value = curve.count > 0 ? y[curve.count - 1] : NAN;
-    rlt_curve_fini(&curve);
-    return RLT_OK;
+    json_t *mine = rlt_report_parse(a->params_json), *its = rlt_report_parse(b->params_json);
+    bool same = json_equal(mine, its);
+    json_decref(mine);
+    json_decref(its);
+    return same;
 }
 
-static bool is_replicate(const side *s, const rlt_trial_row *trial, replicates of) {
-    bool final = strcmp(trial->role, "final") == 0;
-    bool same = true;
-    if (of == OF_SEEDS) {
-        json_t *mine = rlt_report_parse(s->trial->params_json);
-        json_t *its = rlt_report_parse(trial->params_json);
-        same = json_equal(mine, its);
-        json_decref(mine);
-        json_decref(its);
+/* of the configuration of `like`, NULL: of any */
+static bool is_replicate(const rlt_trial_row *trial, bool final, const rlt_trial_row *like) {
+    return strcmp(trial->state, "completed") == 0 && (strcmp(trial->role, "final") == 0) == final &&
+           (like == NULL || has_same_params(like, trial));
+}
+
+/* The trial of the best configuration; NULL: there is none. */
+static rlt_status find_best(const comparison *c, const side *s, const rlt_trial_row **best,
+                            rlt_err *err) {
+    rlt_samples samples;
+    rlt_err ignored;
+    *best = NULL;
+    rlt_status status = rlt_samples_load(&s->report, c->metric, false, &samples, &ignored);
+    if (status == RLT_ENOTFOUND) {
+        return RLT_OK;
     }
-    return strcmp(trial->state, "completed") == 0 && final == (of == OF_FINALS) && same;
+    if (status != RLT_OK) {
+        *err = ignored;
+        return status;
+    }
+    int row = rlt_samples_best(&samples);
+    *best = row >= 0 ? samples.trials[row] : NULL;
+    rlt_samples_close(&samples);
+    return RLT_OK;
 }
 
 static rlt_status collect(comparison *c, side *s, replicates of, rlt_err *err) {
+    const rlt_trial_row *like = s->trial;
     rlt_free(s->values);
     s->values = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
     s->count = 0;
-    for (int i = 0; i < s->report.trial_count; i++) {
-        double value = NAN;
-        if (is_replicate(s, &s->report.trials[i], of)) {
-            RLT_TRY(value_of(c, s, &s->report.trials[i], &value, err));
-        }
-        if (isfinite(value)) {
-            s->values[s->count++] = value;
+    if (of == OF_BEST) {
+        RLT_TRY(find_best(c, s, &like, err));
+        if (like == NULL) {
+            return RLT_OK;
         }
     }
-    c->of = of;
-    return RLT_OK;
+    double *all = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
+    rlt_status status = rlt_samples_values(&s->report, c->metric, all, err);
+    for (int i = 0; i < s->report.trial_count && status == RLT_OK; i++) {
+        if (isfinite(all[i]) && is_replicate(&s->report.trials[i], of == OF_FINALS, like)) {
+            s->values[s->count++] = all[i];
+        }
+    }
+    rlt_free(all);
+    return status;
 }
 
 static rlt_status collect_both(comparison *c, replicates of, rlt_err *err) {
-    for (int i = 0; i < 2; i++) {
-        bool trial = c->sides[i].trial != NULL;
-        RLT_TRY(collect(c, &c->sides[i], trial ? OF_SEEDS : of, err));
-    }
     c->of = c->sides[0].trial != NULL ? OF_SEEDS : of;
+    for (int i = 0; i < 2; i++) {
+        RLT_TRY(collect(c, &c->sides[i], c->of, err));
+    }
     return RLT_OK;
 }
 
@@ -196,12 +211,15 @@ static rlt_status fail_few(const comparison *c, rlt_err *err) {
     }
     return rlt_fail(err, RLT_ENOTFOUND,
                     "there is one run of %s: %d and %d values of '%.64s' say nothing about chance; "
-                    "train more seeds (tune.final.seeds) or compare whole searches (--what search)",
-                    a->count == 1 ? a->word : b->word, a->count, b->count, c->metric);
+                    "%s",
+                    a->count == 1 ? a->word : b->word, a->count, b->count, c->metric,
+                    a->trial != NULL ? "train more seeds of these parameters (tune.seeds)"
+                                     : "train more seeds (tune.seeds, tune.final.seeds) or compare "
+                                       "whole searches (--what search)");
 }
 
 static rlt_status choose_replicates(comparison *c, rlt_err *err) {
-    static const char *const whats[] = {"final", "search", NULL};
+    static const char *const whats[] = {"final", "best", "search", NULL};
     side *a = &c->sides[0], *b = &c->sides[1];
     int what = -1;
     if ((a->trial != NULL) != (b->trial != NULL)) {
@@ -211,9 +229,16 @@ static rlt_status choose_replicates(comparison *c, rlt_err *err) {
                         b->trial != NULL ? "a trial" : "an experiment");
     }
     RLT_TRY(rlt_cli_option_choice(&c->args, "--what", whats, &what, err));
-    RLT_TRY(collect_both(c, what == 1 ? OF_SEARCH : OF_FINALS, err));
-    if (a->trial == NULL && what < 0 && (a->count < 2 || b->count < 2)) {
-        RLT_TRY(collect_both(c, OF_SEARCH, err));
+    if (a->trial != NULL && what >= 0) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "--what is about experiments; trials are compared by the seeds of their "
+                        "parameters");
+    }
+    RLT_TRY(collect_both(c, what < 0 ? OF_FINALS : (replicates)what, err));
+    for (int of = OF_BEST; what < 0 && a->trial == NULL && of <= OF_SEARCH; of++) {
+        if (a->count < 2 || b->count < 2) {
+            RLT_TRY(collect_both(c, (replicates)of, err));
+        }
     }
     if (a->count >= 2 && b->count >= 2) {
         a->moments = rlt_moments_of(a->values, a->count);
@@ -273,6 +298,12 @@ static bool first_is_better(const comparison *c) {
 /* The fewest equal runs of each whose ranks can give p < 0.05. */
 enum { RUNS_ENOUGH = 4 };
 
+static bool is_same(const side *a, const side *b) {
+    bool trials = a->trial != NULL && b->trial != NULL;
+    return a->report.experiment.id == b->report.experiment.id &&
+           (!trials || a->trial->number == b->trial->number);
+}
+
 static void print_verdict(const comparison *c) {
     const side *a = &c->sides[0], *b = &c->sides[1];
     const char *better = first_is_better(c) ? "A" : "B", *worse = first_is_better(c) ? "B" : "A";
@@ -283,7 +314,8 @@ static void print_verdict(const comparison *c) {
     } else if (sure == 1) {
         printf("\n%s may be better than %s, but it is not certain.\n", better, worse);
     } else {
-        printf("\nNo clear difference between A and B.\n");
+        printf("\nNo clear difference between A and B%s.\n",
+               is_same(a, b) ? ": they are the same" : "");
     }
     if (c->of == OF_EPISODES) {
         printf("This is about these two policies; other seeds of the same parameters may come out "
@@ -292,6 +324,9 @@ static void print_verdict(const comparison *c) {
         printf("%d and %d runs cannot give a p below %.2g, however different they are; %d of each "
                "could.\n",
                a->count, b->count, c->ranks.p_least, RUNS_ENOUGH);
+    } else if (c->of == OF_BEST) {
+        printf("The best configurations were chosen by these values, so expect less of both; final "
+               "runs (tune.final.seeds) are fresh.\n");
     } else if (c->of == OF_SEARCH) {
         printf("Trials of a search are not drawn independently, so p is a rough guide; final runs "
                "(tune.final.seeds) compare the winners.\n");
@@ -300,7 +335,8 @@ static void print_verdict(const comparison *c) {
 
 static void print_sides(const comparison *c) {
     rlt_table table = {0};
-    static const char *const names[] = {"", "n", "mean", "deviation", "IQM", "95 % interval"};
+    static const char *const names[] = {"compared",  "n",   "mean",
+                                        "deviation", "IQM", "95 % interval"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
         rlt_table_column(&table, names[i], i > 0);
     }

@@ -95,8 +95,7 @@ double rlt_report_violation(const rlt_report *report, const rlt_trial_row *trial
     return sum;
 }
 
-/* Ended with all values, and feasible. */
-static bool may_be_on_front(const rlt_report *report, const rlt_trial_row *trial) {
+bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_trial_row *trial) {
     bool ended = strcmp(trial->state, "completed") == 0 || strcmp(trial->state, "stopped") == 0;
     const double *values = rlt_report_values_of(report, trial);
     for (int i = 0; i < report->objective_count; i++) {
@@ -120,7 +119,7 @@ void rlt_report_fronts(const rlt_report *report, int *fronts) {
     int *places = rlt_alloc(sizeof(int) * room);
     for (int i = 0; i < report->trial_count; i++) {
         fronts[i] = 0;
-        if (may_be_on_front(report, &report->trials[i])) {
+        if (rlt_report_may_be_on_front(report, &report->trials[i])) {
             fill_keys(report, &report->trials[i], keys + count * report->objective_count);
             places[count++] = i;
         }
@@ -147,7 +146,7 @@ static bool worst_values(const rlt_report *report, double *reference) {
     bool any = false;
     for (int i = 0; i < report->trial_count; i++) {
         double keys[RLT_OBJECTIVES_MAX];
-        if (may_be_on_front(report, &report->trials[i])) {
+        if (rlt_report_may_be_on_front(report, &report->trials[i])) {
             fill_keys(report, &report->trials[i], keys);
             for (int k = 0; k < report->objective_count; k++) {
                 reference[k] = any ? fmin(reference[k], keys[k]) : keys[k];
@@ -208,29 +207,33 @@ json_t *rlt_report_metrics_json(const rlt_report *report) {
     return json_pack("{s:o, s:o}", "objectives", objectives, "constraints", constraints);
 }
 
-/* [[trial, hypervolume], ...]: of the feasible trials up to this one, where it grows. */
-static json_t *history_json(const rlt_report *report, const double *reference) {
+void rlt_report_volumes(const rlt_report *report, const double *reference, double *volumes) {
     const int objectives = report->objective_count;
     size_t room = (size_t)report->trial_count;
-    double *keys = rlt_alloc(sizeof(double) * room * (size_t)objectives);
-    double *volumes = rlt_alloc(sizeof(double) * room), worst[RLT_OBJECTIVES_MAX];
-    json_t *history = json_array();
+    double *keys = rlt_alloc(sizeof(double) * room * (size_t)objectives), worst[RLT_OBJECTIVES_MAX];
     for (int i = 0; i < report->trial_count; i++) {
         double *row = keys + i * objectives;
         fill_keys(report, &report->trials[i], row);
-        row[0] = may_be_on_front(report, &report->trials[i]) ? row[0] : NAN;
+        row[0] = rlt_report_may_be_on_front(report, &report->trials[i]) ? row[0] : NAN;
     }
     for (int k = 0; k < objectives; k++) {
         worst[k] = report->objectives[k].maximise ? reference[k] : -reference[k];
     }
     rlt_hypervolume_history(keys, report->trial_count, objectives, worst, volumes);
+    rlt_free(keys);
+}
+
+/* [[trial, hypervolume], ...]: of the feasible trials up to this one, where it grows. */
+static json_t *history_json(const rlt_report *report, const double *reference) {
+    double *volumes = rlt_alloc(sizeof(double) * (size_t)report->trial_count);
+    json_t *history = json_array();
+    rlt_report_volumes(report, reference, volumes);
     for (int i = 0; i < report->trial_count; i++) { /* search trials come in the order of number */
         if (volumes[i] > (i > 0 ? volumes[i - 1] : 0)) {
             json_array_append_new(history, json_pack("[I, o]", (json_int_t)report->trials[i].number,
                                                      rlt_report_real(volumes[i])));
         }
     }
-    rlt_free(keys);
     rlt_free(volumes);
     return history;
 }

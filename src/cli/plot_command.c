@@ -7,7 +7,8 @@
 #include <string.h>
 
 const rlt_cli_option rlt_cli_plot_options[] = {
-    {"--kind", "curves|history|importance|slice|contour|parallel|edf|rungs|timeline",
+    {"--kind",
+     "curves|history|importance|slice|contour|parallel|edf|rungs|timeline|front|hypervolume",
      "what to draw (default: curves)"},
     RLT_REPORT_METRIC_OPTION,
     {"--param", "NAME", "slice, contour, parallel: this parameter; may be repeated"},

@@ -63,6 +63,10 @@ int rlt_report_front_size(const rlt_report *report);           /* 0 with one obj
 /* Of the Pareto front above the worst values of feasible trials, which go to reference[objectives];
  * NAN: there is no front. */
 double rlt_report_hypervolume(const rlt_report *report, double *reference);
+/* volumes[trial_count]: of the trials up to each, above that reference. Two objectives or more. */
+void rlt_report_volumes(const rlt_report *report, const double *reference, double *volumes);
+/* Ended with all values, and feasible; with several objectives or constraints. */
+bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_trial_row *trial);
 void rlt_report_add_values(const rlt_report *report, const rlt_trial_row *trial, json_t *object);
 json_t *rlt_report_metrics_json(const rlt_report *report); /* names, modes, constraints */
 json_t *rlt_report_front_json(const rlt_report *report);

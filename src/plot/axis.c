@@ -25,6 +25,21 @@ static void widen(double range[2], double value) {
     range[1] = fmax(range[1], value);
 }
 
+/* So that points of their own do not lie on the ends of the axis. */
+static void add_room(const rlt_plot *plot, double x[2]) {
+    static const double part = 0.02;
+    bool points = false;
+    for (size_t i = 0; i < plot->count; i++) {
+        points |= plot->series[i].form == RLT_FORM_POINTS;
+    }
+    if (!points || plot->x_scale.whole || plot->x_scale.names != NULL || !(x[1] > x[0])) {
+        return;
+    }
+    double room = (plot->x_scale.log ? log(x[1] / x[0]) : x[1] - x[0]) * part;
+    x[0] = plot->x_scale.log ? x[0] * exp(-room) : x[0] - room;
+    x[1] = plot->x_scale.log ? x[1] * exp(room) : x[1] + room;
+}
+
 bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
     x[0] = y[0] = INFINITY;
     x[1] = y[1] = -INFINITY;
@@ -46,6 +61,11 @@ bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
     if (x[0] > 0 && x[0] < x[1] / 4 && !plot->x_scale.log) { /* steps count from 0 */
         x[0] = 0;
     }
+    if (plot->x_scale.tops != NULL) {
+        y[0] = 0;
+        y[1] = 1;
+    }
+    add_room(plot, x);
     return true;
 }
 
@@ -115,16 +135,50 @@ static rlt_axis make_log(const double range[2], int ticks) {
     return axis;
 }
 
+/* Half a place of room at both ends, as with names. */
+static rlt_axis make_whole(const double range[2], int ticks) {
+    const double wide[2] = {range[0] - 0.5, range[1] + 0.5};
+    rlt_axis axis = rlt_axis_make(wide, ticks, false);
+    axis.low = wide[0];
+    axis.high = wide[1];
+    if (axis.step < 1) {
+        axis.step = 1;
+        axis.decimals = 0;
+    }
+    return axis;
+}
+
+int rlt_plot_ticks(const rlt_plot_scale *scale, double room, double per_character,
+                   double per_number) {
+    if (scale->names == NULL) {
+        return (int)fmin(fmax(room / per_number, 2), 10);
+    }
+    if (per_character == 0) { /* labels that find no room are left out as they are drawn */
+        return scale->name_count;
+    }
+    int widest = 1;
+    for (int i = 0; i < scale->name_count; i++) {
+        int width = rlt_str_columns(scale->names[i]);
+        widest = width > widest ? width : widest;
+    }
+    widest = widest > RLT_PLOT_LABEL_COLUMNS ? RLT_PLOT_LABEL_COLUMNS : widest;
+    return (int)fmax(room / (per_character * (widest + 1)), 1);
+}
+
 rlt_axis rlt_axis_on(const rlt_plot_scale *scale, const double range[2], int ticks, bool loose) {
     if (scale->names != NULL) {
         return (rlt_axis){.low = -0.5,
                           .high = scale->name_count - 0.5,
-                          .step = 1,
+                          .step = ticks > 0 ? ceil((double)scale->name_count / ticks) : 1,
                           .unit = 1,
                           .suffix = "",
-                          .names = scale->names};
+                          .names = scale->names,
+                          .tops = scale->tops,
+                          .bottoms = scale->bottoms};
     }
-    return scale->log ? make_log(range, ticks) : rlt_axis_make(range, ticks, loose);
+    return scale->whole ? make_whole(range, ticks)
+           : scale->log ? make_log(range, ticks)
+                        : rlt_axis_make(range, ticks, loose);
 }
 
 static double first_index(const rlt_axis *axis) {
@@ -151,7 +205,11 @@ double rlt_axis_tick(const rlt_axis *axis, int index) {
 
 void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size) {
     if (axis->names != NULL) {
-        snprintf(text, size, "%s", axis->names[(int)lround(value)]);
+        rlt_buf name = {0};
+        rlt_buf_text(&name, axis->names[(int)lround(value)], RLT_PLOT_LABEL_COLUMNS,
+                     RLT_TEXT_ASCII);
+        snprintf(text, size, "%s", name.data != NULL ? name.data : "");
+        rlt_buf_fini(&name);
     } else if (axis->decimals < 0) {
         snprintf(text, size, "%.3g", value);
     } else if (value == 0) {

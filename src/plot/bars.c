@@ -48,6 +48,7 @@ void rlt_bars_svg(const rlt_bars *bars, int width, int height, rlt_buf *out) {
     double left = label_columns(bars, LABEL_COLUMNS) * CHAR_WIDTH + 2 * GAP, right = width - 60;
     double row = (height - TITLE - 3 * GAP) / fmax(1, (double)bars->count);
     row = fmin(row, ROW_MAX);
+    height = (int)ceil(TITLE + row * (double)bars->count) + 3 * GAP;
     double largest = largest_of(bars);
     rlt_svg_open(out, width, height, bars->title);
     rlt_svg_text(out, left, 25, " class=\"title\"", bars->title);

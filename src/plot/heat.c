@@ -6,10 +6,10 @@
 #include <string.h>
 
 #define CHAR_WIDTH 6.8
-enum { LABEL_MAX = 20, ROWS_MIN = 8, COLUMNS_MIN = 24, TITLE = 40, LEGEND = 80, SHADES = 24 };
+enum { LABEL_MAX = 20, ROWS_MIN = 8, COLUMNS_MIN = 24, TITLE = 40, LEGEND = 80, SHADES = 32 };
 /* From low to high. */
-static const char *const ascii_levels[] = {" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"};
-static const char *const unicode_levels[] = {" ", "·", "░", "▒", "▓", "█"};
+static const char *const ascii_levels[] = {".", ":", "-", "=", "+", "*", "#", "%", "@"};
+static const char *const unicode_levels[] = {"·", "░", "▒", "▓", "█"};
 static const int colour_levels[] = {54, 61, 31, 37, 72, 114, 185, 227}; /* of 256 colours */
 
 static void value_range(const rlt_heat *heat, double range[2]) {
@@ -139,13 +139,15 @@ void rlt_heat_terminal(const rlt_heat *heat, int columns, int rows, bool unicode
         rlt_buf_append(out, "\n", 1);
         return;
     }
-    page p = {.heat = heat, .unicode = unicode, .colour = colour, .out = out, .rows = rows - 4};
-    p.y = rlt_axis_on(&heat->y_scale, heat->y, rows / 3, false);
+    page p = {.heat = heat, .unicode = unicode, .colour = colour, .out = out, .rows = rows - 5};
+    p.y = rlt_axis_on(&heat->y_scale, heat->y,
+                      heat->y_scale.names != NULL ? heat->y_scale.name_count : rows / 3, false);
     p.y.low = heat->y_scale.names != NULL ? p.y.low : heat->y[0];
     p.y.high = heat->y_scale.names != NULL ? p.y.high : heat->y[1];
     p.margin = margin_of(&p.y);
     p.columns = columns - p.margin - 1;
-    p.x = rlt_axis_on(&heat->x_scale, heat->x, p.columns / 9, false);
+    p.x = rlt_axis_on(&heat->x_scale, heat->x, rlt_plot_ticks(&heat->x_scale, p.columns, 0, 9),
+                      false);
     p.x.low = heat->x_scale.names != NULL ? p.x.low : heat->x[0];
     p.x.high = heat->x_scale.names != NULL ? p.x.high : heat->x[1];
     value_range(heat, p.range);
@@ -157,27 +159,57 @@ void rlt_heat_terminal(const rlt_heat *heat, int columns, int rows, bool unicode
     for (int row = 0; row < p.rows; row++) {
         put_row(&p, row);
     }
+    rlt_buf_printf(out, "%*s%s", p.margin, "", unicode ? "└" : "+");
+    for (int column = 0; column < p.columns; column++) {
+        rlt_buf_printf(out, "%s", unicode ? "─" : "-");
+    }
+    rlt_buf_append(out, "\n", 1);
     put_x_labels(&p);
     put_key(&p);
 }
 
 /* ---- SVG ---- */
 
-static void put_cells(const rlt_heat *heat, const rlt_svg_area *a, const double range[2],
+/* All cells of a shade are one path: in each row runs of them are one rectangle. */
+static void put_shade(const rlt_heat *heat, const rlt_svg_area *a, const int *shades, int shade,
                       rlt_buf *out) {
     double width = (a->right - a->left) / heat->columns, height = (a->bottom - a->top) / heat->rows;
-    for (int i = 0; i < heat->columns * heat->rows; i++) {
-        if (isfinite(heat->cells[i])) {
-            char shade[8];
-            rlt_plot_shade(level_of(range, heat->cells[i]), shade);
-            rlt_buf_printf(out,
-                           "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
-                           "fill=\"%s\"/>\n",
-                           a->left + i % heat->columns * width,
-                           a->bottom - (i / heat->columns + 1) * height, width + 0.4, height + 0.4,
-                           shade);
+    char colour[8];
+    bool any = false;
+    for (int row = 0; row < heat->rows; row++) {
+        const int *line = shades + row * heat->columns;
+        for (int from = 0, to; from < heat->columns; from = to) {
+            for (to = from + 1; to < heat->columns && line[to] == line[from];) {
+                to++;
+            }
+            if (line[from] != shade) {
+                continue;
+            }
+            if (!any) {
+                rlt_plot_shade((shade + 0.5) / SHADES, colour);
+                rlt_buf_printf(out, "<path fill=\"%s\" d=\"", colour);
+                any = true;
+            }
+            rlt_buf_printf(out, "M%.1f %.1fh%.1fv%.1fH%.1fz", a->left + from * width,
+                           a->bottom - (row + 1) * height, (to - from) * width + 0.4, height + 0.4,
+                           a->left + from * width);
         }
     }
+    rlt_buf_printf(out, "%s", any ? "\"/>\n" : "");
+}
+
+static void put_cells(const rlt_heat *heat, const rlt_svg_area *a, const double range[2],
+                      rlt_buf *out) {
+    int count = heat->columns * heat->rows;
+    int *shades = rlt_alloc(sizeof *shades * (size_t)(count + 1));
+    for (int i = 0; i < count; i++) {
+        int shade = isfinite(heat->cells[i]) ? (int)(level_of(range, heat->cells[i]) * SHADES) : -1;
+        shades[i] = shade >= SHADES ? SHADES - 1 : shade;
+    }
+    for (int shade = 0; shade < SHADES; shade++) {
+        put_shade(heat, a, shades, shade, out);
+    }
+    rlt_free(shades);
 }
 
 static void put_scale(const rlt_heat *heat, const rlt_svg_area *a, const double range[2],
@@ -201,12 +233,15 @@ static void put_scale(const rlt_heat *heat, const rlt_svg_area *a, const double 
 void rlt_heat_svg(const rlt_heat *heat, int width, int height, rlt_buf *out) {
     double range[2];
     value_range(heat, range);
-    rlt_axis y = rlt_axis_on(&heat->y_scale, heat->y, height / 60, false);
+    int rows = heat->y_scale.names != NULL ? height / 20 : height / 60; /* of labels */
+    rlt_axis y = rlt_axis_on(&heat->y_scale, heat->y, rows > 2 ? rows : 2, false);
     rlt_svg_area a = {.left = 40 + margin_of(&y) * CHAR_WIDTH,
                       .top = TITLE + 8,
                       .right = width - LEGEND,
                       .bottom = height - 50};
-    rlt_axis x = rlt_axis_on(&heat->x_scale, heat->x, (int)((a.right - a.left) / 80), false);
+    rlt_axis x =
+        rlt_axis_on(&heat->x_scale, heat->x,
+                    rlt_plot_ticks(&heat->x_scale, a.right - a.left, CHAR_WIDTH, 80), false);
     x.low = heat->x_scale.names != NULL ? x.low : heat->x[0];
     x.high = heat->x_scale.names != NULL ? x.high : heat->x[1];
     y.low = heat->y_scale.names != NULL ? y.low : heat->y[0];

@@ -18,7 +18,12 @@ typedef struct rlt_series {
 } rlt_series;
 typedef struct rlt_plot_scale {
     bool log;                 /* values that are not positive are gaps */
+    bool whole;               /* numbers that are counted: no tick between two of them */
     const char *const *names; /* or: names of the values 0 .. name_count - 1 */
+    /* x only: an axis of its own for each name, what its upper and lower ends say; y goes from 0
+     * to 1 then and has no labels. NULL: none. */
+    const char *const *tops;
+    const char *const *bottoms;
     int name_count;
 } rlt_plot_scale;
 typedef struct rlt_plot {
@@ -34,6 +39,9 @@ void rlt_plot_terminal(const rlt_plot *plot, int columns, int rows, bool unicode
 /* A self-contained SVG of width x height pixels, readable on light and dark backgrounds; text is
  * escaped. */
 void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out);
+/* Several of them, each width x height pixels, `columns` side by side, in one SVG. */
+void rlt_plots_svg(const rlt_plot *plots, size_t count, int columns, int width, int height,
+                   rlt_buf *out);
 
 /* Horizontal bars from 0, each with its label and its value. Values are finite and >= 0. */
 typedef struct rlt_bars {
@@ -43,6 +51,7 @@ typedef struct rlt_bars {
     size_t count;
 } rlt_bars;
 void rlt_bars_terminal(const rlt_bars *bars, int columns, bool unicode, bool colour, rlt_buf *out);
+/* At most `height` pixels high: no higher than the bars need. */
 void rlt_bars_svg(const rlt_bars *bars, int width, int height, rlt_buf *out);
 
 /* A value over two axes in cells of equal size on the axes' scales, and the points that it comes

@@ -13,6 +13,8 @@ typedef struct rlt_axis {
     bool log;     /* values are placed by their logarithm; with `decades` ticks are powers of ten */
     bool decades; /* step counts powers of ten */
     const char *const *names; /* of ticks 0, 1, ...; NULL: numbers */
+    const char *const *tops;
+    const char *const *bottoms; /* of axes at the names; NULL: none */
 } rlt_axis;
 
 /* The ranges of the finite points (and of the goal). false: there is no such point. */
@@ -20,10 +22,15 @@ bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]);
 /* Ticks at 1, 2 or 5 times a power of ten, about `ticks` of them (Heckbert, "Nice numbers for graph
  * labels", Graphics Gems, 1990). loose: the axis ends at ticks. */
 rlt_axis rlt_axis_make(const double range[2], int ticks, bool loose);
+/* How many ticks fit on `room`: names need so many units a character, numbers so many each. */
+int rlt_plot_ticks(const rlt_plot_scale *scale, double room, double per_character,
+                   double per_number);
 /* The same on a scale. Log: range[0] > 0. Names: each has a place of width 1 around its number. */
 rlt_axis rlt_axis_on(const rlt_plot_scale *scale, const double range[2], int ticks, bool loose);
+enum { RLT_PLOT_LABEL_COLUMNS = 19 }; /* of a name; longer ones are cut */
 int rlt_axis_count(const rlt_axis *axis);
 double rlt_axis_tick(const rlt_axis *axis, int index);
+/* One byte a column: of names what is not ASCII is replaced. */
 void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size);
 /* Where a value lies: 0 at low, 1 at high. */
 double rlt_axis_place(const rlt_axis *axis, double value);

@@ -9,7 +9,7 @@ int rlt_plot_colour(const rlt_plot *plot, size_t series) {
         return RLT_PLOT_ACCENT;
     }
     size_t others = 0, before = 0;
-    for (size_t i = 0; i < plot->count; i++) {
+    for (size_t i = 0; i < plot->count && others <= RLT_PLOT_COLOURS; i++) {
         others += !plot->series[i].highlight;
         before += i < series && !plot->series[i].highlight;
     }

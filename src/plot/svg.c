@@ -9,7 +9,15 @@
 
 /* Estimates for a sans-serif of 12 px: there is no font to measure here. */
 #define CHAR_WIDTH 6.8
-enum { GAP = 8, LINE = 18, TITLE = 28, LABEL_MAX = 20, WIDTH_MIN = 200, HEIGHT_MIN = 150 };
+enum {
+    GAP = 8,
+    LINE = 18,
+    TITLE = 28,
+    LABEL_MAX = 20,
+    SWATCH = 20,
+    WIDTH_MIN = 200,
+    HEIGHT_MIN = 150
+};
 
 typedef struct sheet {
     const rlt_plot *plot;
@@ -161,8 +169,17 @@ typedef struct legend {
     bool draw; /* else only counts the rows */
 } legend;
 
-static void put_entry(sheet *s, legend *l, const char *kind, const char *label) {
-    enum { SWATCH = 20, BESIDE = 26, BETWEEN = 14 };
+static void put_swatch(sheet *s, const legend *l, const char *kind, bool points) {
+    if (points) {
+        rlt_buf_printf(s->out, "<path class=\"%s lone\" d=\"M%.1f %.1fh0\"/>\n", kind,
+                       l->x + SWATCH / 2.0, l->y - 4);
+    } else {
+        put_line(s, kind, l->x, l->y - 4, l->x + SWATCH, l->y - 4);
+    }
+}
+
+static void put_entry(sheet *s, legend *l, const char *kind, const char *label, bool points) {
+    enum { BESIDE = SWATCH + 6, BETWEEN = 14 };
     double width = BESIDE + rlt_str_columns(label) * CHAR_WIDTH + BETWEEN;
     if (l->x > s->left && l->x + width > s->width - GAP) {
         l->x = s->left;
@@ -170,7 +187,7 @@ static void put_entry(sheet *s, legend *l, const char *kind, const char *label) 
         l->rows++;
     }
     if (l->draw) {
-        put_line(s, kind, l->x, l->y - 4, l->x + SWATCH, l->y - 4);
+        put_swatch(s, l, kind, points);
         put_text(s, l->x + BESIDE, l->y, "", label);
     }
     l->x += width;
@@ -191,43 +208,45 @@ static int put_legend(sheet *s, double y, bool draw) {
             if (rlt_plot_colour(s->plot, i) == RLT_PLOT_REST) {
                 rest++;
             } else {
-                put_entry(s, &l, kind, s->plot->series[i].label);
+                put_entry(s, &l, kind, s->plot->series[i].label,
+                          s->plot->series[i].form == RLT_FORM_POINTS);
             }
         }
     }
     char label[40];
     if (rest > 0) {
         snprintf(label, sizeof label, "%zu %s", rest, rest == s->plot->count ? "curves" : "others");
-        put_entry(s, &l, "curve rest", label);
+        put_entry(s, &l, "curve rest", label, false);
     }
     if (rlt_plot_has_goal(s->plot)) {
         rlt_plot_goal_label(s->plot, label, sizeof label);
-        put_entry(s, &l, "goal", label);
+        put_entry(s, &l, "goal", label, false);
     }
     return l.rows;
 }
 
 static void lay_out(sheet *s, int height, const double x[2], const double y[2]) {
+    const rlt_plot_scale *across = &s->plot->x_scale;
+    bool rails = across->tops != NULL;
     s->y = rlt_axis_on(&s->plot->y_scale, y, (int)fmin(fmax(height / 60.0, 2), 9), true);
     size_t widest = 0;
-    for (int i = 0; i < rlt_axis_count(&s->y); i++) {
+    for (int i = 0; i < rlt_axis_count(&s->y) && !rails; i++) {
         char label[LABEL_MAX];
         rlt_axis_label(&s->y, rlt_axis_tick(&s->y, i), label, sizeof label);
         widest = strlen(label) > widest ? strlen(label) : widest;
     }
     s->left = (s->plot->y_label != NULL ? 28 : GAP) + (double)widest * CHAR_WIDTH + GAP;
     s->right = s->width - 24;
-    s->top = GAP + (s->plot->title != NULL ? TITLE : GAP) + put_legend(s, 0, false) * LINE + GAP;
-    s->bottom = height - (s->plot->x_label != NULL ? 2 * LINE + 14 : LINE + 14);
-    s->x =
-        rlt_axis_on(&s->plot->x_scale, x, (int)fmin(fmax((s->right - s->left) / 80, 2), 10), false);
+    s->top = GAP + (s->plot->title != NULL ? TITLE : GAP) + put_legend(s, 0, false) * LINE + GAP +
+             (rails ? LINE : 0);
+    s->bottom = height - (s->plot->x_label != NULL || rails ? 2 * LINE + 14 : LINE + 14);
+    int ticks =
+        rails ? across->name_count : rlt_plot_ticks(across, s->right - s->left, CHAR_WIDTH, 80);
+    s->x = rlt_axis_on(across, x, ticks, false);
 }
 
-void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out) {
-    width = width < WIDTH_MIN ? WIDTH_MIN : width;
-    height = height < HEIGHT_MIN ? HEIGHT_MIN : height;
+static void put_plot(const rlt_plot *plot, int width, int height, rlt_buf *out) {
     sheet s = {.plot = plot, .width = width, .out = out};
-    rlt_svg_open(out, width, height, plot->title != NULL ? plot->title : "learning curves");
     double x[2], y[2];
     bool points = rlt_plot_ranges(plot, x, y);
     if (points) {
@@ -244,5 +263,27 @@ void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out) {
     } else {
         put_text(&s, width / 2.0, height / 2.0, " text-anchor=\"middle\"", "no points to plot yet");
     }
+}
+
+void rlt_plots_svg(const rlt_plot *plots, size_t count, int columns, int width, int height,
+                   rlt_buf *out) {
+    width = width < WIDTH_MIN ? WIDTH_MIN : width;
+    height = height < HEIGHT_MIN ? HEIGHT_MIN : height;
+    columns = (size_t)columns > count ? (int)count : columns;
+    int rows = columns > 0 ? ((int)count + columns - 1) / columns : 0;
+    const char *title = count > 0 && plots[0].title != NULL ? plots[0].title : "learning curves";
+    rlt_svg_open(out, columns * width, rows * height, title);
+    for (int i = 0; i < (int)count; i++) {
+        if (i > 0) {
+            rlt_buf_printf(out, "<g transform=\"translate(%d %d)\">\n", i % columns * width,
+                           i / columns * height);
+        }
+        put_plot(&plots[i], width, height, out);
+        rlt_buf_printf(out, "%s", i > 0 ? "</g>\n" : "");
+    }
     rlt_svg_close(out);
+}
+
+void rlt_plot_svg(const rlt_plot *plot, int width, int height, rlt_buf *out) {
+    rlt_plots_svg(plot, 1, 1, width, height, out);
 }

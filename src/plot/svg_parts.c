@@ -11,7 +11,7 @@ enum { GAP = 8, LINE = 18, LABEL_MAX = 20 };
 static const char style[] =
     "<style>\n"
     "text{font:12px system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;fill:#444}\n"
-    ".title{font-size:15px;font-weight:600;fill:#111}\n"
+    ".title{font-size:15px;font-weight:600;fill:#111}.name{font-weight:600}\n"
     ".page{fill:#fff}.grid{stroke:#e4e4e4}.axis{stroke:#999}\n"
     ".goal{stroke:#666;stroke-dasharray:6 4}.curve{fill:none;stroke-linejoin:round;"
     "stroke-linecap:round;stroke-width:1.6}\n"
@@ -51,28 +51,56 @@ void rlt_svg_line(rlt_buf *out, const char *kind, double x1, double y1, double x
                    kind, x1, y1, x2, y2);
 }
 
-static void put_ticks(rlt_buf *out, const rlt_svg_area *a, const rlt_axis *x, const rlt_axis *y) {
+static void put_label(rlt_buf *out, double x, double y, const char *anchor, const rlt_axis *axis,
+                      double value) {
     char label[LABEL_MAX];
+    if (axis->names == NULL) {
+        rlt_axis_label(axis, value, label, sizeof label);
+    }
+    rlt_buf_printf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
+    rlt_buf_text(out, axis->names != NULL ? axis->names[(int)value] : label, RLT_PLOT_LABEL_COLUMNS,
+                 RLT_TEXT_XML);
+    rlt_buf_printf(out, "</text>\n");
+}
+
+static void put_y_ticks(rlt_buf *out, const rlt_svg_area *a, const rlt_axis *y) {
     for (int i = 0; i < rlt_axis_count(y); i++) {
         double value = rlt_axis_tick(y, i);
         double at = a->bottom - rlt_axis_place(y, value) * (a->bottom - a->top);
-        rlt_axis_label(y, value, label, sizeof label);
         rlt_svg_line(out, "grid", a->left, at, a->right, at);
-        rlt_svg_text(out, a->left - GAP, at + 4, " text-anchor=\"end\"", label);
+        put_label(out, a->left - GAP, at + 4, "end", y, value);
     }
+}
+
+/* An axis of its own: a line, what its ends say, its name below. */
+static void put_rail(rlt_buf *out, const rlt_svg_area *a, const rlt_axis *x, int index, double at) {
+    rlt_svg_line(out, "axis", at, a->top, at, a->bottom);
+    rlt_svg_text(out, at, a->top - GAP, " text-anchor=\"middle\"", x->tops[index]);
+    rlt_svg_text(out, at, a->bottom + LINE, " text-anchor=\"middle\"", x->bottoms[index]);
+    rlt_svg_text(out, at, a->bottom + 2 * LINE + 2, " text-anchor=\"middle\" class=\"name\"",
+                 x->names[index]);
+}
+
+static void put_x_ticks(rlt_buf *out, const rlt_svg_area *a, const rlt_axis *x) {
     for (int i = 0; i < rlt_axis_count(x); i++) {
         double value = rlt_axis_tick(x, i);
         double at = a->left + rlt_axis_place(x, value) * (a->right - a->left);
-        rlt_axis_label(x, value, label, sizeof label);
-        rlt_svg_line(out, "axis", at, a->bottom, at, a->bottom + 5);
-        rlt_svg_text(out, at, a->bottom + LINE, " text-anchor=\"middle\"", label);
+        if (x->tops != NULL) {
+            put_rail(out, a, x, (int)value, at);
+        } else {
+            rlt_svg_line(out, "axis", at, a->bottom, at, a->bottom + 5);
+            put_label(out, at, a->bottom + LINE, "middle", x, value);
+        }
     }
 }
 
 void rlt_svg_axes(rlt_buf *out, const rlt_svg_area *a, const rlt_axis *x, const rlt_axis *y,
                   const char *x_label, const char *y_label) {
-    put_ticks(out, a, x, y);
-    rlt_svg_line(out, "axis", a->left, a->bottom, a->right, a->bottom);
+    if (x->tops == NULL) {
+        put_y_ticks(out, a, y);
+        rlt_svg_line(out, "axis", a->left, a->bottom, a->right, a->bottom);
+    }
+    put_x_ticks(out, a, x);
     if (x_label != NULL) {
         rlt_svg_text(out, (a->left + a->right) / 2, a->bottom + 2 * LINE + 2,
                      " text-anchor=\"middle\"", x_label);

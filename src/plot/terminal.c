@@ -86,7 +86,8 @@ static void put_cell(page *p, int row, int column) {
 
 /* The label of the tick on this row; false: there is none. */
 static bool label_on_row(const page *p, int row, char *label, size_t size) {
-    for (int i = 0; i < rlt_axis_count(&p->y); i++) {
+    bool labels = p->plot->x_scale.tops == NULL;
+    for (int i = 0; labels && i < rlt_axis_count(&p->y); i++) {
         double value = rlt_axis_tick(&p->y, i);
         if (rlt_canvas_row(&p->canvas, &p->y, value) == row) {
             rlt_axis_label(&p->y, value, label, size);
@@ -111,35 +112,48 @@ static void put_rows(page *p) {
     }
 }
 
-/* The axis with its tick marks, and the labels below: centred, none over another. */
-static void put_x_axis(page *p) {
+/* Centred at their ticks, none over another. */
+static void put_x_labels(page *p, const rlt_axis *axis) {
     rlt_buf labels = {0};
     rlt_buf_printf(&labels, "%*s", width_of(p), "");
-    int free_from = 0, tick = 0;
+    int free_from = 0;
+    for (int i = 0; i < rlt_axis_count(axis); i++) {
+        char label[LABEL_MAX];
+        double value = rlt_axis_tick(axis, i), place = rlt_axis_place(axis, value);
+        rlt_axis_label(axis, value, label, sizeof label);
+        int size = (int)strlen(label);
+        int start = p->margin + 1 + (int)lround(place * (p->canvas.columns - 1)) - size / 2;
+        start = start + size > width_of(p) ? width_of(p) - size : start;
+        start = start < 0 && free_from == 0 ? 0 : start;
+        if (start >= free_from) {
+            memcpy(labels.data + start, label, (size_t)size);
+            free_from = start + size + 1;
+        }
+    }
+    put(p, NULL, labels.data);
+    end_line(p);
+    rlt_buf_fini(&labels);
+}
+
+static void put_x_axis(page *p) {
+    int tick = 0;
     put_blanks(p, p->margin);
     put(p, dim_code, p->unicode ? "└" : "+");
     for (int column = 0; column < p->canvas.columns; column++) {
         double value = tick < rlt_axis_count(&p->x) ? rlt_axis_tick(&p->x, tick) : NAN;
         double place = rlt_axis_place(&p->x, value) * (p->canvas.columns - 1);
         bool marked = lround(isnan(place) ? -1 : place) == column;
+        tick += marked;
         put(p, dim_code, p->unicode ? (marked ? "┬" : "─") : (marked ? "+" : "-"));
-        if (!marked) {
-            continue;
-        }
-        tick++;
-        char label[LABEL_MAX];
-        rlt_axis_label(&p->x, value, label, sizeof label);
-        int size = (int)strlen(label), start = p->margin + 1 + column - size / 2;
-        start = start + size > width_of(p) ? width_of(p) - size : start;
-        if (start >= free_from) {
-            memcpy(labels.data + start, label, (size_t)size);
-            free_from = start + size + 1;
-        }
     }
     end_line(p);
-    put(p, NULL, labels.data);
-    end_line(p);
-    rlt_buf_fini(&labels);
+}
+
+/* What the ends of the axes at the names say, above or below them. */
+static void put_ends(page *p, const char *const *ends) {
+    rlt_axis axis = p->x;
+    axis.names = ends;
+    put_x_labels(p, &axis);
 }
 
 static void put_safe(page *p, const char *text, int columns) {
@@ -225,8 +239,15 @@ static void draw(page *p) {
     if (p->plot->y_label != NULL) {
         put_text_line(p, p->plot->y_label, p->margin, false);
     }
+    if (p->plot->x_scale.tops != NULL) {
+        put_ends(p, p->plot->x_scale.tops);
+    }
     put_rows(p);
     put_x_axis(p);
+    if (p->plot->x_scale.bottoms != NULL) {
+        put_ends(p, p->plot->x_scale.bottoms);
+    }
+    put_x_labels(p, &p->x);
     if (p->plot->x_label != NULL) {
         put_text_line(p, p->plot->x_label, 0, true);
     }
@@ -264,13 +285,15 @@ void rlt_plot_terminal(const rlt_plot *plot, int columns, int rows, bool unicode
         return;
     }
     page p = {.plot = plot, .unicode = unicode, .colour = colour, .goal_row = -1, .out = out};
-    int text_lines = 3 + (plot->title != NULL) + (plot->y_label != NULL) + (plot->x_label != NULL);
+    bool rails = plot->x_scale.tops != NULL;
+    int text_lines = 3 + (plot->title != NULL) + (plot->y_label != NULL) + (plot->x_label != NULL) +
+                     (rails ? 2 : 0);
     int area_rows = limit(rows, 0, SIZE_MAX_CELLS) - text_lines;
     p.y = rlt_axis_on(&plot->y_scale, y, limit(area_rows / 3.0, 2, 8), true);
-    p.margin = margin_of(&p.y);
+    p.margin = rails ? 1 : margin_of(&p.y);
     int area_columns = limit(columns, 0, SIZE_MAX_CELLS) - p.margin - 1;
     RLT_ASSERT(area_columns > 0); /* labels are shorter than COLUMNS_MIN */
-    p.x = rlt_axis_on(&plot->x_scale, x, limit(area_columns / 9.0, 2, 10), false);
+    p.x = rlt_axis_on(&plot->x_scale, x, rlt_plot_ticks(&plot->x_scale, area_columns, 0, 9), false);
     rlt_canvas_init(&p.canvas, area_columns, area_rows, unicode && (colour || plot->count == 1));
     if (rlt_plot_has_goal(plot)) {
         p.goal_row = rlt_canvas_row(&p.canvas, &p.y, plot->goal);
