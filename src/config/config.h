@@ -119,7 +119,8 @@ typedef enum {
     RLT_SAMPLER_LHS,
     RLT_SAMPLER_BRUTE,
     RLT_SAMPLER_NSGA2,
-    RLT_SAMPLER_NSGA3
+    RLT_SAMPLER_NSGA3,
+    RLT_SAMPLER_EVOLUTION
 } rlt_sampler_kind;
 typedef enum {
     RLT_CROSSOVER_UNIFORM,
@@ -182,6 +183,11 @@ typedef struct rlt_tune_fields { /* table "tune" */
         double mutation_eta;
         int crossover, mutation; /* rlt_crossover_kind, rlt_mutation_kind */
     } nsga;                      /* nsga2, nsga3 */
+    struct {
+        int64_t population, sample;
+        double sigma;
+        bool inherit;
+    } evolution;
     /* of a stopper table; what 0 stands for is resolved */
     struct {
         int64_t grace, reduction, brackets, max_steps, bootstrap_count, early_stopping_rate;

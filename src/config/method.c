@@ -8,10 +8,12 @@
 #include <string.h>
 
 static const char *const samplers[] = {
-    [RLT_SAMPLER_RANDOM] = "random", [RLT_SAMPLER_GRID] = "grid",   [RLT_SAMPLER_SOBOL] = "sobol",
-    [RLT_SAMPLER_TPE] = "tpe",       [RLT_SAMPLER_CMAES] = "cmaes", [RLT_SAMPLER_GP] = "gp",
-    [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",     [RLT_SAMPLER_BRUTE] = "brute",
-    [RLT_SAMPLER_NSGA2] = "nsga2",   [RLT_SAMPLER_NSGA3] = "nsga3",
+    [RLT_SAMPLER_RANDOM] = "random", [RLT_SAMPLER_GRID] = "grid",
+    [RLT_SAMPLER_SOBOL] = "sobol",   [RLT_SAMPLER_TPE] = "tpe",
+    [RLT_SAMPLER_CMAES] = "cmaes",   [RLT_SAMPLER_GP] = "gp",
+    [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",
+    [RLT_SAMPLER_BRUTE] = "brute",   [RLT_SAMPLER_NSGA2] = "nsga2",
+    [RLT_SAMPLER_NSGA3] = "nsga3",   [RLT_SAMPLER_EVOLUTION] = "evolution",
 };
 static const char *const stoppers[] = {
     [RLT_STOPPER_NONE] = "none",           [RLT_STOPPER_MEDIAN] = "median",

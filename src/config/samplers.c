@@ -133,3 +133,19 @@ const rlt_field rlt_fields_nsga3[] = {
      .max = 1000,
      .help = "Parts that each metric's axis is divided into for the reference directions."},
     {0}};
+
+/* Real et al. 2019 took 100 and 25 for thousands of trials. */
+const rlt_field rlt_fields_evolution[] = {
+    {"population", RLT_FIELD_INT, TUNE(evolution.population), .initial = "32", .min = 2, .max = 1e6,
+     .aliases = "population_size",
+     .help = "Trials that may become parents: the last ones that ended. As many are random at "
+             "first."},
+    {"sample", RLT_FIELD_INT, TUNE(evolution.sample), .initial = "8", .min = 1, .max = 1e6,
+     .aliases = "sample_size",
+     .help = "Of them so many are drawn, with replacement; the best becomes the parent."},
+    {"sigma", RLT_FIELD_DOUBLE, TUNE(evolution.sigma), .initial = "0.2", .min = 1e-6, .max = 1,
+     .help = "Standard deviation of a number's move, as a part of its range."},
+    {"inherit", RLT_FIELD_BOOL, TUNE(evolution.inherit), .initial = "false",
+     .help = "A child starts from its parent's newest checkpoint, as far as the networks agree; "
+             "its steps count from 0."},
+    {0}};

@@ -83,6 +83,11 @@ static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
     size_t size;
     if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
         *path = "objective";
+        if (config->tune.sampler == RLT_SAMPLER_EVOLUTION && config->tune.evolution.inherit) {
+            return rlt_fail(err, RLT_ECONFIG,
+                            "tune.sampler: inherit = true needs trials that are trainings: rltune "
+                            "knows nothing of a program's weights");
+        }
         return check_trials(NULL, config, script, err);
     }
     *path = "device";

@@ -42,6 +42,7 @@ typedef struct rlt_driver_entry { /* one trial */
     bool spawn;              /* its row says running; the process is to be started */
     bool ended;              /* its last word has been recorded */
     bool resumable;          /* started from a checkpoint */
+    int64_t inherits;        /* id of its parent's checkpoint that it started from; 0: none */
     bool sweep;              /* its process died: files that it did not report may be left */
     bool silent;             /* killed because it said nothing */
     const char *stop_reason; /* why it was asked to stop; NULL: it was not */
@@ -157,6 +158,18 @@ rlt_status rlt_driver_forget(rlt_driver *d, const rlt_driver_entry *t, const cha
 /* Files of the experiment (trial != 0: of that trial) that no row speaks of. */
 rlt_status rlt_driver_remove_orphans(rlt_driver *d, int64_t trial, rlt_err *err);
 rlt_status rlt_driver_remove_files(rlt_driver *d, rlt_err *err); /* after the commit */
+
+/* inherit.c: trials that start from the weights of an earlier one; inside the group commit */
+/* Sets t->parent of a new trial, where the tuner names one and it has a checkpoint. */
+rlt_status rlt_driver_find_parent(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+void rlt_driver_describe_parent(const rlt_driver *d, const rlt_driver_entry *t, char *text,
+                                size_t size); /* "" without one */
+/* The checkpoint that a trial without one of its own starts from: *row and the file's path, or "";
+ * an event says so if it is gone. */
+rlt_status rlt_driver_inherited(rlt_driver *d, rlt_driver_entry *t, rlt_checkpoint_row *row,
+                                char *path, size_t size, rlt_err *err);
+/* The parent's newest checkpoint cannot be loaded: the one before it serves, or none. */
+rlt_status rlt_driver_disinherit(rlt_driver *d, rlt_driver_entry *t, const char *why, rlt_err *err);
 
 /* messages.c */
 rlt_status rlt_driver_drain(rlt_driver *d, rlt_err *err);

@@ -186,6 +186,11 @@ static rlt_status on_failed(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *m
         RLT_TRY(rlt_driver_forget(d, t, message, err));
         return rlt_driver_again(d, t, message, err); /* not the trial's fault */
     }
+    if ((status == RLT_ECORRUPT || status == RLT_ENOTFOUND || status == RLT_ENOTSUP) &&
+        loading != 0 && t->inherits != 0) {
+        RLT_TRY(rlt_driver_disinherit(d, t, message, err));
+        return rlt_driver_again(d, t, message, err);
+    }
     if (status == RLT_EFULL) { /* nothing is lost: it goes on once there is space again */
         rlt_fail(&d->fatal, RLT_EFULL,
                  "%.250s; free some space, then: rltune resume %lld --db %.150s", message,

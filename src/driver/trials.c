@@ -147,6 +147,7 @@ static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
                          .best = NAN,
                          .wall_s = NAN};
     snprintf(row.role, sizeof(row.role), "%s", t->final ? "final" : "search");
+    rlt_driver_describe_parent(d, t, row.reason, sizeof(row.reason));
     row.params_json = json_dumps(t->params, JSON_COMPACT | JSON_SORT_KEYS);
     row.config_json = json_dumps(run, JSON_COMPACT);
     if (status == RLT_OK) {
@@ -179,7 +180,10 @@ static rlt_status ask(rlt_driver *d, rlt_err *err) {
         t->number = t->configuration = number;
         t->params = params;
         t->seed = d->config.run.seed + number;
-        status = create_row(d, t, err);
+        status = rlt_driver_find_parent(d, t, err);
+        if (status == RLT_OK) {
+            status = create_row(d, t, err);
+        }
         if (status != RLT_OK) {
             json_decref(params);
             free(t->measures);
@@ -357,13 +361,15 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
     char *config = json_dumps(run, JSON_COMPACT), path[1024] = "", stem[64];
     json_decref(run);
-    rlt_checkpoint_row row = {0};
+    char inherit[1024] = "";
+    rlt_checkpoint_row row = {0}, parent = {0};
     rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
     t->resumable = status == RLT_OK;
+    t->inherits = 0;
     if (status == RLT_OK) {
         status = rlt_driver_checkpoint_path(d->o->db_path, row.path, path, sizeof(path), err);
     } else if (status == RLT_ENOTFOUND) {
-        status = RLT_OK;
+        status = rlt_driver_inherited(d, t, &parent, inherit, sizeof(inherit), err);
     }
     snprintf(stem, sizeof(stem), "e%lld-t%lld", (long long)d->experiment, (long long)t->id);
     rlt_msg_begin(&d->writer, RLT_MSG_TASK, (uint64_t)t->attempt, 0);
@@ -375,6 +381,8 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     rlt_msg_put_str(&d->writer, "metric", d->config.tune.metric);
     rlt_msg_put_str(&d->writer, "checkpoint", path);
     rlt_msg_put_str(&d->writer, "sha256", row.sha256);
+    rlt_msg_put_str(&d->writer, "inherit", inherit);
+    rlt_msg_put_str(&d->writer, "inherit_sha256", parent.sha256);
     rlt_msg_put_i64(&d->writer, "milestone",
                     t->final
                         ? INT64_MAX

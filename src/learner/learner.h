@@ -70,6 +70,11 @@ rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const 
                           rlt_err *err);
 rlt_status rlt_train_load(rlt_trainer *trainer, rlt_source *source, const char *path,
                           const char *sha256, rlt_err *err);
+/* A trainer that has not consumed anything takes the weights of another trial's checkpoint, as far
+ * as the networks agree (rlt_policy_inherit), and the state of the normalisers that it uses;
+ * *copied: parameters. RLT_ENOTFOUND, RLT_ECORRUPT, RLT_ENOTSUP: it is as it was. */
+rlt_status rlt_train_inherit(rlt_trainer *trainer, const char *path, const char *sha256,
+                             size_t *copied, rlt_err *err);
 /* The policy of a checkpoint alone, for evaluation and rendering: *block is owned by the caller
  * (rlt_free), bound to weights by rlt_weights_bind. */
 rlt_status rlt_policy_load(const rlt_checkpoint *checkpoint, const rlt_policy_spec *spec,

@@ -14,6 +14,7 @@ typedef struct peer_process {
     rlt_msg_writer writer;
     char *config_json, *script;
     char script_name[256], checkpoint[600], sha256[RLT_SHA256_HEX];
+    char inherit[600], inherit_sha256[RLT_SHA256_HEX];
     int count;
     size_t piece;
     rlt_run_config config;
@@ -56,6 +57,9 @@ static rlt_status read_task(peer_process *p, const rlt_msg *msg, rlt_err *err) {
     RLT_TRY(rlt_msg_get_str(msg, "script_name", p->script_name, sizeof(p->script_name), err));
     RLT_TRY(rlt_msg_get_str(msg, "checkpoint", p->checkpoint, sizeof(p->checkpoint), err));
     RLT_TRY(rlt_msg_get_str(msg, "sha256", p->sha256, sizeof(p->sha256), err));
+    RLT_TRY(rlt_msg_get_str(msg, "inherit", p->inherit, sizeof(p->inherit), err));
+    RLT_TRY(
+        rlt_msg_get_str(msg, "inherit_sha256", p->inherit_sha256, sizeof(p->inherit_sha256), err));
     RLT_TRY(rlt_msg_get_u64(msg, "count", &count, err));
     RLT_TRY(rlt_msg_get_u64(msg, "piece", &piece, err));
     if (count <= (uint64_t)p->args->rank || count > RLT_GROUP_MAX || piece != (size_t)1 << 20) {
@@ -116,6 +120,10 @@ static rlt_status train(peer_process *p, rlt_err *err) {
     if (p->checkpoint[0] != '\0') {
         RLT_TRY(
             rlt_train_load(p->learning.trainer, p->learning.source, p->checkpoint, p->sha256, err));
+    } else if (p->inherit[0] != '\0') {
+        size_t copied;
+        RLT_TRY(
+            rlt_train_inherit(p->learning.trainer, p->inherit, p->inherit_sha256, &copied, err));
     }
     rlt_train_stats stats;
     rlt_status status;

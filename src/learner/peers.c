@@ -175,6 +175,8 @@ static rlt_status send_task(rlt_peers *p, int rank, rlt_err *err) {
     rlt_msg_put_str(&p->writer, "script_name", p->task.script_name);
     rlt_msg_put_str(&p->writer, "checkpoint", p->task.checkpoint);
     rlt_msg_put_str(&p->writer, "sha256", p->task.sha256);
+    rlt_msg_put_str(&p->writer, "inherit", p->task.inherit);
+    rlt_msg_put_str(&p->writer, "inherit_sha256", p->task.inherit_sha256);
     rlt_msg_put_u64(&p->writer, "count", (uint64_t)p->count);
     rlt_msg_put_u64(&p->writer, "piece", PIECE);
     rlt_msg_put_str(&p->writer, "endpoint", right->endpoint);

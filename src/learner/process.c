@@ -28,6 +28,7 @@ typedef struct learner_process {
     char *config_json, *script;
     char script_name[256], folder[512], stem[128], metric[RLT_NAME_MAX];
     char checkpoint[600], sha256[RLT_SHA256_HEX];
+    char inherit[600], inherit_sha256[RLT_SHA256_HEX]; /* of the trial's parent; "": none */
     int64_t milestone;
     rlt_run_config config;
     rlt_env_source env;
@@ -123,6 +124,8 @@ static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err
         {"metric", p->metric, sizeof(p->metric)},
         {"checkpoint", p->checkpoint, sizeof(p->checkpoint)},
         {"sha256", p->sha256, sizeof(p->sha256)},
+        {"inherit", p->inherit, sizeof(p->inherit)},
+        {"inherit_sha256", p->inherit_sha256, sizeof(p->inherit_sha256)},
     };
     for (size_t i = 0; i < RLT_COUNT(texts); i++) {
         RLT_TRY(rlt_msg_get_str(msg, texts[i].key, texts[i].text, texts[i].size, err));
@@ -157,6 +160,22 @@ static int64_t report_every(const rlt_run_config *config) {
     return every > 0 ? every : 1;
 }
 
+/* Its own checkpoint, or before there is one its parent's weights. */
+static rlt_status load(learner_process *p, rlt_err *err) {
+    rlt_trainer *trainer = p->learning.trainer;
+    p->loading = true;
+    if (p->checkpoint[0] != '\0') {
+        RLT_TRY(rlt_train_load(trainer, p->learning.source, p->checkpoint, p->sha256, err));
+    } else if (p->inherit[0] != '\0') {
+        size_t copied;
+        RLT_TRY(rlt_train_inherit(trainer, p->inherit, p->inherit_sha256, &copied, err));
+        rlt_log(RLT_LOG_DEBUG, "learner.inherits", "%zu of %zu parameters from %s", copied,
+                rlt_policy_param_count(rlt_trainer_policy(trainer)), p->inherit);
+    }
+    p->loading = false;
+    return RLT_OK;
+}
+
 static rlt_status set_up(learner_process *p, rlt_err *err) {
     const rlt_run_config *c = &p->config;
     if (c->learners > 1) {
@@ -166,6 +185,8 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
                                .script_name = p->script_name,
                                .checkpoint = p->checkpoint,
                                .sha256 = p->sha256,
+                               .inherit = p->inherit,
+                               .inherit_sha256 = p->inherit_sha256,
                                .idle = idle,
                                .idle_user = p};
         RLT_TRY(rlt_peers_start(&task, &p->peers, err));
@@ -179,12 +200,7 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
                                     .idle_user = p,
                                     .group = p->peers != NULL ? rlt_peers_group(p->peers) : NULL};
     RLT_TRY(rlt_learning_open(&options, &p->learning, err));
-    if (p->checkpoint[0] != '\0') {
-        p->loading = true;
-        RLT_TRY(
-            rlt_train_load(p->learning.trainer, p->learning.source, p->checkpoint, p->sha256, err));
-        p->loading = false;
-    }
+    RLT_TRY(load(p, err));
     p->stats = *rlt_trainer_stats(p->learning.trainer);
     p->saved_steps = p->checkpoint[0] != '\0' ? p->stats.steps : -1;
     snprintf(p->saved_path, sizeof(p->saved_path), "%s", p->checkpoint);

@@ -107,7 +107,8 @@ static rlt_status copy_in(const rlt_checkpoint *checkpoint, const tensor_list *l
     return RLT_OK;
 }
 
-static rlt_status check_format(const rlt_checkpoint *checkpoint, const char *path, rlt_err *err) {
+rlt_status rlt_train_check_format(const rlt_checkpoint *checkpoint, const char *path,
+                                  rlt_err *err) {
     const char *format = rlt_checkpoint_metadata(checkpoint, "format");
     if (format == NULL || strcmp(format, checkpoint_format) != 0) {
         return rlt_fail(err, RLT_ENOTSUP, "%s: written as '%s'; this rltune reads '%s'", path,
@@ -120,7 +121,7 @@ rlt_status rlt_train_load(rlt_trainer *t, rlt_source *source, const char *path, 
                           rlt_err *err) {
     rlt_checkpoint checkpoint = {0};
     RLT_TRY(rlt_checkpoint_read(path, sha256, &checkpoint, err));
-    rlt_status status = check_format(&checkpoint, path, err);
+    rlt_status status = rlt_train_check_format(&checkpoint, path, err);
     if (status == RLT_OK) {
         tensor_list *list = list_all(t, source);
         status = copy_in(&checkpoint, list, err);

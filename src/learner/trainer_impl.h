@@ -35,4 +35,7 @@ struct rlt_trainer {
     float *part_advantage, *part_ret; /* [parts][T][n] */
     const rlt_segment *segments;      /* of the iteration in progress */
 };
+
+/* RLT_ENOTSUP: not written by a learner of this format. */
+rlt_status rlt_train_check_format(const rlt_checkpoint *checkpoint, const char *path, rlt_err *err);
 #endif

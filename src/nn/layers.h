@@ -21,6 +21,7 @@ typedef enum rlt_layer_kind {
     RLT_LAYER_ATTENTION,  /* heads, context: causal, over the last `context` steps of the episode;
                            * keeps the width */
     RLT_LAYER_ACTIVATION, /* act */
+    RLT_LAYER_SKIP,       /* nothing; holds a place that a search may fill */
     RLT_LAYER_RESIDUAL,   /* y = x + f(x), f being the layers up to the matching END */
     RLT_LAYER_GATED,      /* y = g(x, f(x)), the GRU gate of GTrXL (Parisotto et al. 2020) */
     RLT_LAYER_END

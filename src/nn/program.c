@@ -37,19 +37,13 @@ typedef struct builder {
 } builder;
 
 static const char *const names[] = {
-    [RLT_LAYER_DENSE] = "dense",
-    [RLT_LAYER_CONV] = "conv",
-    [RLT_LAYER_MAX_POOL] = "max_pool",
-    [RLT_LAYER_LAYER_NORM] = "layer_norm",
-    [RLT_LAYER_RMS_NORM] = "rms_norm",
-    [RLT_LAYER_EMBED] = "embed",
-    [RLT_LAYER_LSTM] = "lstm",
-    [RLT_LAYER_GRU] = "gru",
-    [RLT_LAYER_ATTENTION] = "attention",
-    [RLT_LAYER_ACTIVATION] = "activation",
-    [RLT_LAYER_RESIDUAL] = "residual",
-    [RLT_LAYER_GATED] = "gated",
-    [RLT_LAYER_END] = "end",
+    [RLT_LAYER_DENSE] = "dense",         [RLT_LAYER_CONV] = "conv",
+    [RLT_LAYER_MAX_POOL] = "max_pool",   [RLT_LAYER_LAYER_NORM] = "layer_norm",
+    [RLT_LAYER_RMS_NORM] = "rms_norm",   [RLT_LAYER_EMBED] = "embed",
+    [RLT_LAYER_LSTM] = "lstm",           [RLT_LAYER_GRU] = "gru",
+    [RLT_LAYER_ATTENTION] = "attention", [RLT_LAYER_ACTIVATION] = "activation",
+    [RLT_LAYER_SKIP] = "skip",           [RLT_LAYER_RESIDUAL] = "residual",
+    [RLT_LAYER_GATED] = "gated",         [RLT_LAYER_END] = "end",
 };
 
 const char *rlt_layer_name(rlt_layer_kind kind) {
@@ -256,13 +250,15 @@ static rlt_status build_layer(builder *b, int i) {
         if (layer->act == RLT_ACT_NONE) {
             return rlt_fail(b->err, RLT_ECONFIG,
                             "model[%d]: activation \"none\" does nothing; allowed: tanh, relu, "
-                            "silu",
+                            "silu; { \"skip\" } is no layer",
                             i + 1);
         }
         op.act = layer->act; /* fall through */
     case RLT_LAYER_LAYER_NORM:
     case RLT_LAYER_RMS_NORM:
         return append(b, op, i, b->now.shape);
+    case RLT_LAYER_SKIP:
+        return RLT_OK;
     case RLT_LAYER_RESIDUAL:
     case RLT_LAYER_GATED:
         b->opened[b->depth] = i;

@@ -17,8 +17,8 @@ typedef struct part {
     int shape[4]; /* up to the first 0 */
 } part;
 
-static void add(tensor_list *list, const part *p) {
-    rlt_policy_tensor tensor = {.offset = list->offset};
+static void add(tensor_list *list, const part *p, int groups) {
+    rlt_policy_tensor tensor = {.offset = list->offset, .groups = groups};
     size_t elements = 1;
     for (; tensor.rank < 4 && p->shape[tensor.rank] > 0; tensor.rank++) {
         tensor.shape[tensor.rank] = p->shape[tensor.rank];
@@ -43,8 +43,8 @@ static void add_mlp(tensor_list *list, const rlt_policy_spec *spec) {
             int out = l == spec->hidden_count ? head : spec->hidden[l];
             snprintf(prefix, sizeof prefix, "%s.%d.", nets[net], l);
             list->prefix = prefix;
-            add(list, &(part){"weight", {in, out}});
-            add(list, &(part){"bias", {out}});
+            add(list, &(part){"weight", {in, out}}, 1);
+            add(list, &(part){"bias", {out}}, 1);
         }
     }
 }
@@ -87,6 +87,20 @@ static int parts_of(const rlt_op *op, part parts[7]) {
     return count;
 }
 
+/* What a part's last dimension holds one after the other: gates, or query, key and value. */
+static int groups_of(const rlt_op *op, int number) {
+    switch (op->kind) {
+    case RLT_OP_lstm:
+        return 4;
+    case RLT_OP_gru:
+        return 3;
+    case RLT_OP_attention:
+        return number < 2 ? 3 : 1;
+    default:
+        return 1;
+    }
+}
+
 static void add_layers(tensor_list *list, const rlt_policy_spec *spec) {
     rlt_program program;
     rlt_status status = rlt_policy_program(spec, &program, NULL);
@@ -106,7 +120,7 @@ static void add_layers(tensor_list *list, const rlt_policy_spec *spec) {
         list->offset = op->param;
         int count = parts_of(op, parts);
         for (int p = 0; p < count; p++) {
-            add(list, &parts[p]);
+            add(list, &parts[p], groups_of(op, p));
         }
         RLT_ASSERT(list->offset == op->param + op->param_count);
     }
@@ -122,7 +136,7 @@ int rlt_policy_tensors(const rlt_policy_spec *spec, rlt_policy_tensor *out) {
     }
     if (!spec->discrete) {
         list.prefix = "";
-        add(&list, &(part){"log_std", {spec->action_dim}});
+        add(&list, &(part){"log_std", {spec->action_dim}}, 1);
     }
     return list.count;
 }

@@ -181,16 +181,20 @@ static json_t *value_of(const rlt_tuner *tuner, int64_t number, int i) {
     return rlt_value_json(param, rlt_param_at(param, draw));
 }
 
-/* A space that a function returned is sampled at the trial's draw for its path. */
-static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, const char *path,
-                                json_t **value, rlt_err *err) {
+/* A space that a function returned is sampled at the draw of the trial, or of the one that it takes
+ * after, for its path. */
+static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, json_t **value,
+                                rlt_err *err) {
+    const char *path = tuner->space.params[i].path;
     rlt_param param;
     rlt_status status = rlt_param_parse(*value, path, &param, err);
     if (status == RLT_OK && param.kind == RLT_DIST_FUNCTION) {
         status = rlt_fail(err, RLT_ESCRIPT, "%s: the function returned another function", path);
     }
     if (status == RLT_OK) {
-        double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, number, path);
+        bool takes_after = tuner->sampler->origin != NULL && number >= point_count(tuner);
+        int64_t of = takes_after ? tuner->sampler->origin(tuner->sampler_state, number, i) : number;
+        double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, of, path);
         json_decref(*value);
         *value = rlt_value_json(&param, rlt_param_at(&param, draw));
     }
@@ -198,8 +202,9 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, const ch
     return status;
 }
 
-static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, const char *path,
-                                   json_t *params, rlt_err *err) {
+static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, int i, json_t *params,
+                                   rlt_err *err) {
+    const char *path = tuner->space.params[i].path;
     json_t *value = NULL;
     if (number < point_count(tuner)) {
         const json_t *point = json_array_get(tuner->points, (size_t)number);
@@ -211,7 +216,7 @@ static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, const
         return rlt_fail(err, RLT_ESCRIPT, "%s: the function returned nothing", path);
     }
     if (status == RLT_OK && rlt_param_is_space(value)) {
-        status = draw_returned(tuner, number, path, &value, err);
+        status = draw_returned(tuner, number, i, &value, err);
     }
     if (status == RLT_OK) {
         json_object_set(params, path, value);
@@ -233,7 +238,7 @@ static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, 
     }
     for (int i = 0; i < space->count; i++) {
         if (space->params[i].kind == RLT_DIST_FUNCTION) {
-            RLT_TRY(resolve_function(tuner, number, space->params[i].path, params, err));
+            RLT_TRY(resolve_function(tuner, number, i, params, err));
         }
     }
     return RLT_OK;
@@ -301,6 +306,12 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
         tuner->stopper->closed(tuner->stopper_state, tuner->count);
     }
     return status;
+}
+
+int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number) {
+    RLT_ASSERT(number >= 0 && number < tuner->count);
+    return tuner->sampler->parent != NULL ? tuner->sampler->parent(tuner->sampler_state, number)
+                                          : -1;
 }
 
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {

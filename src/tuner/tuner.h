@@ -96,6 +96,9 @@ const rlt_search_space *rlt_tuner_space(const rlt_tuner *tuner);
 /* The next trial: *number counts from 0; *params is a new JSON object {path: value}.
  * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). */
 rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err);
+/* Number of the trial whose weights trial `number` is to start from, or -1. A trial of the past
+ * that has ended, as a rule with a checkpoint. */
+int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number);
 /* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
  */
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);
