@@ -3,6 +3,7 @@
  * counters and environments stay those of a new trial.
  * Thread: the trainer's. Owner: nothing is kept. */
 #include "learner/trainer_impl.h"
+#include "nn/inherit.h"
 
 #include <string.h>
 

@@ -71,7 +71,7 @@ rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const 
 rlt_status rlt_train_load(rlt_trainer *trainer, rlt_source *source, const char *path,
                           const char *sha256, rlt_err *err);
 /* A trainer that has not consumed anything takes the weights of another trial's checkpoint, as far
- * as the networks agree (rlt_policy_inherit), and the state of the normalisers that it uses;
+ * as the networks agree (nn/inherit.h), and the state of the normalisers that it uses;
  * *copied: parameters. RLT_ENOTFOUND, RLT_ECORRUPT, RLT_ENOTSUP: it is as it was. */
 rlt_status rlt_train_inherit(rlt_trainer *trainer, const char *path, const char *sha256,
                              size_t *copied, rlt_err *err);

@@ -1,9 +1,9 @@
 /* nn: parameters of one policy put into another of a similar shape, for searches whose trials start
- * from the weights of an earlier one. Tensors go by name, blocks that overlap are copied; see nn.h.
+ * from the weights of an earlier one. Tensors go by name, blocks that overlap are copied.
  * Why zeros where an input is new: what the parent computed is then computed still, as in network
  * morphisms (Wei et al. 2016, arXiv:1603.01670), and the new units are free to learn.
  * Thread: any. Owner: nothing is kept. */
-#include "nn/nn_impl.h"
+#include "nn/inherit.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* nn: weights put into a policy of another shape: every element against what its index says, and
  * that a policy that only grew computes what the smaller one did. */
-#include "nn/nn.h"
+#include "nn/inherit.h"
 
 #include <math.h>
 #include <setjmp.h>
