@@ -17,7 +17,7 @@ bool rlt_plot_is_point(const rlt_plot *plot, const rlt_series *series, size_t in
 }
 
 bool rlt_plot_has_goal(const rlt_plot *plot) {
-    return fabs(plot->goal) < LARGEST;
+    return has_place(&plot->y_scale, plot->goal);
 }
 
 static void widen(double range[2], double value) {
@@ -55,7 +55,7 @@ bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
     if (x[0] > x[1]) {
         return false;
     }
-    if (rlt_plot_has_goal(plot) && has_place(&plot->y_scale, plot->goal)) {
+    if (rlt_plot_has_goal(plot)) {
         widen(y, plot->goal);
     }
     if (x[0] > 0 && x[0] < x[1] / 4 && !plot->x_scale.log) { /* steps count from 0 */

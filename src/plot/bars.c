@@ -5,7 +5,15 @@
 #include <stdio.h>
 
 #define CHAR_WIDTH 6.8
-enum { LABEL_COLUMNS = 32, VALUE_COLUMNS = 8, BAR_MIN = 8, TITLE = 44, ROW_MAX = 34, GAP = 10 };
+enum {
+    COLUMNS_MIN = 24,
+    LABEL_COLUMNS = 32,
+    VALUE_COLUMNS = 8,
+    BAR_MIN = 4,
+    TITLE = 44,
+    ROW_MAX = 34,
+    GAP = 10
+};
 
 static double largest_of(const rlt_bars *bars) {
     double largest = 0;
@@ -26,6 +34,11 @@ static int label_columns(const rlt_bars *bars, int most) {
 
 void rlt_bars_terminal(const rlt_bars *bars, int columns, bool unicode, bool colour, rlt_buf *out) {
     rlt_text_form form = unicode ? RLT_TEXT_UTF8 : RLT_TEXT_ASCII;
+    if (columns < COLUMNS_MIN) {
+        rlt_buf_text(out, "(too small for a plot)", columns, RLT_TEXT_ASCII);
+        rlt_buf_append(out, "\n", 1);
+        return;
+    }
     int names = label_columns(bars, columns / 3 < LABEL_COLUMNS ? columns / 3 : LABEL_COLUMNS);
     int room = columns - names - VALUE_COLUMNS - 2;
     room = room < BAR_MIN ? BAR_MIN : room;

@@ -21,10 +21,14 @@ static void value_range(const rlt_heat *heat, double range[2]) {
             range[1] = fmax(range[1], heat->cells[i]);
         }
     }
+    if (range[0] > range[1]) { /* no cell is known */
+        range[0] = range[1] = 0;
+    }
 }
 
 static double level_of(const double range[2], double value) {
-    return range[1] > range[0] ? (value - range[0]) / (range[1] - range[0]) : 0.5;
+    double span = range[1] / 2 - range[0] / 2; /* the whole may be more than a double holds */
+    return span > 0 ? fmin((value / 2 - range[0] / 2) / span, 1) : 0.5;
 }
 
 static int margin_of(const rlt_axis *axis) {
@@ -118,28 +122,42 @@ static void put_x_labels(const page *p) {
     rlt_buf_fini(&line);
 }
 
-static void put_key(const page *p) {
-    const rlt_heat *heat = p->heat;
+/* What the levels mean, as much of it as fits. */
+static void put_key(const page *p, int width) {
+    enum { NARROW = 40, WIDE = 60, NUMBER = 9 };
     rlt_text_form form = p->unicode ? RLT_TEXT_UTF8 : RLT_TEXT_ASCII;
-    rlt_buf_printf(p->out, "%*s", p->margin + 1, "");
-    rlt_buf_text(p->out, heat->value_label, 40, form);
-    rlt_buf_printf(p->out, " %.4g ", p->range[0]);
-    for (int i = 0; i < 10; i++) {
-        put_level(p, (i + 0.5) / 10, NULL);
+    int levels = width < NARROW ? 3 : 10, tail = width < WIDE ? 0 : 11;
+    int room = width - 2 * NUMBER - levels - 3 - tail;
+    if (room > 0) {
+        rlt_buf_text(p->out, p->heat->value_label, room, form);
     }
-    rlt_buf_printf(p->out, " %.4g   %s trials   x: ", p->range[1], p->unicode ? "●" : "o");
-    rlt_buf_text(p->out, heat->x_label, 40, form);
-    rlt_buf_printf(p->out, "\n");
+    rlt_buf_printf(p->out, " %.3g ", p->range[0]);
+    for (int i = 0; i < levels; i++) {
+        put_level(p, (i + 0.5) / levels, NULL);
+    }
+    rlt_buf_printf(p->out, " %.3g", p->range[1]);
+    if (tail > 0) {
+        rlt_buf_printf(p->out, "   %s trials", p->unicode ? "●" : "o");
+    }
+    rlt_buf_append(p->out, "\n", 1);
+}
+
+/* Text at the right end of the lines. */
+static void put_right(const page *p, const char *text) {
+    int width = p->margin + 1 + p->columns, columns = rlt_str_columns(text);
+    rlt_buf_printf(p->out, "%*s", columns < width ? width - columns : 0, "");
+    rlt_buf_text(p->out, text, width, p->unicode ? RLT_TEXT_UTF8 : RLT_TEXT_ASCII);
+    rlt_buf_append(p->out, "\n", 1);
 }
 
 void rlt_heat_terminal(const rlt_heat *heat, int columns, int rows, bool unicode, bool colour,
                        rlt_buf *out) {
     if (columns < COLUMNS_MIN || rows < ROWS_MIN) {
-        rlt_buf_text(out, "(too small for a plot)\n", columns, RLT_TEXT_ASCII);
+        rlt_buf_text(out, "(too small for a plot)", columns, RLT_TEXT_ASCII);
         rlt_buf_append(out, "\n", 1);
         return;
     }
-    page p = {.heat = heat, .unicode = unicode, .colour = colour, .out = out, .rows = rows - 5};
+    page p = {.heat = heat, .unicode = unicode, .colour = colour, .out = out, .rows = rows - 6};
     p.y = rlt_axis_on(&heat->y_scale, heat->y,
                       heat->y_scale.names != NULL ? heat->y_scale.name_count : rows / 3, false);
     p.y.low = heat->y_scale.names != NULL ? p.y.low : heat->y[0];
@@ -165,7 +183,8 @@ void rlt_heat_terminal(const rlt_heat *heat, int columns, int rows, bool unicode
     }
     rlt_buf_append(out, "\n", 1);
     put_x_labels(&p);
-    put_key(&p);
+    put_right(&p, heat->x_label);
+    put_key(&p, columns);
 }
 
 /* ---- SVG ---- */
