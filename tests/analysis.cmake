@@ -1,6 +1,7 @@
 rlt_test(analysis_test SOURCES tests/unit/analysis_test.c DEPS analysis core LIBS jansson m)
-foreach(name analysis_cli_test)
-  rlt_test(${name} SOURCES tests/e2e/${name}.c tests/support/searches.c DEPS store core LIBS jansson m)
+foreach(name analysis_cli_test charts_test)
+  rlt_test(${name} SOURCES tests/e2e/${name}.c tests/support/searches.c tests/support/pictures.c DEPS store core
+           LIBS jansson m)
   add_dependencies(${name} rltune)
   set_tests_properties(${name} PROPERTIES TIMEOUT 180)
 endforeach()

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMANDS_MAX = 64 };
+enum { COMMANDS_MAX = 64, HELP_COLUMN = 22 };
 
 const rlt_cli_command rlt_cli_commands[] = {
     {"run", "SCRIPT.lua [OPTIONS]",
@@ -66,6 +66,7 @@ const rlt_cli_command rlt_cli_commands[] = {
      "  rltune plot 3\n  rltune plot last --metric mean_return --top 5\n"
      "  rltune plot 3 --trials 0,7 --svg curves.svg\n"
      "  rltune plot 3 --kind history\n  rltune plot 3 --kind slice --param ppo.lr\n"
+     "  rltune plot 3 --kind importance --method fanova\n"
      "  rltune plot 3 --kind contour --param ppo.lr --param ppo.epochs --svg contour.svg\n",
      rlt_cli_plot, rlt_cli_plot_options},
     {"importance", "ID [OPTIONS]", "Say which parameters mattered for the result.",
@@ -111,10 +112,12 @@ static void print_help(FILE *out) {
 static void print_command_help(const rlt_cli_command *command) {
     printf("usage: rltune %s %s\n\n%s\n", command->name, command->usage, command->help);
     for (const rlt_cli_option *option = command->options; option->name != NULL; option++) {
-        char name[64];
+        char name[160];
         snprintf(name, sizeof name, "%s %s", option->name, option->value ? option->value : "");
-        printf("%s  %-22s %s\n", option == command->options ? "\noptions:\n" : "", name,
-               option->help);
+        bool wide = strlen(name) > HELP_COLUMN; /* its help stands on a line of its own */
+        printf("%s  %s", option == command->options ? "\noptions:\n" : "", name);
+        printf("%s%*s %s\n", wide ? "\n  " : "",
+               wide ? HELP_COLUMN : HELP_COLUMN - (int)strlen(name), "", option->help);
     }
     printf("\nexamples:\n%s", command->examples);
 }
