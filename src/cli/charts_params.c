@@ -39,7 +39,7 @@ rlt_plot_scale rlt_chart_scale(const rlt_samples *s, int param) {
         return (rlt_plot_scale){.names = (const char *const *)s->info[param].names,
                                 .name_count = p->choices};
     }
-    return (rlt_plot_scale){.log = p->log};
+    return (rlt_plot_scale){.log = p->log, .whole = p->step == 1 && !p->log};
 }
 
 void rlt_chart_label(const rlt_samples *s, int param, char text[RLT_NAME_MAX + 16]) {
