@@ -106,4 +106,8 @@ typedef struct rlt_welch {
 /* Welch 1947: means of unequal variances. All NAN but the difference where a deviation is missing
  * or both are 0. */
 rlt_welch rlt_welch_test(const rlt_moments *x, const rlt_moments *y, double confidence);
+/* Student's paired test, one-sided: the probability of differences (finite) whose mean is as far
+ * below 0 as this, or more, if their mean is 0 (scipy.stats.ttest_1samp, alternative "less"). All
+ * the same: 0 below 0, 1 above, 1/2 at 0. NAN: fewer than 2. */
+double rlt_paired_less(const double *differences, int count);
 #endif

@@ -176,3 +176,16 @@ rlt_welch rlt_welch_test(const rlt_moments *x, const rlt_moments *y, double conf
     test.high = test.difference + room;
     return test;
 }
+
+double rlt_paired_less(const double *differences, int count) {
+    rlt_moments all = rlt_moments_of(differences, count);
+    if (count < 2) {
+        return NAN;
+    }
+    if (!(all.deviation > 0)) {
+        return all.mean < 0 ? 0 : all.mean > 0 ? 1 : 0.5;
+    }
+    double t = all.mean / (all.deviation / sqrt(count));
+    double tail = student_tails(t, count - 1) / 2;
+    return t < 0 ? tail : 1 - tail;
+}

@@ -132,6 +132,14 @@ typedef enum {
 } rlt_crossover_kind;
 typedef enum { RLT_MUTATION_RANDOM, RLT_MUTATION_POLYNOMIAL } rlt_mutation_kind;
 typedef enum { RLT_RESTART_NONE, RLT_RESTART_IPOP, RLT_RESTART_BIPOP } rlt_restart_kind;
+/* What replicates of a configuration amount to; WORST: by the metric's mode. */
+typedef enum {
+    RLT_AGGREGATE_IQM,
+    RLT_AGGREGATE_MEAN,
+    RLT_AGGREGATE_MEDIAN,
+    RLT_AGGREGATE_WORST
+} rlt_aggregate_kind;
+typedef enum { RLT_RACE_T, RLT_RACE_WILCOXON } rlt_race_test;
 /* the order of src/tuner/stoppers/stoppers.def */
 typedef enum {
     RLT_STOPPER_NONE,
@@ -163,6 +171,14 @@ typedef struct rlt_tune_fields { /* table "tune" */
     } constraints;
     int64_t trials, parallel, max_retries, max_failed, seed;
     double goal; /* NAN: none */
+    /* Replicates of a configuration, each a trial; `trials` counts configurations then. 0 is 1. */
+    int64_t seeds;
+    int aggregate; /* rlt_aggregate_kind */
+    struct {
+        int64_t start; /* replicates that each has; 0: no race, each has all */
+        double alpha;
+        int test; /* rlt_race_test */
+    } race;
     struct {
         int64_t steps;
         double wall_s;

@@ -71,6 +71,9 @@ rlt_status rlt_config_read_objectives(rlt_config_loading *loading, const json_t 
 void rlt_config_sampler_defaults(const json_t *given, json_t *out, rlt_tune_fields *tune);
 rlt_status rlt_config_check_several(rlt_config_loading *loading, const rlt_tune_fields *tune,
                                     rlt_err *err);
+/* seeds.c: tune.race, and what seeds and the stopper mean together. */
+rlt_status rlt_config_read_seeds(rlt_config_loading *loading, const json_t *raw, json_t *out,
+                                 rlt_tune_fields *tune, rlt_err *err);
 /* objective.c: a run whose raw table has an objective; the metric that is tuned when `tune` names
  * none; what can be said once `tune` is read. */
 rlt_status rlt_config_read_program(rlt_config_loading *loading, rlt_run_config *config,

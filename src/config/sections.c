@@ -21,6 +21,8 @@ static const char *const inferences[] = {"worker", "learner", NULL};
 static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
 static const char *const modes[] = {"min", "max", NULL};
+static const char *const aggregates[] = {"iqm", "mean", "median", "worst", NULL};
+static const char *const race_tests[] = {"t", "wilcoxon", NULL};
 
 static const rlt_field top[] = {
     {"name", RLT_FIELD_STRING, RUN(name), .initial = "experiment",
@@ -196,8 +198,27 @@ static const rlt_field tune[] = {
      .help = "Times that a trial is restarted after its process or machine was lost."},
     {"max_failed", RLT_FIELD_INT, TUNE(max_failed), .initial = "0", .min = 0, .max = 1e7,
      .help = "Failed trials that end the experiment; 0: a quarter of trials, at least 1."},
+    {"seeds", RLT_FIELD_INT, TUNE(seeds), .initial = "1", .min = 1, .max = 1000,
+     .aliases = "replicates num_seeds",
+     .help = "Seeds that each configuration is tried with, a trial each; configurations are then "
+             "compared by what these amount to, and trials counts configurations."},
+    {"aggregate", RLT_FIELD_ENUM, TUNE(aggregate), .initial = "iqm", .choices = aggregates,
+     .help = "What the results of several seeds amount to: the interquartile mean (of less than 4 "
+             "the mean), mean, median, or the worst one."},
     {"goal", RLT_FIELD_DOUBLE, TUNE(goal), .initial = "null", .min = -INFINITY, .max = INFINITY,
      .flags = RLT_FIELD_OPTIONAL, .help = "The experiment ends when a trial reaches this."},
+    {0}};
+
+static const rlt_field race[] = {
+    {"start", RLT_FIELD_INT, TUNE(race.start), .initial = "2", .min = 2, .max = 1000,
+     .aliases = "first_test",
+     .help = "Seeds that every configuration has before it is first compared with the best one."},
+    {"alpha", RLT_FIELD_DOUBLE, TUNE(race.alpha), .initial = "0.05", .min = 0, .max = 1,
+     .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
+     .help = "It gets no further seed when the p-value of its being worse is less than this."},
+    {"test", RLT_FIELD_ENUM, TUNE(race.test), .initial = "t", .choices = race_tests,
+     .help = "Paired over common seeds, one-sided: t (Student's) or wilcoxon (signed ranks; needs "
+             "5 seeds for 0.05)."},
     {0}};
 
 static const rlt_field budget[] = {
@@ -270,6 +291,11 @@ const rlt_config_section rlt_config_sections[] = {
     {"tune", "The search; without this table one run is made.", tune, RLT_SECTION_TUNE},
     {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
+    {"tune.race",
+     "race = true or a table: with seeds, only configurations that are not significantly worse "
+     "than "
+     "the best one get all of them.",
+     race, RLT_SECTION_TUNE},
     {"sampler.tpe", "sampler = { \"tpe\", ... }: tree-structured Parzen estimator.", rlt_fields_tpe,
      RLT_SECTION_TUNE},
     {"sampler.cmaes", "sampler = { \"cmaes\", ... }: adaptation of a normal distribution.",

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const tune_keys[] = {"budget", "final", "sampler", "stopper", "points", NULL};
+static const char *const tune_keys[] = {"budget",  "final",  "race", "sampler",
+                                        "stopper", "points", NULL};
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     snprintf(loading->failed, sizeof loading->failed, "%s", path);
@@ -125,6 +126,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     RLT_TRY(rlt_config_read_method(loading, "stopper", json_object_get(raw, "stopper"), out,
                                    &config->tune, err));
     RLT_TRY(rlt_config_check_several(loading, &config->tune, err));
+    RLT_TRY(rlt_config_read_seeds(loading, raw, out, &config->tune, err));
     if (config->tune.max_failed == 0) { /* a quarter of the trials, at least 1 */
         config->tune.max_failed = config->tune.trials >= 8 ? config->tune.trials / 4 : 1;
     }

@@ -57,7 +57,8 @@ static rlt_status check_trials(const rlt_env_def *def, const rlt_experiment_conf
         json_decref(params);
     }
     rlt_tuner_destroy(&tuner);
-    return status == RLT_ENOTFOUND ? RLT_OK : status; /* a small space is exhausted */
+    /* a small space is exhausted, or waits for results */
+    return status == RLT_ENOTFOUND || status == RLT_EBUSY ? RLT_OK : status;
 }
 
 /* Puts file and line before a message that begins with a field's path, or else belongs to `path`.

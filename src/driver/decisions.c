@@ -118,6 +118,32 @@ rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err) {
     return RLT_OK;
 }
 
+rlt_status rlt_driver_raced(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
+    rlt_race race;
+    if (!rlt_tuner_race(d->tuner, t->number, &race)) {
+        return RLT_OK;
+    }
+    json_t *numbers =
+        json_pack("{s:I, s:o, s:I, s:o, s:i, s:o, s:o}", "configuration",
+                  (json_int_t)race.configuration, "value", real_or_null(race.value), "best",
+                  (json_int_t)race.best, "threshold", real_or_null(race.threshold), "seeds",
+                  race.seeds, "p", real_or_null(race.p), "alpha", real_or_null(race.alpha));
+    char *text = json_dumps(numbers, JSON_COMPACT);
+    json_decref(numbers);
+    const rlt_decision_row row = {.trial = t->id,
+                                  .step = t->steps,
+                                  .decider = RLT_DECIDER_RACE,
+                                  .action = race.extend ? "extend" : "drop",
+                                  .numbers_json = text,
+                                  .reason = race.reason};
+    rlt_status status = rlt_store_decide(d->store, &row, err);
+    free(text);
+    if (!race.extend) {
+        rlt_driver_say(d, "trial %lld: %s", (long long)race.configuration, race.reason);
+    }
+    return status;
+}
+
 /* ---- from rows ---- */
 
 /* Columns step, numbers_json, action, reason. What was decided stands: the trials that a rung

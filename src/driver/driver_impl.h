@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "transport/transport.h"
 
+#define RLT_DECIDER_RACE "race" /* in rows; not of the stopper, and found again without them */
 enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1, RLT_PROGRAMS_MAX = 4096 };
 
 typedef enum { RLT_REPLY_NONE, RLT_REPLY_DECISION, RLT_REPLY_LEAVE } rlt_reply;
@@ -143,6 +144,8 @@ void rlt_driver_result_text(const rlt_driver *d, const rlt_driver_entry *t, rlt_
 rlt_status rlt_driver_restore_measures(rlt_driver *d, rlt_err *err);
 
 /* decisions.c: of the stopper; inside the group commit */
+/* What the end of the trial means for its configuration in a race. */
+rlt_status rlt_driver_raced(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
                              bool missing, rlt_err *err);
 rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err); /* on trials that wait */

@@ -14,7 +14,8 @@
 
 static int parallel_of(const rlt_tune_fields *tune, int64_t parallel_max) {
     int64_t parallel = tune->parallel > 0 ? tune->parallel : rlt_scheduler_cores();
-    parallel = parallel < tune->trials || tune->trials == 0 ? parallel : tune->trials;
+    int64_t most = tune->trials * (tune->seeds > 1 ? tune->seeds : 1);
+    parallel = parallel < most || most == 0 ? parallel : most;
     parallel = parallel < parallel_max ? parallel : parallel_max;
     return parallel > 0 ? (int)parallel : 1;
 }
@@ -148,7 +149,8 @@ static const char tuner_calls[] =
     "UNION ALL SELECT t.number, 'decision', d.step, d.numbers_json, d.action, d.reason, "
     "coalesce(d.after, e.id, 9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, "
     "CASE WHEN d.after IS NULL THEN d.step ELSE d.id END "
-    "FROM search t JOIN decisions d ON d.trial = t.id LEFT JOIN ends e ON e.trial = t.id "
+    "FROM search t JOIN decisions d ON d.trial = t.id AND d.decider <> '" RLT_DECIDER_RACE "' "
+    "LEFT JOIN ends e ON e.trial = t.id "
     "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, e.id, 2, 0 "
     "FROM search t JOIN ends e ON e.trial = t.id "
     "ORDER BY at, part, row, number";
@@ -166,7 +168,9 @@ static rlt_status restore_call(void *user, int columns, const char *const *names
     }
     rlt_driver_entry *t = &d->trials[number];
     if (strcmp(values[1], "ask") == 0) {
-        return rlt_tuner_restore(d->tuner, number, t->params, err);
+        return t->replicate == 0 ? rlt_tuner_restore(d->tuner, number, t->params, err)
+                                 : rlt_tuner_restore_replicate(d->tuner, number, t->configuration,
+                                                               t->replicate, err);
     }
     return strcmp(values[1], "decision") == 0
                ? rlt_driver_restore_decision(d, number, values + 2, err)

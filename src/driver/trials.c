@@ -59,7 +59,11 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     free(t->verdict);
     t->verdict = NULL;
     d->failed += to == RLT_TRIAL_FAILED;
-    return t->final ? RLT_OK : rlt_driver_tell(d, t, to, err);
+    if (t->final) {
+        return RLT_OK;
+    }
+    RLT_TRY(rlt_driver_tell(d, t, to, err));
+    return rlt_driver_raced(d, t, err);
 }
 
 /* Infrastructure broke it: again from its newest checkpoint, as often as max_retries allows. */
@@ -166,20 +170,24 @@ static bool is_of_configuration(rlt_status status) {
            status == RLT_ELIMIT;
 }
 
-/* The sampler's next trial; sets d->exhausted when there is none. */
-static rlt_status ask(rlt_driver *d, rlt_err *err) {
+/* The sampler's next trial; sets d->exhausted when there is none, *later when there may be one once
+ * a trial has ended. */
+static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
     int64_t number;
     json_t *params = NULL;
     rlt_status status = rlt_tuner_ask(d->tuner, &number, &params, err);
-    if (status == RLT_ENOTFOUND) {
-        d->exhausted = true;
+    *later = status == RLT_EBUSY;
+    if (status == RLT_ENOTFOUND || status == RLT_EBUSY) {
+        d->exhausted = status == RLT_ENOTFOUND;
         return rlt_driver_rulings(d, err); /* those that wait have nobody else to wait for */
     }
     if (status == RLT_OK) {
         rlt_driver_entry *t = rlt_driver_add(d);
-        t->number = t->configuration = number;
+        t->number = number;
+        rlt_tuner_replicate(d->tuner, number, &t->configuration, &t->replicate);
         t->params = params;
-        t->seed = d->config.run.seed + number;
+        /* with replicates, the k-th of all configurations have the same seed */
+        t->seed = d->config.run.seed + (d->config.tune.seeds > 1 ? t->replicate : number);
         status = rlt_driver_find_parent(d, t, err);
         if (status == RLT_OK) {
             status = create_row(d, t, err);
@@ -289,11 +297,14 @@ static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
     while (d->ending == NULL && d->active < d->parallel) {
         rlt_driver_entry *t = next_open(d);
+        bool later = false;
         if (t == NULL && !d->exhausted) {
-            RLT_TRY(ask(d, err));
-            continue;
+            RLT_TRY(ask(d, &later, err));
+            if (!later || next_open(d) != NULL) { /* one that waited may have been ruled on */
+                continue;
+            }
         }
-        if (t == NULL && d->active == 0 && !d->finals_planned) {
+        if (t == NULL && !later && d->active == 0 && !d->finals_planned) {
             RLT_TRY(plan_finals(d, err));
             continue;
         }

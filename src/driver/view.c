@@ -25,8 +25,8 @@ static int64_t planned(const rlt_driver *d) {
         finals += d->trials[i].final;
     }
     search = (int64_t)d->count - finals;
-    if (!d->exhausted && d->ending == NULL && d->config.tune.trials > search) {
-        search = d->config.tune.trials;
+    if (!d->exhausted && d->ending == NULL && rlt_tuner_planned(d->tuner) > search) {
+        search = rlt_tuner_planned(d->tuner);
     }
     if (d->config.tuned && !d->finals_planned && d->ending == NULL) {
         finals = d->config.tune.final.seeds;

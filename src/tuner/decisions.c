@@ -37,7 +37,8 @@ void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_v
     memcpy(decision->names, tuner->stopper->names, sizeof decision->names);
     memcpy(decision->numbers, verdict->numbers, sizeof decision->numbers);
     if (tuner->stopper->bracket != NULL) {
-        decision->bracket = tuner->stopper->bracket(tuner->stopper_state, number);
+        decision->bracket =
+            tuner->stopper->bracket(tuner->stopper_state, tuner->trials[number].configuration);
         decision->rung = (int)verdict->index;
     }
     if (decision->action == RLT_ACTION_STOP) {
@@ -98,7 +99,8 @@ bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision)
     rlt_rulings *rulings = &tuner->rulings;
     while (rulings->next < rulings->count) {
         const rlt_ruling *ruling = &rulings->items[rulings->next++];
-        rlt_verdict *verdict = waiting_verdict(tuner, ruling->number);
+        const int64_t judged = rlt_tuner_first(tuner, ruling->number);
+        rlt_verdict *verdict = waiting_verdict(tuner, judged);
         if (verdict == NULL || verdict->index != ruling->index) {
             continue; /* it has ended, or the ruling came back from a row */
         }
@@ -107,9 +109,9 @@ bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision)
         verdict->compared = ruling->compared;
         memcpy(verdict->numbers, ruling->numbers, sizeof verdict->numbers);
         *decision = (rlt_decision){.bracket = -1, .rung = -1};
-        rlt_tuner_fill_decision(tuner, ruling->number, verdict, decision);
+        rlt_tuner_fill_decision(tuner, judged, verdict, decision);
         rlt_decision_explain(tuner, decision);
-        *number = ruling->number;
+        *number = judged;
         return true;
     }
     return false;
@@ -134,8 +136,9 @@ rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t 
     }
     rlt_tuner_trial *at = NULL;
     RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
+    const int64_t judged = at->configuration;
     rlt_verdict *verdict =
-        rlt_tuner_find_verdict(at, tuner->stopper->index(tuner->stopper_state, number, step));
+        rlt_tuner_find_verdict(at, tuner->stopper->index(tuner->stopper_state, judged, step));
     if (verdict == NULL || verdict->step != step) {
         return rlt_fail(err, RLT_ECORRUPT,
                         "trial %" PRId64 " has a decision at step %" PRId64
@@ -143,8 +146,8 @@ rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t 
                         number, step);
     }
     bool ruled = verdict->action == (uint8_t)RLT_ACTION_PAUSE && action != RLT_ACTION_PAUSE;
-    if (ruled && !is_ruled(tuner, number, verdict->index) && tuner->stopper->closed != NULL) {
-        tuner->stopper->closed(tuner->stopper_state, tuner->count);
+    if (ruled && !is_ruled(tuner, judged, verdict->index) && tuner->stopper->closed != NULL) {
+        tuner->stopper->closed(tuner->stopper_state, rlt_tuner_configurations(tuner));
     }
     verdict->action = (uint8_t)action;
     return RLT_OK;

@@ -44,8 +44,12 @@ static void note_steps(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t steps) {
 }
 
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step) {
-    int64_t index = tuner->stopper->index(tuner->stopper_state, number, step);
-    return tuner->stopper->step(tuner->stopper_state, number, index + 1);
+    const rlt_tuner_trial *at = &tuner->trials[number];
+    if (at->replicate > 0) {
+        return INT64_MAX;
+    }
+    int64_t index = tuner->stopper->index(tuner->stopper_state, at->configuration, step);
+    return tuner->stopper->step(tuner->stopper_state, at->configuration, index + 1);
 }
 
 rlt_verdict *rlt_tuner_find_verdict(const rlt_tuner_trial *at, int64_t index) {
@@ -93,20 +97,23 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
         at->reported = step;
         at->key = key;
         at->best = fmax(at->best, key); /* ignores NAN */
-        if (rlt_tuner_is_single(tuner)) {
+        if (rlt_tuner_is_single(tuner) && !rlt_tuner_replicates(tuner)) {
             note_value(tuner, value);
         }
         note_steps(tuner, at, step);
     }
 
-    int64_t index = tuner->stopper->index(tuner->stopper_state, number, step);
+    int64_t index = at->replicate == 0
+                        ? tuner->stopper->index(tuner->stopper_state, at->configuration, step)
+                        : -1;
     const rlt_verdict *verdict = rlt_tuner_find_verdict(at, index);
     bool is_new =
         index >= 0 && (at->verdict_count == 0 || at->verdicts[at->verdict_count - 1].index < index);
     if (is_new) {
-        verdict = judge(
-            tuner, at, step,
-            &(rlt_stopper_report){.number = number, .index = index, .key = key, .best = at->best});
+        verdict =
+            judge(tuner, at, step,
+                  &(rlt_stopper_report){
+                      .number = at->configuration, .index = index, .key = key, .best = at->best});
     }
     if (decision != NULL) {
         *decision = (rlt_decision){.action = RLT_ACTION_CONTINUE,
@@ -179,6 +186,10 @@ static void note_end(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t number, rlt_
     for (int i = 0; i < tuner->config.constraints.count; i++) {
         at->infeasible |= !(constraints[i] <= 0);
     }
+    if (rlt_tuner_replicates(tuner)) {
+        rlt_replicate_ended(tuner, number, constraints);
+        return;
+    }
     if (tuner->config.objectives.count == 1 && !at->infeasible) {
         note_value(tuner, values[0]);
     }
@@ -188,6 +199,9 @@ static void note_end(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t number, rlt_
     }
     if (tuner->config.objectives.count > 1) {
         update_front(tuner, number);
+    }
+    if (tuner->sampler->ended != NULL) {
+        tuner->sampler->ended(tuner->sampler_state, place);
     }
 }
 
@@ -208,15 +222,12 @@ rlt_status rlt_tuner_finish_values(rlt_tuner *tuner, int64_t number, rlt_trial_s
     if (!isnan(values[0])) {
         at->key = key_of(tuner, 0, values[0]);
     }
-    note_end(tuner, at, number, state, values, constraints);
-    if (tuner->stopper->ended != NULL) {
+    if (tuner->stopper->ended != NULL && at->replicate == 0) {
         tuner->stopper->ended(
             tuner->stopper_state,
-            &(rlt_stopper_end){number, state, at->key, at->verdicts, at->verdict_count});
+            &(rlt_stopper_end){at->configuration, state, at->key, at->verdicts, at->verdict_count});
     }
-    if (tuner->sampler->ended != NULL) {
-        tuner->sampler->ended(tuner->sampler_state, rlt_tuner_place(tuner, number));
-    }
+    note_end(tuner, at, number, state, values, constraints);
     rlt_free(at->verdicts);
     at->verdicts = NULL;
     at->verdict_count = at->verdict_capacity = 0;
@@ -233,6 +244,11 @@ rlt_status rlt_tuner_finish(rlt_tuner *tuner, int64_t number, rlt_trial_state st
 
 int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value) {
     int64_t best = -1;
+    if (rlt_tuner_replicates(tuner)) {
+        int64_t index = rlt_configurations_best(tuner);
+        *value = index < 0 ? NAN : oriented(tuner, tuner->configurations.items[index].key);
+        return index < 0 ? -1 : tuner->configurations.items[index].first;
+    }
     bool limited = tuner->config.constraints.count > 0;
     for (int64_t i = 0; tuner->config.objectives.count == 1 && i < tuner->count; i++) {
         const rlt_tuner_trial *at = &tuner->trials[i];

@@ -95,6 +95,7 @@ static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_
 static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
     RLT_TRY(rlt_search_space_collect(experiment, &tuner->space, err));
     RLT_TRY(check_config(tuner, err));
+    RLT_TRY(rlt_configurations_init(tuner, err));
     RLT_TRY(rlt_points_read(experiment, &tuner->space, &tuner->points, err));
     tuner->values = rlt_alloc(sizeof(rlt_value) * (size_t)tuner->space.count);
     const rlt_sampler_def *sampler = sampler_defs[tuner->config.sampler];
@@ -148,6 +149,7 @@ void rlt_tuner_destroy(rlt_tuner **tuner) {
     rlt_free(old->stopper_state);
     rlt_free(old->rulings.items);
     rlt_free(old->front);
+    rlt_configurations_fini(&old->configurations);
     rlt_free(old->trials);
     rlt_free(old->values);
     json_decref(old->points);
@@ -260,34 +262,52 @@ rlt_status rlt_tuner_read_values(rlt_tuner *tuner, const json_t *params, rlt_err
     return RLT_OK;
 }
 
+static void push_trial(rlt_tuner *tuner, int64_t configuration, int64_t replicate) {
+    tuner->trials =
+        rlt_tuner_grow(tuner->trials, &tuner->capacity, tuner->count + 1, sizeof(rlt_tuner_trial));
+    tuner->trials[tuner->count++] = (rlt_tuner_trial){.reported = -1,
+                                                      .best = NAN,
+                                                      .key = NAN,
+                                                      .configuration = configuration,
+                                                      .replicate = (int32_t)replicate,
+                                                      .state = RLT_TRIAL_RUNNING};
+}
+
+/* The first trial of a configuration. */
 static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err) {
     if (rlt_sampler_learns(tuner->sampler) || !rlt_tuner_is_single(tuner)) {
         RLT_TRY(rlt_tuner_read_values(tuner, params, err));
         rlt_history_start(&tuner->history, tuner->values);
     }
-    tuner->trials =
-        rlt_tuner_grow(tuner->trials, &tuner->capacity, tuner->count + 1, sizeof(rlt_tuner_trial));
-    tuner->trials[tuner->count++] =
-        (rlt_tuner_trial){.reported = -1, .best = NAN, .key = NAN, .state = RLT_TRIAL_RUNNING};
+    push_trial(tuner, rlt_tuner_configurations(tuner), 0);
+    if (rlt_tuner_replicates(tuner)) {
+        rlt_configuration_add(tuner, params);
+    }
     if (tuner->sampler->started != NULL) {
         tuner->sampler->started(tuner->sampler_state, rlt_tuner_place(tuner, tuner->count - 1));
     }
     return RLT_OK;
 }
 
+static rlt_status check_budget(const rlt_tuner *tuner, rlt_err *err) {
+    int64_t steps = tuner->config.budget.steps;
+    return steps == 0 || tuner->steps < steps
+               ? RLT_OK
+               : rlt_fail(err, RLT_ENOTFOUND,
+                          "the budget of %" PRId64 " steps is used up: %" PRId64 " taken", steps,
+                          tuner->steps);
+}
+
+/* A new configuration. */
 static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
     const rlt_tune_fields *config = &tuner->config;
-    if (config->trials > 0 && tuner->count >= config->trials) {
+    if (config->trials > 0 && rlt_tuner_configurations(tuner) >= config->trials) {
         return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
                         config->trials);
     }
-    if (config->budget.steps > 0 && tuner->steps >= config->budget.steps) {
-        return rlt_fail(err, RLT_ENOTFOUND,
-                        "the budget of %" PRId64 " steps is used up: %" PRId64 " taken",
-                        config->budget.steps, tuner->steps);
-    }
+    RLT_TRY(check_budget(tuner, err));
     json_t *made = json_object();
-    rlt_status status = fill_params(tuner, tuner->count, made, err);
+    rlt_status status = fill_params(tuner, rlt_tuner_configurations(tuner), made, err);
     if (status == RLT_OK) {
         status = add_trial(tuner, made, err);
     }
@@ -300,18 +320,39 @@ static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_er
     return RLT_OK;
 }
 
+static void ask_replicate(rlt_tuner *tuner, int64_t configuration, int64_t *number,
+                          json_t **params) {
+    const rlt_configuration *c = &tuner->configurations.items[configuration];
+    *params = json_deep_copy(c->params);
+    *number = tuner->count;
+    push_trial(tuner, configuration, c->count);
+    rlt_configuration_grown(tuner, configuration);
+}
+
 rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
+    int64_t wanting = rlt_configuration_wanting(tuner);
+    if (wanting >= 0 && check_budget(tuner, NULL) == RLT_OK) {
+        ask_replicate(tuner, wanting, number, params);
+        return RLT_OK;
+    }
     rlt_status status = ask(tuner, number, params, err);
     if (status == RLT_ENOTFOUND && tuner->stopper->closed != NULL) {
-        tuner->stopper->closed(tuner->stopper_state, tuner->count);
+        tuner->stopper->closed(tuner->stopper_state, rlt_tuner_configurations(tuner));
+    }
+    if (status == RLT_ENOTFOUND && check_budget(tuner, NULL) == RLT_OK &&
+        rlt_configurations_may_grow(tuner)) {
+        return rlt_fail(err, RLT_EBUSY, "further seeds depend on trials that run");
     }
     return status;
 }
 
 int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number) {
     RLT_ASSERT(number >= 0 && number < tuner->count);
-    return tuner->sampler->parent != NULL ? tuner->sampler->parent(tuner->sampler_state, number)
-                                          : -1;
+    int64_t parent =
+        tuner->sampler->parent == NULL
+            ? -1
+            : tuner->sampler->parent(tuner->sampler_state, tuner->trials[number].configuration);
+    return parent >= 0 ? rlt_tuner_first(tuner, parent) : -1;
 }
 
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {
@@ -332,4 +373,23 @@ rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *par
                ? RLT_OK
                : rlt_fail(err, RLT_ECORRUPT, "trial %" PRId64 " cannot be restored: %s", number,
                           why.message);
+}
+
+rlt_status rlt_tuner_restore_replicate(rlt_tuner *tuner, int64_t number, int64_t configuration,
+                                       int64_t replicate, rlt_err *err) {
+    int64_t index =
+        rlt_tuner_replicates(tuner) && configuration >= 0 && configuration < tuner->count
+            ? tuner->trials[configuration].configuration
+            : -1;
+    const rlt_configuration *c = index >= 0 ? &tuner->configurations.items[index] : NULL;
+    if (number != tuner->count || c == NULL || c->first != configuration || c->closed ||
+        replicate != c->count || c->count >= c->target) {
+        return rlt_fail(err, RLT_ECORRUPT,
+                        "trial %" PRId64 " cannot be restored: replicate %" PRId64
+                        " of the configuration of trial %" PRId64 " does not come next",
+                        number, replicate, configuration);
+    }
+    push_trial(tuner, index, replicate);
+    rlt_configuration_grown(tuner, index);
+    return RLT_OK;
 }

@@ -94,8 +94,17 @@ void rlt_tuner_destroy(rlt_tuner **tuner);
 const rlt_search_space *rlt_tuner_space(const rlt_tuner *tuner);
 
 /* The next trial: *number counts from 0; *params is a new JSON object {path: value}.
- * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). */
+ * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). RLT_EBUSY, with
+ * tune.seeds only: not now, but the end of a trial that runs may add a further seed. */
 rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err);
+/* tune.seeds: several trials, its replicates, have the same parameters, a configuration, which goes
+ * by the number of the first of them. Both as they are in the trial's row; replicate k of every
+ * configuration is to have the same seed. With 1 seed they are `number` and 0. */
+void rlt_tuner_replicate(const rlt_tuner *tuner, int64_t number, int64_t *configuration,
+                         int64_t *replicate);
+/* How many search trials there will be, as far as it is known: those that have started, and what
+ * is certain to follow. */
+int64_t rlt_tuner_planned(const rlt_tuner *tuner);
 /* Number of the trial whose weights trial `number` is to start from, or -1. A trial of the past
  * that has ended, as a rule with a checkpoint. */
 int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number);
@@ -154,9 +163,29 @@ rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *par
  * was no such report. */
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err);
+/* As rlt_tuner_restore for a trial that was a further replicate of an earlier one's configuration;
+ * trials and their ends in the order of time then, whatever the sampler. */
+rlt_status rlt_tuner_restore_replicate(rlt_tuner *tuner, int64_t number, int64_t configuration,
+                                       int64_t replicate, rlt_err *err);
+/* What the end of trial `number` meant for its configuration in a race (tune.race): false: nothing.
+ * To be asked for right after rlt_tuner_finish. */
+typedef struct rlt_race {
+    int64_t number;              /* the trial whose end led to it */
+    int64_t configuration, best; /* compared with the best one (-1: there is none yet) ... */
+    int seeds;                   /* ... on this many common seeds */
+    bool extend;                 /* it gets another seed; else no further one */
+    double value, threshold;     /* what both amount to on these; NAN: nothing to compare with */
+    double p, alpha; /* that it is no worse, and below which it counts as worse; p NAN: not known */
+    char reason[256];
+} rlt_race;
+bool rlt_tuner_race(const rlt_tuner *tuner, int64_t number, rlt_race *race);
+/* What results of replicates amount to by a rlt_aggregate_kind; count > 0, all finite or not.
+ * RLT_AGGREGATE_IQM: of less than four the mean (Agarwal et al. 2021, rliable). */
+double rlt_aggregate(int kind, const double *values, int count, bool maximise);
 /* Number of the trial with the best final value, or latest one while it runs, or -1. Failed trials
  * do not count, nor with constraints those that are not feasible or run; ties go to the first. -1
- * with several objectives. O(trials). */
+ * with several objectives. With tune.seeds the configuration with the best aggregate among those
+ * with the most completed replicates; none of them failed. O(trials). */
 int64_t rlt_tuner_best(const rlt_tuner *tuner, double *value);
 /* With several objectives: how many trials have all values, are feasible and dominated by no other
  * one, and their numbers, ascending; borrowed until the next call of rlt_tuner_finish. */

@@ -218,12 +218,42 @@ rlt_status rlt_points_read(const json_t *experiment, const rlt_search_space *spa
 typedef struct rlt_tuner_trial {
     rlt_verdict *verdicts; /* ascending index; until the trial ends */
     int64_t verdict_count, verdict_capacity;
-    int64_t reported; /* the last step reported, -1: none */
-    int64_t steps;    /* the last one known */
-    double best, key; /* best of its reports; its final or else its latest one. NAN: none */
-    uint8_t state;    /* RLT_TRIAL_RUNNING until it ends */
-    bool infeasible;  /* a constraint is above 0, or not known */
+    int64_t reported;      /* the last step reported, -1: none */
+    int64_t steps;         /* the last one known */
+    double best, key;      /* best of its reports; its final or else its latest one. NAN: none */
+    int64_t configuration; /* counted from 0; without replicates the trial's number */
+    int32_t replicate;
+    uint8_t state;   /* RLT_TRIAL_RUNNING until it ends */
+    bool infeasible; /* a constraint is above 0, or not known */
 } rlt_tuner_trial;
+
+/* Of tune.seeds: what samplers and stoppers take for one trial. */
+typedef struct rlt_configuration {
+    int64_t first;        /* number of its first trial */
+    int64_t steps;        /* least of the stopped replicates, else most of all */
+    double key;           /* aggregate of the replicates that ended; NAN: none */
+    int32_t count, ended; /* replicates started, ended */
+    int32_t completed;    /* of the ended ones */
+    int32_t measured;     /* of these with a number */
+    int32_t target;       /* so many it is to have, as far as it is known */
+    bool failed, stopped; /* a replicate was */
+    bool dropped;         /* gets no further replicates */
+    bool closed;          /* none runs and none will come: the sampler has been told */
+    bool infeasible;
+    json_t *params; /* owned; NULL once it is closed */
+} rlt_configuration;
+typedef struct rlt_configurations {
+    rlt_configuration *items;
+    int64_t count, capacity;
+    double *keys;   /* [count, seeds] NAN: not ended, or no number */
+    double *limits; /* [count, constraints] the largest of the replicates */
+    int64_t key_capacity, limit_capacity;
+    int64_t *wanting; /* those with fewer replicates than their target, first come first served */
+    int64_t wanting_count, wanting_capacity;
+    int64_t first_open; /* all before it are closed */
+    double *scratch;    /* [2 seeds] */
+    rlt_race race;      /* the newest; of number -1: none */
+} rlt_configurations;
 
 struct rlt_tuner {
     rlt_tune_fields config;
@@ -242,7 +272,8 @@ struct rlt_tuner {
     rlt_value *values; /* [space.count] scratch */
     rlt_tuner_trial *trials;
     int64_t count, capacity;
-    int64_t steps; /* of all trials */
+    rlt_configurations configurations; /* empty with 1 seed */
+    int64_t steps;                     /* of all trials */
     bool goal_reached;
 };
 /* A value of the first objective as a key, or a key as a value. */
@@ -251,7 +282,18 @@ static inline double rlt_tuner_oriented(const rlt_tuner *tuner, double value) {
 }
 bool rlt_tuner_is_single(const rlt_tuner *tuner); /* one objective, no constraints */
 static inline int64_t rlt_tuner_place(const rlt_tuner *tuner, int64_t number) { /* in the history */
-    return tuner->history.sources + number;
+    return tuner->history.sources + tuner->trials[number].configuration;
+}
+static inline bool rlt_tuner_replicates(const rlt_tuner *tuner) {
+    return tuner->config.seeds > 1;
+}
+/* The first trial of a configuration, which is the one that stoppers judge. */
+static inline int64_t rlt_tuner_first(const rlt_tuner *tuner, int64_t configuration) {
+    return rlt_tuner_replicates(tuner) ? tuner->configurations.items[configuration].first
+                                       : configuration;
+}
+static inline int64_t rlt_tuner_configurations(const rlt_tuner *tuner) {
+    return rlt_tuner_replicates(tuner) ? tuner->configurations.count : tuner->count;
 }
 static inline bool rlt_sampler_learns(const rlt_sampler_def *sampler) {
     return sampler->started != NULL || sampler->ended != NULL;
@@ -266,4 +308,26 @@ rlt_verdict *rlt_tuner_find_verdict(const rlt_tuner_trial *at, int64_t index); /
 /* Everything but the step where there is no verdict; the reason for STOP only. */
 void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_verdict *verdict,
                              rlt_decision *decision);
+
+/* ---- replicates.c: only with tune.seeds > 1 ---- */
+rlt_status rlt_configurations_init(rlt_tuner *tuner, rlt_err *err);
+void rlt_configurations_fini(rlt_configurations *all);
+/* Its first trial is the one that was added last. */
+void rlt_configuration_add(rlt_tuner *tuner, const json_t *params);
+/* The configuration that is to have a further replicate next; -1: none. */
+int64_t rlt_configuration_wanting(const rlt_tuner *tuner);
+/* Whether further replicates may be wanted when trials that run have ended. */
+bool rlt_configurations_may_grow(const rlt_tuner *tuner);
+/* A further replicate has been added as the last trial. */
+void rlt_configuration_grown(rlt_tuner *tuner, int64_t configuration);
+/* The trial has ended; at->state and at->key say how. */
+void rlt_replicate_ended(rlt_tuner *tuner, int64_t number, const double *constraints);
+int64_t rlt_configurations_best(const rlt_tuner *tuner); /* -1: none */
+/* race.c: fills tuner->configurations.race; returns whether it gets another seed. */
+bool rlt_race_judge(rlt_tuner *tuner, int64_t number);
+static inline const double *rlt_configuration_keys(const rlt_tuner *tuner, int64_t configuration) {
+    return tuner->configurations.keys + configuration * tuner->config.seeds;
+}
+/* Whether a is a better configuration than b (both with a key). */
+bool rlt_configuration_better(const rlt_configuration *a, const rlt_configuration *b);
 #endif
