@@ -154,9 +154,12 @@ typedef enum {
     RLT_STOPPER_SHA,
     RLT_STOPPER_HYPERBAND,
     RLT_STOPPER_HYPERBAND_ASHA,
+    RLT_STOPPER_PBT,
+    RLT_STOPPER_PB2,
     RLT_STOPPER_COUNT
 } rlt_stopper_kind;
 
+enum { RLT_FACTORS_MAX = 16 };
 typedef struct rlt_tune_fields { /* table "tune" */
     char metric[RLT_NAME_MAX];   /* "eval_return", ...; of several objectives the first */
     bool maximise;               /* mode = "max" | "min"; the first's */
@@ -217,6 +220,13 @@ typedef struct rlt_tune_fields { /* table "tune" */
     struct {
         int64_t grace, interval;
     } milestones; /* of stoppers without rungs */
+    struct {
+        int64_t interval, burn_in;
+        double quantile_fraction, resample_probability;
+        bool synch;
+        int factor_count;
+        double factors[RLT_FACTORS_MAX]; /* of a perturbation */
+    } pbt;                               /* pb2 too */
     struct {
         int64_t startup_trials, min_trials;
         double percentile;
@@ -297,6 +307,8 @@ rlt_status rlt_config_set_json(json_t *json, const char *path, json_t *value, rl
  * reference, in the field's own type. */
 rlt_status rlt_config_check_value(const char *path, const json_t *value, json_t **canonical,
                                   rlt_err *err);
+/* Whether a run may go on from its checkpoint with another value of the field at `path`. */
+bool rlt_config_may_change(const char *path);
 bool rlt_config_takes_integers(const char *path); /* the field there; false if there is none */
 /* Where layer `index` of a flattened list stands in the script's: "model[2][1]"; text[32]. */
 void rlt_model_layer_path(const rlt_model_fields *model, int index, char text[32]);

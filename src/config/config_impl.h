@@ -95,7 +95,12 @@ extern const rlt_field rlt_fields_tpe[], rlt_fields_lhs[], rlt_fields_cmaes[], r
     rlt_fields_nsga2[], rlt_fields_nsga3[], rlt_fields_evolution[];
 extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
     rlt_fields_threshold[], rlt_fields_plateau[], rlt_fields_patience[], rlt_fields_wilcoxon[],
-    rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[];
+    rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[],
+    rlt_fields_pbt[], rlt_fields_pb2[];
+/* population.c: options of pbt and pb2 that are lists and tables, into `out`. */
+extern const char *const rlt_population_keys[];
+rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t *given, json_t *out,
+                                      rlt_tune_fields *tune, rlt_err *err);
 /* What 0 stands for among the options of the stopper, as the help of each field says. */
 rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
                                       rlt_tune_fields *tune, rlt_err *err);

@@ -16,12 +16,19 @@ static const char *const samplers[] = {
     [RLT_SAMPLER_NSGA3] = "nsga3",   [RLT_SAMPLER_EVOLUTION] = "evolution",
 };
 static const char *const stoppers[] = {
-    [RLT_STOPPER_NONE] = "none",           [RLT_STOPPER_MEDIAN] = "median",
-    [RLT_STOPPER_ASHA] = "asha",           [RLT_STOPPER_PERCENTILE] = "percentile",
-    [RLT_STOPPER_THRESHOLD] = "threshold", [RLT_STOPPER_PLATEAU] = "plateau",
-    [RLT_STOPPER_PATIENCE] = "patience",   [RLT_STOPPER_WILCOXON] = "wilcoxon",
-    [RLT_STOPPER_CURVE] = "curve",         [RLT_STOPPER_SHA] = "sha",
-    [RLT_STOPPER_HYPERBAND] = "hyperband", [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
+    [RLT_STOPPER_NONE] = "none",
+    [RLT_STOPPER_MEDIAN] = "median",
+    [RLT_STOPPER_ASHA] = "asha",
+    [RLT_STOPPER_PERCENTILE] = "percentile",
+    [RLT_STOPPER_THRESHOLD] = "threshold",
+    [RLT_STOPPER_PLATEAU] = "plateau",
+    [RLT_STOPPER_PATIENCE] = "patience",
+    [RLT_STOPPER_WILCOXON] = "wilcoxon",
+    [RLT_STOPPER_CURVE] = "curve",
+    [RLT_STOPPER_SHA] = "sha",
+    [RLT_STOPPER_HYPERBAND] = "hyperband",
+    [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
+    [RLT_STOPPER_PBT] = "pbt",
 };
 
 /* What Ray Tune and Optuna call a method, with those of their defaults that differ from ours and
@@ -53,6 +60,7 @@ static const method_alias stopper_aliases[] = {
     {"HyperBandScheduler", RLT_STOPPER_HYPERBAND, NULL},
     {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, NULL},
     {"HyperbandPruner", RLT_STOPPER_HYPERBAND_ASHA, NULL},
+    {"PopulationBasedTraining", RLT_STOPPER_PBT, NULL},
     {0}};
 
 typedef struct method_kind {
@@ -210,6 +218,10 @@ static rlt_status read_wrapped(method_reading r, rlt_err *err) {
     return read_one(&r, other_keys, err);
 }
 
+static bool is_population(int stopper) {
+    return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2;
+}
+
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
                                   json_t *out, rlt_tune_fields *tune, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
@@ -227,9 +239,18 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
     bool stopper = kind->names == stoppers;
     bool wraps =
         stopper && name != NULL && find_name(kind, name, &defaults) == RLT_STOPPER_PATIENCE;
-    RLT_TRY(read_one(&r, wraps ? wrapper_keys : other_keys, err));
+    bool population = stopper && name != NULL && is_population(find_name(kind, name, &defaults));
+    RLT_TRY(read_one(&r,
+                     wraps        ? wrapper_keys
+                     : population ? rlt_population_keys
+                                  : other_keys,
+                     err));
     if (stopper) {
         tune->wrapped = RLT_STOPPER_NONE;
+    }
+    if (stopper && is_population(tune->stopper)) {
+        return rlt_config_read_population(loading, name != NULL ? given : NULL,
+                                          json_object_get(out, key), tune, err);
     }
     return wraps ? read_wrapped(r, err) : RLT_OK;
 }

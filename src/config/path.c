@@ -98,6 +98,13 @@ bool rlt_config_takes_integers(const char *path) {
     return field != NULL && field->type == RLT_FIELD_INT;
 }
 
+bool rlt_config_may_change(const char *path) {
+    char canonical[RLT_FIELD_PATH_MAX];
+    const rlt_field *field =
+        strlen(path) < sizeof canonical ? rlt_config_find_field(path, canonical) : NULL;
+    return rlt_config_is_param(path) || (field != NULL && (field->flags & RLT_FIELD_LIVE) != 0);
+}
+
 static rlt_status put(json_t *table, const char *key, size_t place, json_t *value, const char *path,
                       rlt_err *err) {
     if (place == 0 && json_is_object(table)) {

@@ -160,6 +160,44 @@ const rlt_field rlt_fields_curve[] = {
     INTERVAL,
     {0}};
 
+#define POPULATION                                                                                 \
+    {"perturbation_interval",                                                                      \
+     RLT_FIELD_INT,                                                                                \
+     TUNE(pbt.interval),                                                                           \
+     .initial = "0",                                                                               \
+     .min = 0,                                                                                     \
+     .max = 1e15,                                                                                  \
+     .aliases = "interval",                                                                        \
+     .help = "Steps of a trial between comparisons; 0: a tenth of stop.steps."},                   \
+        {"burn_in_period",                                                                         \
+         RLT_FIELD_INT,                                                                            \
+         TUNE(pbt.burn_in),                                                                        \
+         .initial = "0",                                                                           \
+         .min = 0,                                                                                 \
+         .max = 1e15,                                                                              \
+         .aliases = "burn_in grace grace_period",                                                  \
+         .help = "Steps before the first comparison."},                                            \
+        {"quantile_fraction",                                                                      \
+         RLT_FIELD_DOUBLE,                                                                         \
+         TUNE(pbt.quantile_fraction),                                                              \
+         .initial = "0.25",                                                                        \
+         .min = 0,                                                                                 \
+         .max = 0.5,                                                                               \
+         .help = "The worst so much of the population copies the best so much of it."},            \
+    {                                                                                              \
+        "synch", RLT_FIELD_BOOL, TUNE(pbt.synch),                                                  \
+            .initial = "false", .help = "Trials wait for each other before they are compared."     \
+    }
+
+const rlt_field rlt_fields_pbt[] = {
+    POPULATION,
+    {"resample_probability", RLT_FIELD_DOUBLE, TUNE(pbt.resample_probability), .initial = "0.25",
+     .min = 0, .max = 1,
+     .help = "How often a parameter is drawn anew from its space instead of being perturbed."},
+    {0}};
+
+const rlt_field rlt_fields_pb2[] = {POPULATION, {0}};
+
 /* ---- what 0 stands for ---- */
 
 static int64_t at_least_1(int64_t x) {
@@ -209,6 +247,10 @@ rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps
     case RLT_STOPPER_HYPERBAND_ASHA:
         return resolve_rungs(loading, steps, tune->hyperband.reduction, &tune->hyperband.grace,
                              &tune->hyperband.max_steps, err);
+    case RLT_STOPPER_PBT:
+    case RLT_STOPPER_PB2:
+        tune->pbt.interval = tune->pbt.interval > 0 ? tune->pbt.interval : tenth;
+        return RLT_OK;
     default:
         return RLT_OK;
     }

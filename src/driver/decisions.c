@@ -26,6 +26,7 @@ static double real_of(const json_t *json) {
 
 /* Owned by the caller (free). `value`: of the report, which may be another than what was judged. */
 static char *numbers_of(const rlt_decision *decision, double value) {
+    const rlt_exploit *exploit = &decision->exploit;
     json_t *numbers = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i}", "value", real_or_null(value),
                                 "judged", real_or_null(decision->value), "threshold",
                                 real_or_null(decision->threshold), "bracket", decision->bracket,
@@ -34,6 +35,9 @@ static char *numbers_of(const rlt_decision *decision, double value) {
         if (!isnan(decision->numbers[i])) {
             json_object_set_new(numbers, decision->names[i], real_or_null(decision->numbers[i]));
         }
+    }
+    if (decision->action == RLT_ACTION_EXPLOIT && exploit->changes != NULL) {
+        json_object_set(numbers, "changes", (json_t *)exploit->changes);
     }
     char *text = json_dumps(numbers, JSON_COMPACT);
     json_decref(numbers);
@@ -72,6 +76,29 @@ static rlt_status pass_by(rlt_driver *d, rlt_driver_entry *t, int64_t milestone,
     return store_row(d, t, milestone, 0, &decision, strdup("{\"missing\":true}"), err);
 }
 
+/* What the trial is told: one that copies another leaves, and is started again with its weights. */
+static rlt_action told(const rlt_driver *d, const rlt_driver_entry *t, rlt_action action) {
+    bool leaves =
+        action == RLT_ACTION_EXPLOIT || (action == RLT_ACTION_CONTINUE && rlt_driver_yields(d, t));
+    return leaves ? RLT_ACTION_PAUSE : action;
+}
+
+/* A decision whose row is there: in the first round or on a trial that waits. */
+static rlt_status act(rlt_driver *d, rlt_driver_entry *t, const rlt_decision *decision, int round,
+                      rlt_err *err) {
+    keep_verdict(t, decision->action, decision->step, decision->reason);
+    if (decision->action == RLT_ACTION_EXPLOIT) {
+        RLT_TRY(rlt_driver_exploit(d, t, decision, round, err));
+    }
+    if (t->reply == RLT_REPLY_DECISION) {
+        t->action = told(d, t, decision->action);
+        if (t->action == RLT_ACTION_PAUSE && t->verdict == NULL) {
+            t->verdict = strdup("others have their turn");
+        }
+    }
+    return RLT_OK;
+}
+
 rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
                              bool missing, rlt_err *err) {
     t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
@@ -83,19 +110,15 @@ rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milesto
     rlt_decision decision;
     RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
     rlt_decision_explain(d->tuner, &decision);
-    t->action = decision.action;
-    keep_verdict(t, decision.action, milestone, decision.reason);
-    return store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err);
+    RLT_TRY(store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err));
+    return act(d, t, &decision, 0, err);
 }
 
 /* One that still has to be told what was decided is told the ruling at once; one whose process is
  * about to end is dealt with when it has. */
 static rlt_status apply(rlt_driver *d, rlt_driver_entry *t, const rlt_decision *ruling,
                         rlt_err *err) {
-    keep_verdict(t, ruling->action, ruling->step, ruling->reason);
-    if (t->reply == RLT_REPLY_DECISION) {
-        t->action = ruling->action;
-    }
+    RLT_TRY(act(d, t, ruling, 1, err));
     bool idle = t->state == RLT_TRIAL_PAUSED || t->state == RLT_TRIAL_PENDING;
     if (ruling->action == RLT_ACTION_STOP && idle) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, ruling->reason, err);
@@ -146,8 +169,8 @@ rlt_status rlt_driver_raced(rlt_driver *d, const rlt_driver_entry *t, rlt_err *e
 
 /* ---- from rows ---- */
 
-/* Columns step, numbers_json, action, reason. What was decided stands: the trials that a rung
- * compares may have come in another order. */
+/* Columns step, numbers_json, action, reason, source, params_json. What was decided stands: the
+ * trials that a rung compares may have come in another order. */
 rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char *const *values,
                                        rlt_err *err) {
     int64_t step = strtoll(values[0], NULL, 10);
@@ -162,5 +185,8 @@ rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char
     RLT_TRY(rlt_action_parse(values[2], &action, err));
     keep_verdict(&d->trials[number], action, step, values[3]);
     RLT_TRY(rlt_tuner_report(d->tuner, number, step, result, NULL, err));
+    if (action == RLT_ACTION_EXPLOIT) {
+        return rlt_driver_restore_exploit(d, &d->trials[number], step, values[4], values[5], err);
+    }
     return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
 }

@@ -77,6 +77,7 @@ typedef struct rlt_driver {
     size_t count, capacity;
     size_t first_open; /* no trial before this index is still open */
     int parallel, active;
+    bool copies; /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
     bool exhausted; /* no further search trials */
     bool finals_planned;
@@ -152,8 +153,28 @@ rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err); /* on trials that wa
 rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char *const *values,
                                        rlt_err *err);
 
+/* exploits.c: trials that go on from the weights of others; inside the group commit */
+/* What goes with a decision whose row is there: the target's row and file of the source's
+ * checkpoint, the exploit's row, the new parameters. */
+rlt_status rlt_driver_exploit(rlt_driver *d, rlt_driver_entry *t, const rlt_decision *decision,
+                              int round, rlt_err *err);
+/* Puts the checkpoint that the trial goes on from into its task, and the weights that it takes
+ * over; *step: of that checkpoint, -1: none. Its parameters are those of that step. */
+rlt_status rlt_driver_put_origin(rlt_driver *d, rlt_driver_entry *t, int64_t *step, rlt_err *err);
+rlt_status rlt_driver_restore_exploit(rlt_driver *d, rlt_driver_entry *t, int64_t step,
+                                      const char *source, const char *params_json, rlt_err *err);
+/* Whether a trial that goes on should let others have its slot first. */
+bool rlt_driver_yields(const rlt_driver *d, const rlt_driver_entry *t);
+/* A pending or paused trial that may be started: of trials that copy each other the one whose last
+ * milestone is the oldest. NULL: none. */
+rlt_driver_entry *rlt_driver_next_in_turn(rlt_driver *d);
+
+/* trials.c */
+bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t);
+
 /* files.c: checkpoints on disk */
-/* All rows but the newest that `checkpoint.keep` asks for; their files go by remove_files. */
+/* All rows but the newest that `checkpoint.keep` asks for, and those at the last milestone of a
+ * trial that others may copy; their files go by remove_files. */
 rlt_status rlt_driver_prune(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 /* The newest checkpoint cannot be loaded: the one before it serves, or none; an event says so. */
 rlt_status rlt_driver_forget(rlt_driver *d, const rlt_driver_entry *t, const char *why,

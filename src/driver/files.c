@@ -59,11 +59,16 @@ static rlt_status note_old(void *user, int columns, const char *const *names,
 rlt_status rlt_driver_prune(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
     old_files old = {.d = d};
     int64_t keep = d->config.run.checkpoint.keep;
-    const int64_t args[] = {t->id, keep > 0 ? keep : 1};
+    bool live = t->state == RLT_TRIAL_RUNNING || t->state == RLT_TRIAL_PAUSED;
+    bool copied = live && !t->final && d->copies;
+    const int64_t args[] = {t->id, keep > 0 ? keep : 1, copied};
     RLT_TRY(rlt_store_query(d->store,
-                            "SELECT id, path FROM checkpoints WHERE trial = ?1 "
-                            "ORDER BY step DESC, id DESC LIMIT -1 OFFSET ?2",
-                            args, 2, note_old, &old, err));
+                            "SELECT id, path FROM (SELECT id, path, step FROM checkpoints "
+                            "WHERE trial = ?1 ORDER BY step DESC, id DESC LIMIT -1 OFFSET ?2) "
+                            "WHERE NOT ?3 OR step IS NOT (SELECT min(c.step) FROM checkpoints c "
+                            "WHERE c.trial = ?1 AND c.step >= (SELECT max(step) FROM decisions "
+                            "WHERE trial = ?1))",
+                            args, 3, note_old, &old, err));
     for (int i = 0; i < old.count; i++) {
         RLT_TRY(rlt_store_checkpoint_remove(d->store, old.ids[i], err));
     }

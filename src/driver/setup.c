@@ -56,6 +56,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
                               &d->script, err));
     rlt_script_set_experiment(d->script, d->config.json);
     RLT_TRY(rlt_driver_make_tuner(&d->config, d->script, &d->tuner, err));
+    d->copies = rlt_tuner_copies(d->tuner);
     rlt_channel_options options = {.queue_max = 1024};
     return rlt_channel_bind(&d->channel, &options, err);
 }
@@ -144,14 +145,18 @@ static const char tuner_calls[] =
     "WITH search AS (SELECT id, number FROM trials WHERE experiment = ?1 AND role = 'search'), "
     "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
     "'failed')) "
-    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, r.id AS at, 0 AS part, "
-    "0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS NULL "
+    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, NULL, NULL, r.id AS "
+    "at, "
+    "0 AS part, 0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS "
+    "NULL "
     "UNION ALL SELECT t.number, 'decision', d.step, d.numbers_json, d.action, d.reason, "
+    "s.number, x.params_json, "
     "coalesce(d.after, e.id, 9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, "
     "CASE WHEN d.after IS NULL THEN d.step ELSE d.id END "
     "FROM search t JOIN decisions d ON d.trial = t.id AND d.decider <> '" RLT_DECIDER_RACE "' "
     "LEFT JOIN ends e ON e.trial = t.id "
-    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, e.id, 2, 0 "
+    "LEFT JOIN exploits x ON x.decision = d.id LEFT JOIN trials s ON s.id = x.source "
+    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, NULL, NULL, e.id, 2, 0 "
     "FROM search t JOIN ends e ON e.trial = t.id "
     "ORDER BY at, part, row, number";
 

@@ -36,6 +36,9 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     RLT_TRY(rlt_driver_change(d, t, to, reason, err));
     t->ended = true;
     t->steps_per_s = 0;
+    if (to == RLT_TRIAL_PAUSED && d->copies && t->stop_reason == NULL) {
+        return RLT_OK; /* its turn is over: nothing to tell at every milestone */
+    }
     const char *role = t->final ? "final " : "";
     const char *metric = d->config.tune.metric;
     if (isnan(t->last) || strncmp(reason, metric, strlen(metric)) == 0) {
@@ -58,6 +61,9 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     t->params = NULL;
     free(t->verdict);
     t->verdict = NULL;
+    if (d->copies && d->host == NULL) { /* nobody will copy it any more */
+        RLT_TRY(rlt_driver_prune(d, t, err));
+    }
     d->failed += to == RLT_TRIAL_FAILED;
     if (t->final) {
         return RLT_OK;
@@ -257,6 +263,11 @@ static bool is_waiting(const rlt_driver *d, const rlt_driver_entry *t) {
     return t->state == RLT_TRIAL_PAUSED && !t->final && rlt_tuner_waits(d->tuner, t->number, NULL);
 }
 
+bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t) {
+    return (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) &&
+           !rlt_job_is_running(&t->job) && !is_waiting(d, t);
+}
+
 /* A pending or paused trial that may be started, or NULL. */
 static rlt_driver_entry *next_open(rlt_driver *d) {
     for (size_t i = d->first_open; i < d->count; i++) {
@@ -264,9 +275,8 @@ static rlt_driver_entry *next_open(rlt_driver *d) {
         if (i == d->first_open && is_terminal(t->state) && !rlt_job_is_running(&t->job)) {
             d->first_open++;
         }
-        if ((t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) &&
-            !rlt_job_is_running(&t->job) && !is_waiting(d, t)) {
-            return t;
+        if (rlt_driver_may_start(d, t)) {
+            return d->copies && !t->final ? rlt_driver_next_in_turn(d) : t;
         }
     }
     return NULL;
@@ -296,7 +306,8 @@ static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_
 
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
     while (d->ending == NULL && d->active < d->parallel) {
-        rlt_driver_entry *t = next_open(d);
+        bool all_first = d->copies && !d->exhausted; /* a population is one */
+        rlt_driver_entry *t = all_first ? NULL : next_open(d);
         bool later = false;
         if (t == NULL && !d->exhausted) {
             RLT_TRY(ask(d, &later, err));
@@ -368,38 +379,35 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
 
 /* What the learner of a trial is told when it has said hello. */
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
-    json_t *run = NULL;
-    RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
-    char *config = json_dumps(run, JSON_COMPACT), path[1024] = "", stem[64];
-    json_decref(run);
-    char inherit[1024] = "";
-    rlt_checkpoint_row row = {0}, parent = {0};
-    rlt_status status = rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &row, err);
-    t->resumable = status == RLT_OK;
-    t->inherits = 0;
-    if (status == RLT_OK) {
-        status = rlt_driver_checkpoint_path(d->o->db_path, row.path, path, sizeof(path), err);
-    } else if (status == RLT_ENOTFOUND) {
-        status = rlt_driver_inherited(d, t, &parent, inherit, sizeof(inherit), err);
-    }
+    char stem[64], inherit[1024] = "";
+    rlt_checkpoint_row parent = {0};
+    int64_t step;
     snprintf(stem, sizeof(stem), "e%lld-t%lld", (long long)d->experiment, (long long)t->id);
     rlt_msg_begin(&d->writer, RLT_MSG_TASK, (uint64_t)t->attempt, 0);
+    RLT_TRY(rlt_driver_put_origin(d, t, &step, err));
+    t->resumable = step >= 0;
+    t->inherits = 0;
+    if (!t->resumable) {
+        RLT_TRY(rlt_driver_inherited(d, t, &parent, inherit, sizeof(inherit), err));
+    }
+    json_t *run = NULL;
+    RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
+    char *config = json_dumps(run, JSON_COMPACT);
+    json_decref(run);
     rlt_msg_put_str(&d->writer, "config", config);
     rlt_msg_put_str(&d->writer, "script", d->script_text);
     rlt_msg_put_str(&d->writer, "script_name", d->script_path);
     rlt_msg_put_str(&d->writer, "folder", d->folder);
     rlt_msg_put_str(&d->writer, "stem", stem);
     rlt_msg_put_str(&d->writer, "metric", d->config.tune.metric);
-    rlt_msg_put_str(&d->writer, "checkpoint", path);
-    rlt_msg_put_str(&d->writer, "sha256", row.sha256);
     rlt_msg_put_str(&d->writer, "inherit", inherit);
     rlt_msg_put_str(&d->writer, "inherit_sha256", parent.sha256);
+    rlt_msg_put_u64(&d->writer, "save_first", !t->final && d->copies);
     rlt_msg_put_i64(&d->writer, "milestone",
-                    t->final
-                        ? INT64_MAX
-                        : rlt_tuner_milestone(d->tuner, t->number, t->resumable ? row.step : 0));
+                    t->final ? INT64_MAX
+                             : rlt_tuner_milestone(d->tuner, t->number, step >= 0 ? step : 0));
     free(config);
-    return status == RLT_OK ? rlt_driver_send(d, t, err) : status;
+    return rlt_driver_send(d, t, err);
 }
 
 rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {

@@ -68,8 +68,13 @@ rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def
 rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const char *path,
                           const char *config_json, char sha256[RLT_SHA256_HEX], int64_t *size,
                           rlt_err *err);
-rlt_status rlt_train_load(rlt_trainer *trainer, rlt_source *source, const char *path,
-                          const char *sha256, rlt_err *err);
+/* `weights` (may be "" or NULL): policy, optimiser and normalisers come from that other checkpoint
+ * of a network of the same shape, counters and environments from `path`. */
+typedef struct rlt_train_origin {
+    const char *path, *sha256, *weights, *weights_sha256;
+} rlt_train_origin;
+rlt_status rlt_train_load(rlt_trainer *trainer, rlt_source *source, const rlt_train_origin *origin,
+                          rlt_err *err);
 /* A trainer that has not consumed anything takes the weights of another trial's checkpoint, as far
  * as the networks agree (nn/inherit.h), and the state of the normalisers that it uses;
  * *copied: parameters. RLT_ENOTFOUND, RLT_ECORRUPT, RLT_ENOTSUP: it is as it was. */

@@ -3,6 +3,7 @@
 #ifndef RLT_LEARNER_PROCESS_H
 #define RLT_LEARNER_PROCESS_H
 #include "learner/learner.h"
+#include "worker/worker.h"
 
 typedef struct rlt_workers_options { /* borrowed for the life of the source */
     const rlt_run_config *config;
@@ -17,6 +18,17 @@ typedef struct rlt_workers_options { /* borrowed for the life of the source */
 /* Worker processes are started by the first collect, by exec of this very binary. */
 rlt_status rlt_source_workers(const rlt_workers_options *options, rlt_source **source,
                               rlt_err *err);
+
+/* series.c: what a trial reports at one moment; a series without a value is left out. */
+typedef struct rlt_series {
+    const char *name;
+    double value;
+} rlt_series;
+enum { RLT_SERIES_MAX = 24 };
+/* evaluation: NULL if there is none of this moment. Returns their number. */
+int rlt_series_now(const rlt_train_stats *stats, const rlt_evaluation *evaluation,
+                   double steps_per_s, rlt_series out[RLT_SERIES_MAX]);
+double rlt_series_find(const rlt_series *all, int count, const char *name); /* NAN: there is none */
 
 /* The process: connects to the driver at `endpoint` (keys from the environment), trains its trial,
  * reports, and ends when the driver has acknowledged the end. */

@@ -15,6 +15,7 @@ typedef struct peer_process {
     char *config_json, *script;
     char script_name[256], checkpoint[600], sha256[RLT_SHA256_HEX];
     char inherit[600], inherit_sha256[RLT_SHA256_HEX];
+    char weights[600], weights_sha256[RLT_SHA256_HEX];
     int count;
     size_t piece;
     rlt_run_config config;
@@ -60,6 +61,9 @@ static rlt_status read_task(peer_process *p, const rlt_msg *msg, rlt_err *err) {
     RLT_TRY(rlt_msg_get_str(msg, "inherit", p->inherit, sizeof(p->inherit), err));
     RLT_TRY(
         rlt_msg_get_str(msg, "inherit_sha256", p->inherit_sha256, sizeof(p->inherit_sha256), err));
+    RLT_TRY(rlt_msg_get_str(msg, "weights", p->weights, sizeof(p->weights), err));
+    RLT_TRY(
+        rlt_msg_get_str(msg, "weights_sha256", p->weights_sha256, sizeof(p->weights_sha256), err));
     RLT_TRY(rlt_msg_get_u64(msg, "count", &count, err));
     RLT_TRY(rlt_msg_get_u64(msg, "piece", &piece, err));
     if (count <= (uint64_t)p->args->rank || count > RLT_GROUP_MAX || piece != (size_t)1 << 20) {
@@ -118,8 +122,8 @@ static rlt_status train(peer_process *p, rlt_err *err) {
                                     .group = p->group};
     RLT_TRY(rlt_learning_open(&options, &p->learning, err));
     if (p->checkpoint[0] != '\0') {
-        RLT_TRY(
-            rlt_train_load(p->learning.trainer, p->learning.source, p->checkpoint, p->sha256, err));
+        const rlt_train_origin origin = {p->checkpoint, p->sha256, p->weights, p->weights_sha256};
+        RLT_TRY(rlt_train_load(p->learning.trainer, p->learning.source, &origin, err));
     } else if (p->inherit[0] != '\0') {
         size_t copied;
         RLT_TRY(

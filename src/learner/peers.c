@@ -173,8 +173,10 @@ static rlt_status send_task(rlt_peers *p, int rank, rlt_err *err) {
     rlt_msg_put_str(&p->writer, "config", p->task.config_json);
     rlt_msg_put_str(&p->writer, "script", p->task.script);
     rlt_msg_put_str(&p->writer, "script_name", p->task.script_name);
-    rlt_msg_put_str(&p->writer, "checkpoint", p->task.checkpoint);
-    rlt_msg_put_str(&p->writer, "sha256", p->task.sha256);
+    rlt_msg_put_str(&p->writer, "checkpoint", p->task.origin.path);
+    rlt_msg_put_str(&p->writer, "sha256", p->task.origin.sha256);
+    rlt_msg_put_str(&p->writer, "weights", p->task.origin.weights);
+    rlt_msg_put_str(&p->writer, "weights_sha256", p->task.origin.weights_sha256);
     rlt_msg_put_str(&p->writer, "inherit", p->task.inherit);
     rlt_msg_put_str(&p->writer, "inherit_sha256", p->task.inherit_sha256);
     rlt_msg_put_u64(&p->writer, "count", (uint64_t)p->count);

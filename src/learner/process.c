@@ -29,6 +29,8 @@ typedef struct learner_process {
     char script_name[256], folder[512], stem[128], metric[RLT_NAME_MAX];
     char checkpoint[600], sha256[RLT_SHA256_HEX];
     char inherit[600], inherit_sha256[RLT_SHA256_HEX]; /* of the trial's parent; "": none */
+    char weights[600], weights_sha256[RLT_SHA256_HEX]; /* of another trial; "": none */
+    uint64_t save_first; /* a checkpoint before each question at a milestone */
     int64_t milestone;
     rlt_run_config config;
     rlt_env_source env;
@@ -126,11 +128,14 @@ static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err
         {"sha256", p->sha256, sizeof(p->sha256)},
         {"inherit", p->inherit, sizeof(p->inherit)},
         {"inherit_sha256", p->inherit_sha256, sizeof(p->inherit_sha256)},
+        {"weights", p->weights, sizeof(p->weights)},
+        {"weights_sha256", p->weights_sha256, sizeof(p->weights_sha256)},
     };
     for (size_t i = 0; i < RLT_COUNT(texts); i++) {
         RLT_TRY(rlt_msg_get_str(msg, texts[i].key, texts[i].text, texts[i].size, err));
     }
     RLT_TRY(rlt_msg_get_i64(msg, "milestone", &p->milestone, err));
+    RLT_TRY(rlt_msg_get_u64(msg, "save_first", &p->save_first, err));
     RLT_TRY(rlt_run_config_parse(p->config_json, &p->config, err));
     return rlt_env_source_open(&p->config, p->script, p->script_name, p->args->envs, &p->env, err);
 }
@@ -160,12 +165,17 @@ static int64_t report_every(const rlt_run_config *config) {
     return every > 0 ? every : 1;
 }
 
+static rlt_train_origin origin_of(const learner_process *p) {
+    return (rlt_train_origin){p->checkpoint, p->sha256, p->weights, p->weights_sha256};
+}
+
 /* Its own checkpoint, or before there is one its parent's weights. */
 static rlt_status load(learner_process *p, rlt_err *err) {
     rlt_trainer *trainer = p->learning.trainer;
     p->loading = true;
     if (p->checkpoint[0] != '\0') {
-        RLT_TRY(rlt_train_load(trainer, p->learning.source, p->checkpoint, p->sha256, err));
+        const rlt_train_origin origin = origin_of(p);
+        RLT_TRY(rlt_train_load(trainer, p->learning.source, &origin, err));
     } else if (p->inherit[0] != '\0') {
         size_t copied;
         RLT_TRY(rlt_train_inherit(trainer, p->inherit, p->inherit_sha256, &copied, err));
@@ -183,8 +193,7 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
                                .config_json = p->config_json,
                                .script = p->script,
                                .script_name = p->script_name,
-                               .checkpoint = p->checkpoint,
-                               .sha256 = p->sha256,
+                               .origin = origin_of(p),
                                .inherit = p->inherit,
                                .inherit_sha256 = p->inherit_sha256,
                                .idle = idle,
@@ -227,54 +236,13 @@ static rlt_status evaluate(learner_process *p, rlt_err *err) {
     return RLT_OK;
 }
 
-typedef struct metric {
-    const char *name;
-    double value;
-} metric;
-
-enum { METRICS_MAX = 24 };
-
 /* All series of this moment; returns their number. */
-static int metrics_now(const learner_process *p, metric out[METRICS_MAX]) {
+static int metrics_now(const learner_process *p, rlt_series out[RLT_SERIES_MAX]) {
     const rlt_train_stats *s = &p->stats;
     double seconds = rlt_clock_s() - p->report_clock;
-    bool evaluated = p->eval_steps == s->steps;
-    const metric all[] = {
-        {"mean_return", s->mean_return},
-        {"mean_length", s->mean_length},
-        {"episodes", (double)s->episodes},
-        {"policy_loss", s->policy_loss},
-        {"value_loss", s->value_loss},
-        {"entropy", s->entropy},
-        {"approx_kl", s->approx_kl},
-        {"clip_fraction", s->clip_fraction},
-        {"grad_norm", s->grad_norm},
-        {"explained_variance", s->explained_variance},
-        {"lr", s->lr},
-        {"staleness", s->staleness},
-        {"steps_per_s", s->steps > p->report_steps && seconds > 0
-                            ? (double)(s->steps - p->report_steps) / seconds
-                            : NAN},
-        {"eval_return", evaluated ? p->eval.mean : NAN},
-        {"eval_std", evaluated ? p->eval.std : NAN},
-    };
-    _Static_assert(RLT_COUNT(all) <= METRICS_MAX, "room for every series");
-    int count = 0;
-    for (size_t i = 0; i < RLT_COUNT(all); i++) {
-        if (!isnan(all[i].value)) {
-            out[count++] = all[i];
-        }
-    }
-    return count;
-}
-
-static double metric_of(const metric *metrics, int count, const char *name) {
-    for (int i = 0; i < count; i++) {
-        if (strcmp(metrics[i].name, name) == 0) {
-            return metrics[i].value;
-        }
-    }
-    return NAN;
+    bool moved = s->steps > p->report_steps && seconds > 0;
+    return rlt_series_now(s, p->eval_steps == s->steps ? &p->eval : NULL,
+                          moved ? (double)(s->steps - p->report_steps) / seconds : NAN, out);
 }
 
 static bool needs_evaluation(const learner_process *p) {
@@ -291,9 +259,9 @@ static bool is_measured(const learner_process *p, double value) {
 
 /* One row of series; milestone > 0: a decision is asked for. */
 static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
-    metric metrics[METRICS_MAX];
-    double values[METRICS_MAX];
-    char names[METRICS_MAX * 24] = "";
+    rlt_series metrics[RLT_SERIES_MAX];
+    double values[RLT_SERIES_MAX];
+    char names[RLT_SERIES_MAX * 24] = "";
     int count = metrics_now(p, metrics);
     size_t at = 0;
     for (int i = 0; i < count; i++) {
@@ -305,32 +273,13 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_str(&p->writer, "names", names);
     rlt_msg_put_f64s(&p->writer, "values", values, (size_t)count);
-    double value = metric_of(metrics, count, p->metric);
+    double value = rlt_series_find(metrics, count, p->metric);
     rlt_msg_put_f64(&p->writer, "value", value);
     rlt_msg_put_u64(&p->writer, "missing", !is_measured(p, value));
     rlt_msg_put_i64(&p->writer, "milestone", milestone);
     p->report_clock = rlt_clock_s();
     p->report_steps = p->stats.steps;
     return say(p, err);
-}
-
-/* At a milestone the driver answers whether the trial goes on, and until when. */
-static rlt_status ask_driver(learner_process *p, rlt_err *err) {
-    if (needs_evaluation(p)) {
-        RLT_TRY(evaluate(p, err));
-    }
-    RLT_TRY(report(p, p->milestone, err));
-    rlt_packet packet;
-    char action[16];
-    RLT_TRY(await(p, RLT_MSG_DECISION, &packet, ACK_TIMEOUT_MS, err));
-    RLT_TRY(rlt_msg_get_str(packet.msg, "action", action, sizeof(action), err));
-    RLT_TRY(rlt_msg_get_i64(packet.msg, "milestone", &p->milestone, err));
-    p->ended = strcmp(action, "stop") == 0;
-    p->paused = strcmp(action, "pause") == 0;
-    if (p->ended) {
-        p->reason = "stopper";
-    }
-    return RLT_OK;
 }
 
 static rlt_status save(learner_process *p, rlt_err *err) {
@@ -354,6 +303,28 @@ static rlt_status save(learner_process *p, rlt_err *err) {
     rlt_msg_put_str(&p->writer, "sha256", sha256);
     rlt_msg_put_i64(&p->writer, "size", size);
     return say(p, err);
+}
+
+/* At a milestone the driver answers whether the trial goes on, and until when. */
+static rlt_status ask_driver(learner_process *p, rlt_err *err) {
+    if (needs_evaluation(p)) {
+        RLT_TRY(evaluate(p, err));
+    }
+    if (p->save_first) {
+        RLT_TRY(save(p, err));
+    }
+    RLT_TRY(report(p, p->milestone, err));
+    rlt_packet packet;
+    char action[16];
+    RLT_TRY(await(p, RLT_MSG_DECISION, &packet, ACK_TIMEOUT_MS, err));
+    RLT_TRY(rlt_msg_get_str(packet.msg, "action", action, sizeof(action), err));
+    RLT_TRY(rlt_msg_get_i64(packet.msg, "milestone", &p->milestone, err));
+    p->ended = strcmp(action, "stop") == 0;
+    p->paused = strcmp(action, "pause") == 0;
+    if (p->ended) {
+        p->reason = "stopper";
+    }
+    return RLT_OK;
 }
 
 /* ---- training ---- */
@@ -434,14 +405,14 @@ static rlt_status finish(learner_process *p, rlt_err *err) {
         RLT_TRY(report(p, 0, err));
     }
     RLT_TRY(save(p, err));
-    metric metrics[METRICS_MAX];
+    rlt_series metrics[RLT_SERIES_MAX];
     int count = paused ? 0 : metrics_now(p, metrics);
     begin(p, RLT_MSG_DONE);
     rlt_msg_put_str(&p->writer, "state", paused ? "paused" : p->ended ? "stopped" : "completed");
     rlt_msg_put_str(&p->writer, "reason",
                     paused ? (p->paused ? "stopper" : "stop requested") : p->reason);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
-    rlt_msg_put_f64(&p->writer, "value", metric_of(metrics, count, p->metric));
+    rlt_msg_put_f64(&p->writer, "value", rlt_series_find(metrics, count, p->metric));
     rlt_msg_put_f64(&p->writer, "eval_mean", !whole ? NAN : p->eval.mean);
     rlt_msg_put_f64(&p->writer, "eval_std", !whole ? NAN : p->eval.std);
     return say(p, err);

@@ -42,7 +42,7 @@ typedef struct rlt_peers rlt_peers;
 typedef struct rlt_peers_task {
     const rlt_run_config *config;
     const char *config_json, *script, *script_name;
-    const char *checkpoint, *sha256;      /* to go on from; "": none */
+    rlt_train_origin origin;              /* to go on from; path "": none */
     const char *inherit, *inherit_sha256; /* whose weights to start from; "": none */
     rlt_status (*idle)(void *user, rlt_err *err);
     void *idle_user;

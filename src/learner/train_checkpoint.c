@@ -40,8 +40,8 @@ static void add_policy(tensor_list *list, const rlt_policy_spec *spec,
     add(list, "observation.inv_std", RLT_DTYPE_F32, spec->obs_dim, 0, view->inv_std);
 }
 
-/* Everything beside the policy that is plain memory of the trainer. */
-static void add_trainer(tensor_list *list, rlt_trainer *t) {
+/* What else belongs to the weights: optimiser and running statistics. */
+static void add_learned(tensor_list *list, rlt_trainer *t) {
     size_t moments = 0;
     float *state = rlt_ppo_state(t->ppo, &moments);
     add(list, "optimiser.state", RLT_DTYPE_F32, (int64_t)moments, 0, state);
@@ -52,6 +52,10 @@ static void add_trainer(tensor_list *list, rlt_trainer *t) {
     add(list, "return.count", RLT_DTYPE_F64, 1, 0, &t->rewards.running.count);
     add(list, "return.running_mean", RLT_DTYPE_F64, 1, 0, t->rewards.running.mean);
     add(list, "return.running_var", RLT_DTYPE_F64, 1, 0, t->rewards.running.var);
+}
+
+/* Where the trial itself is. */
+static void add_progress(tensor_list *list, rlt_trainer *t) {
     add(list, "return.discounted", RLT_DTYPE_F32, t->envs, 0, t->rewards.discounted);
     add(list, "episode.returns", RLT_DTYPE_F64, RLT_RETURN_WINDOW, 0, t->window);
     add(list, "episode.lengths", RLT_DTYPE_F64, RLT_RETURN_WINDOW, 0, t->window_length);
@@ -72,7 +76,8 @@ static void add_source(tensor_list *list, rlt_source *source) {
 static tensor_list *list_all(rlt_trainer *t, rlt_source *source) {
     tensor_list *list = rlt_alloc(sizeof(*list));
     add_policy(list, &t->spec, &t->view);
-    add_trainer(list, t);
+    add_learned(list, t);
+    add_progress(list, t);
     add_source(list, source);
     return list;
 }
@@ -117,21 +122,33 @@ rlt_status rlt_train_check_format(const rlt_checkpoint *checkpoint, const char *
     return RLT_OK;
 }
 
-rlt_status rlt_train_load(rlt_trainer *t, rlt_source *source, const char *path, const char *sha256,
-                          rlt_err *err) {
+static rlt_status load_list(const tensor_list *list, const char *path, const char *sha256,
+                            rlt_err *err) {
     rlt_checkpoint checkpoint = {0};
     RLT_TRY(rlt_checkpoint_read(path, sha256, &checkpoint, err));
     rlt_status status = rlt_train_check_format(&checkpoint, path, err);
     if (status == RLT_OK) {
-        tensor_list *list = list_all(t, source);
         status = copy_in(&checkpoint, list, err);
-        rlt_free(list);
     }
     rlt_checkpoint_fini(&checkpoint);
+    return status;
+}
+
+rlt_status rlt_train_load(rlt_trainer *t, rlt_source *source, const rlt_train_origin *origin,
+                          rlt_err *err) {
+    tensor_list *list = list_all(t, source);
+    rlt_status status = load_list(list, origin->path, origin->sha256, err);
+    if (status == RLT_OK && origin->weights != NULL && origin->weights[0] != 0) {
+        list->count = 0;
+        add_policy(list, &t->spec, &t->view);
+        add_learned(list, t);
+        status = load_list(list, origin->weights, origin->weights_sha256, err);
+    }
+    rlt_free(list);
     RLT_TRY(status);
     if (t->version != (uint64_t)t->stats.iteration + 1 || t->stats.episodes < 0 ||
         t->stats.steps != t->stats.iteration * t->rows) {
-        return rlt_fail(err, RLT_ECORRUPT, "%s: its counters contradict each other", path);
+        return rlt_fail(err, RLT_ECORRUPT, "%s: its counters contradict each other", origin->path);
     }
     return source->ops->restore(source, (uint64_t)t->stats.iteration, err);
 }

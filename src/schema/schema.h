@@ -25,7 +25,8 @@ enum {
     RLT_FIELD_LOG = 1 << 1,      /* spans orders of magnitude */
     RLT_FIELD_OPEN_MIN = 1 << 2, /* min itself is not allowed */
     RLT_FIELD_OPEN_MAX = 1 << 3, /* max itself is not allowed */
-    RLT_FIELD_OPTIONAL = 1 << 4  /* null is allowed; DOUBLE: stored as NAN, STRING: as "" */
+    RLT_FIELD_OPTIONAL = 1 << 4, /* null is allowed; DOUBLE: stored as NAN, STRING: as "" */
+    RLT_FIELD_LIVE = 1 << 5      /* a run may go on from its checkpoint with another value */
 };
 enum { RLT_FIELD_PATH_MAX = 160 };
 

@@ -180,6 +180,56 @@ rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, con
     return rlt_store_decide(store, &row, err);
 }
 
+static rlt_status insert_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_err *err) {
+    RLT_TRY(store_check_trial(store, row->trial, err));
+    sqlite3_stmt *stmt;
+    RLT_TRY(store_stmt(store, STMT_EXPLOIT, &stmt, err));
+    store_bind_int(stmt, 1, row->trial);
+    store_bind_int(stmt, 2, row->step);
+    store_bind_text(stmt, 3, row->decider);
+    store_bind_int(stmt, 4, row->round);
+    store_bind_int(stmt, 5, row->at);
+    store_bind_int(stmt, 6, row->source);
+    store_bind_int(stmt, 7, row->source_step);
+    store_bind_text(stmt, 8, row->params_json);
+    int64_t decision;
+    rlt_status status = store_row(store, stmt, &decision, 1, "write what a trial copies", err);
+    return status != RLT_ENOTFOUND
+               ? status
+               : rlt_fail(err, RLT_EINVAL,
+                          "%s: there is no decision of %.40s on trial %lld at step %lld that it "
+                          "copies another",
+                          store->shown, row->decider, (long long)row->trial, (long long)row->step);
+}
+
+rlt_status rlt_store_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_err *err) {
+    RLT_TRY(store_check_size("the parameters of a trial", row->params_json, STORE_JSON_MAX, err));
+    RLT_TRY(store_enter(store, true, err));
+    return store_leave(store, insert_exploit(store, row, err), err);
+}
+
+rlt_status rlt_store_params(rlt_store *store, int64_t trial, int64_t step, char **params_json,
+                            int64_t *at, int64_t *source, rlt_err *err) {
+    *params_json = NULL;
+    RLT_TRY(store_refresh(store, err));
+    sqlite3_stmt *stmt;
+    RLT_TRY(store_stmt(store, STMT_PARAMS, &stmt, err));
+    store_bind_int(stmt, 1, trial);
+    store_bind_int(stmt, 2, step);
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        *params_json = store_column_dup(stmt, 0);
+        *at = sqlite3_column_int64(stmt, 1);
+        *source = sqlite3_column_int64(stmt, 2);
+    }
+    sqlite3_reset(stmt);
+    if (code == SQLITE_DONE) {
+        return rlt_fail(err, RLT_ENOTFOUND, "%s: there is no trial %lld", store->shown,
+                        (long long)trial);
+    }
+    return code == SQLITE_ROW ? RLT_OK : store_fail(store, "read the parameters of a trial", err);
+}
+
 static rlt_status insert_event(rlt_store *store, int64_t experiment, int64_t trial,
                                const char *kind, const char *text, rlt_err *err) {
     RLT_TRY(store_check_owner(store, experiment, err));

@@ -148,6 +148,21 @@ rlt_status rlt_store_decide(rlt_store *store, const rlt_decision_row *row, rlt_e
 rlt_status rlt_store_decision(rlt_store *store, int64_t trial, int64_t step, const char *decider,
                               const char *action, const char *numbers_json, const char *reason,
                               rlt_err *err);
+/* What goes with a decision that is there already, of this trial, step, decider and round (else
+ * RLT_EINVAL): from `at` steps on the trial has the weights of the source's checkpoint and these
+ * parameters. Idempotent by decision, the first stays. */
+typedef struct rlt_exploit_row {
+    int64_t trial, step, round;      /* of the decision */
+    const char *decider;             /* borrowed */
+    int64_t at, source, source_step; /* source: id of a trial, 0: its own weights */
+    const char *params_json;
+} rlt_exploit_row;
+rlt_status rlt_store_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_err *err);
+/* The parameters in force when a trial has taken `step` steps, which may differ from those that it
+ * started with: owned by the caller (rlt_free). *at: the step of the newest exploit up to there,
+ * *source: the id of the trial whose weights it took; 0, 0: none. */
+rlt_status rlt_store_params(rlt_store *store, int64_t trial, int64_t step, char **params_json,
+                            int64_t *at, int64_t *source, rlt_err *err);
 /* trial 0: of the experiment. */
 rlt_status rlt_store_event(rlt_store *store, int64_t experiment, int64_t trial, const char *kind,
                            const char *text, rlt_err *err);

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const action_names[] = {
-    [RLT_ACTION_CONTINUE] = "continue", [RLT_ACTION_STOP] = "stop", [RLT_ACTION_PAUSE] = "pause"};
+static const char *const action_names[] = {[RLT_ACTION_CONTINUE] = "continue",
+                                           [RLT_ACTION_STOP] = "stop",
+                                           [RLT_ACTION_PAUSE] = "pause",
+                                           [RLT_ACTION_EXPLOIT] = "exploit"};
 
 const char *rlt_action_name(rlt_action action) {
     RLT_ASSERT((unsigned)action < RLT_COUNT(action_names));
@@ -23,8 +25,8 @@ rlt_status rlt_action_parse(const char *name, rlt_action *action, rlt_err *err) 
             return RLT_OK;
         }
     }
-    return rlt_fail(err, RLT_EINVAL, "unknown action '%.40s'; allowed: continue, stop, pause",
-                    name);
+    return rlt_fail(err, RLT_EINVAL,
+                    "unknown action '%.40s'; allowed: continue, stop, pause, exploit", name);
 }
 
 void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_verdict *verdict,
@@ -41,6 +43,9 @@ void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_v
             tuner->stopper->bracket(tuner->stopper_state, tuner->trials[number].configuration);
         decision->rung = (int)verdict->index;
     }
+    if (decision->action == RLT_ACTION_EXPLOIT) {
+        tuner->stopper->exploit(tuner->stopper_state, number, verdict->index, &decision->exploit);
+    }
     if (decision->action == RLT_ACTION_STOP) {
         rlt_decision_explain(tuner, decision);
     }
@@ -51,11 +56,12 @@ void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
     const size_t size = sizeof decision->reason;
     const char *metric = tuner->config.metric[0] != 0 ? tuner->config.metric : "the result";
     bool waits = decision->action == RLT_ACTION_PAUSE;
+    bool exploits = decision->action == RLT_ACTION_EXPLOIT; /* whatever was compared */
     if (isnan(decision->value) && decision->action == RLT_ACTION_STOP) {
         snprintf(text, size, "%.60s is not a number", metric);
-    } else if (isnan(decision->value)) {
+    } else if (isnan(decision->value) && !exploits) {
         snprintf(text, size, "%.60s is not a number, and nothing was compared", metric);
-    } else if (isnan(decision->threshold) && !waits) {
+    } else if (isnan(decision->threshold) && !waits && !exploits) {
         snprintf(text, size, "there is too little to compare %.60s %.6g with", metric,
                  decision->value);
     } else {
@@ -129,8 +135,9 @@ static bool is_ruled(const rlt_tuner *tuner, int64_t number, int64_t index) {
 
 /* The same calls in the same order lead to the same rulings. One that did not come about by them
  * was made when it turned out that no more trials would come. */
-rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
-                                      rlt_action action, rlt_err *err) {
+static rlt_status restore_verdict(rlt_tuner *tuner, int64_t number, int64_t step, rlt_action action,
+                                  rlt_verdict **restored, rlt_err *err) {
+    *restored = NULL;
     if (number >= 0 && number < tuner->count && tuner->trials[number].state != RLT_TRIAL_RUNNING) {
         return RLT_OK;
     }
@@ -150,5 +157,37 @@ rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t 
         tuner->stopper->closed(tuner->stopper_state, rlt_tuner_configurations(tuner));
     }
     verdict->action = (uint8_t)action;
+    *restored = verdict;
     return RLT_OK;
+}
+
+rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
+                                      rlt_action action, rlt_err *err) {
+    rlt_verdict *ignored;
+    return restore_verdict(tuner, number, step, action, &ignored, err);
+}
+
+rlt_status rlt_tuner_restore_exploit(rlt_tuner *tuner, int64_t number, int64_t step, int64_t source,
+                                     const json_t *params, rlt_err *err) {
+    rlt_verdict *verdict;
+    if (tuner->stopper->restore == NULL) {
+        return rlt_fail(err, RLT_ECORRUPT,
+                        "trial %" PRId64 " has copied another, which %s never has one do", number,
+                        rlt_stoppers[tuner->config.stopper].name);
+    }
+    RLT_TRY(restore_verdict(tuner, number, step, RLT_ACTION_EXPLOIT, &verdict, err));
+    if (verdict != NULL) {
+        tuner->stopper->restore(tuner->stopper_state, number, verdict->index, source, params);
+    }
+    return RLT_OK;
+}
+
+bool rlt_tuner_copies(const rlt_tuner *tuner) {
+    return tuner->stopper->copies;
+}
+
+int64_t rlt_tuner_judged(const rlt_tuner *tuner, int64_t number) {
+    RLT_ASSERT(number >= 0 && number < tuner->count);
+    const rlt_tuner_trial *at = &tuner->trials[number];
+    return at->verdict_count > 0 ? at->verdicts[at->verdict_count - 1].step : 0;
 }

@@ -79,7 +79,7 @@ static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t s
                           .step = step,
                           .key = report->key,
                           .threshold = NAN,
-                          .numbers = {NAN, NAN}};
+                          .numbers = {NAN, NAN, NAN, NAN}};
     tuner->stopper->judge(tuner->stopper_state, report, made);
     return made;
 }

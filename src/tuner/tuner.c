@@ -82,10 +82,13 @@ static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_
                         "tune.stopper: %s compares trials by one metric, but there are %d",
                         rlt_stoppers[tuner->config.stopper].name, tuner->config.objectives.count);
     }
-    const rlt_stopper_setup setup = {.config = &tuner->config,
-                                     .max_steps = steps_of(experiment),
-                                     .name = name != NULL ? name : "",
-                                     .rulings = &tuner->rulings};
+    const rlt_stopper_setup setup = {
+        .config = &tuner->config,
+        .max_steps = steps_of(experiment),
+        .name = name != NULL ? name : "",
+        .rulings = &tuner->rulings,
+        .space = &tuner->space,
+        .options = json_object_get(json_object_get(experiment, "tune"), "stopper")};
     tuner->stopper = rlt_stopper_defs[tuner->config.stopper];
     tuner->stopper_state = rlt_alloc(tuner->stopper->state_size);
     return tuner->stopper->init == NULL ? RLT_OK
@@ -285,6 +288,9 @@ static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err
     }
     if (tuner->sampler->started != NULL) {
         tuner->sampler->started(tuner->sampler_state, rlt_tuner_place(tuner, tuner->count - 1));
+    }
+    if (tuner->stopper->started != NULL) {
+        tuner->stopper->started(tuner->stopper_state, tuner->count - 1, params);
     }
     return RLT_OK;
 }

@@ -61,11 +61,22 @@ rlt_status rlt_trial_state_parse(const char *name, rlt_trial_state *state, rlt_e
 bool rlt_trial_may_become(rlt_trial_state from, rlt_trial_state to);
 
 /* PAUSE: the trial saves a checkpoint and gives its slot back; a ruling says later whether it goes
- * on from there. */
-typedef enum { RLT_ACTION_CONTINUE, RLT_ACTION_STOP, RLT_ACTION_PAUSE } rlt_action;
-const char *rlt_action_name(rlt_action action); /* "continue", "stop", "pause" */
+ * on from there. EXPLOIT: it goes on with the weights of another trial and with new parameters. */
+typedef enum {
+    RLT_ACTION_CONTINUE,
+    RLT_ACTION_STOP,
+    RLT_ACTION_PAUSE,
+    RLT_ACTION_EXPLOIT
+} rlt_action;
+const char *rlt_action_name(rlt_action action); /* "continue", "stop", "pause", "exploit" */
 rlt_status rlt_action_parse(const char *name, rlt_action *action, rlt_err *err);
-enum { RLT_DECISION_NUMBERS = 2 };
+enum { RLT_DECISION_NUMBERS = 4 };
+typedef struct rlt_exploit { /* borrowed until the trial ends */
+    int64_t source; /* the trial whose committed checkpoint at its last milestone is taken over;
+                       -1: the trial's own */
+    const json_t *params;  /* {path: value}, all of the trial's from here on */
+    const json_t *changes; /* {path: {"from", "to", "by"}}, compared with the source's; or NULL */
+} rlt_exploit;
 typedef struct rlt_decision {
     rlt_action action;
     int bracket, rung;       /* of stoppers with rungs; -1 else */
@@ -75,7 +86,8 @@ typedef struct rlt_decision {
     /* What else led to it, by the stopper's own names; a NULL name ends. NAN: none. */
     const char *names[RLT_DECISION_NUMBERS];
     double numbers[RLT_DECISION_NUMBERS];
-    char reason[240]; /* a sentence; filled for STOP, for rulings and on request only */
+    rlt_exploit exploit; /* of EXPLOIT */
+    char reason[240];    /* a sentence; filled for STOP, for rulings and on request only */
 } rlt_decision;
 
 typedef struct rlt_tuner rlt_tuner;
@@ -122,9 +134,14 @@ void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
 /* Whether the trial was told to pause, and nothing has been ruled since; *step (may be NULL): of
  * the report that it was told so at. Such a trial is not to be started. */
 bool rlt_tuner_waits(const rlt_tuner *tuner, int64_t number, int64_t *step);
-/* Rulings on trials that wait: each says that a trial goes on (CONTINUE) or ends (STOP). To be
- * asked for after reports, ends, and an `ask` that gave nothing, until it returns false; what is
- * reported again afterwards gets the ruling as its answer. A trial that has ended meanwhile gets
+/* Whether trials copy each other's weights (pbt, pb2): then they need a committed checkpoint before
+ * each report at a milestone, and take turns on the slots, those first whose last such report is
+ * the oldest (rlt_tuner_judged: its step; 0: there was none). */
+bool rlt_tuner_copies(const rlt_tuner *tuner);
+int64_t rlt_tuner_judged(const rlt_tuner *tuner, int64_t number);
+/* Rulings on trials that wait: each says that a trial goes on (CONTINUE, EXPLOIT) or ends (STOP).
+ * To be asked for after reports, ends, and an `ask` that gave nothing, until it returns false; what
+ * is reported again afterwards gets the ruling as its answer. A trial that has ended meanwhile gets
  * none. */
 bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision);
 /* The trial ended in `state` (stopped, completed, failed; the same again is fine) with final value
@@ -163,6 +180,9 @@ rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *par
  * was no such report. */
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err);
+/* The same for EXPLOIT, of a trial that goes on or of one that has ended. */
+rlt_status rlt_tuner_restore_exploit(rlt_tuner *tuner, int64_t number, int64_t step, int64_t source,
+                                     const json_t *params, rlt_err *err);
 /* As rlt_tuner_restore for a trial that was a further replicate of an earlier one's configuration;
  * trials and their ends in the order of time then, whatever the sampler. */
 rlt_status rlt_tuner_restore_replicate(rlt_tuner *tuner, int64_t number, int64_t configuration,

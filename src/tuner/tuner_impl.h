@@ -142,7 +142,7 @@ typedef struct rlt_ruling {
     double threshold;
     double numbers[RLT_DECISION_NUMBERS];
     int32_t compared;
-    uint8_t action; /* CONTINUE or STOP */
+    uint8_t action; /* CONTINUE, STOP or EXPLOIT */
 } rlt_ruling;
 typedef struct rlt_rulings { /* oldest first */
     rlt_ruling *items;
@@ -152,9 +152,11 @@ void rlt_rulings_add(rlt_rulings *rulings, const rlt_ruling *ruling);
 
 typedef struct rlt_stopper_setup { /* borrowed; config and rulings outlive the stopper */
     const rlt_tune_fields *config;
-    int64_t max_steps;    /* where trials end by themselves, or INT64_MAX */
-    const char *name;     /* of the experiment */
-    rlt_rulings *rulings; /* where the stopper puts them */
+    int64_t max_steps;             /* where trials end by themselves, or INT64_MAX */
+    const char *name;              /* of the experiment */
+    rlt_rulings *rulings;          /* where the stopper puts them */
+    const rlt_search_space *space; /* borrowed; outlives the stopper */
+    const json_t *options;         /* its table tune.stopper, or NULL; during init only */
 } rlt_stopper_setup;
 typedef struct rlt_stopper_def {
     size_t state_size; /* zeroed */
@@ -172,6 +174,13 @@ typedef struct rlt_stopper_def {
      */
     void (*closed)(void *state, int64_t count);
     int (*bracket)(const void *state, int64_t number); /* NULL: it has none, nor rungs */
+    /* Of stoppers that say EXPLOIT; else NULL. A trial has started with these parameters; what goes
+     * with the verdict EXPLOIT at milestone `index`; and that, from rows: it stands. */
+    void (*started)(void *state, int64_t number, const json_t *params);
+    void (*exploit)(const void *state, int64_t number, int64_t index, rlt_exploit *exploit);
+    void (*restore)(void *state, int64_t number, int64_t index, int64_t source,
+                    const json_t *params);
+    bool copies; /* see rlt_tuner_copies */
     /* The sentence for a decision, without its step; `metric` is what the value is called. Not
      * called when the value is not a number or, but for PAUSE, the threshold is NAN. */
     void (*explain)(const void *state, const rlt_decision *decision, const char *metric,

@@ -188,7 +188,8 @@ static void test_goes_on_from_a_checkpoint(void **unused) {
             rlt_train_save(first.trainer, first.source, path, "{}", sha256, &size, &err), RLT_OK);
         close_session(&first);
         session second = open_session(&config, 2);
-        if (rlt_train_load(second.trainer, second.source, path, sha256, &err) != RLT_OK) {
+        if (rlt_train_load(second.trainer, second.source,
+                           &(rlt_train_origin){path, sha256, NULL, NULL}, &err) != RLT_OK) {
             fail_msg("%s", err.message);
         }
         second.stats = *rlt_trainer_stats(second.trainer);
@@ -225,12 +226,16 @@ static void test_checkpoint_of_another_shape_is_refused(void **unused) {
     assert_int_equal(rlt_train_save(a.trainer, a.source, path, "{}", sha256, &size, &err), RLT_OK);
     config.model.hidden[0] = 32;
     session b = open_session(&config, 1);
-    assert_int_equal(rlt_train_load(b.trainer, b.source, path, sha256, &err), RLT_ECORRUPT);
+    assert_int_equal(
+        rlt_train_load(b.trainer, b.source, &(rlt_train_origin){path, sha256, NULL, NULL}, &err),
+        RLT_ECORRUPT);
     assert_non_null(strstr(err.message, "actor.0.weight"));
     close_session(&b);
     config = config_of(small_configs[3]);
     b = open_session(&config, 1);
-    assert_int_equal(rlt_train_load(b.trainer, b.source, path, sha256, &err), RLT_ECORRUPT);
+    assert_int_equal(
+        rlt_train_load(b.trainer, b.source, &(rlt_train_origin){path, sha256, NULL, NULL}, &err),
+        RLT_ECORRUPT);
     assert_non_null(strstr(err.message, "layer.1.dense.weight"));
     close_session(&a);
     close_session(&b);
