@@ -344,10 +344,82 @@ static const char tables_v4[] =
     "  beat_ms INTEGER NOT NULL -- its last sign of life\n"
     ") STRICT;\n";
 
+/* What tune.seeds compares: configurations, by what the ended replicates of each amount to. The
+ * order is that of src/tuner/replicates.c. */
+static const char configurations_v4[] =
+    "CREATE VIEW configurations AS -- with tune.seeds > 1 each has several trials, its replicates\n"
+    "WITH results AS (\n"
+    "  SELECT t.experiment, t.configuration, t.value,\n"
+    "    row_number() OVER (PARTITION BY t.experiment, t.configuration ORDER BY t.value) AS "
+    "place,\n"
+    "    count(*) OVER (PARTITION BY t.experiment, t.configuration) AS n\n"
+    "  FROM trials t WHERE t.role = 'search' AND t.state IN ('completed', 'stopped')\n"
+    "    AND t.value IS NOT NULL),\n"
+    "amounts AS (\n"
+    "  SELECT experiment, configuration, n, avg(value) AS mean, min(value) AS least,\n"
+    "    max(value) AS most,\n"
+    "    avg(value) FILTER (WHERE place > n / 4 AND place <= n - n / 4) AS iqm,\n"
+    "    avg(value) FILTER (WHERE place IN ((n + 1) / 2, n / 2 + 1)) AS median\n"
+    "  FROM results GROUP BY experiment, configuration),\n"
+    "everything AS (\n"
+    "  SELECT t.experiment, t.configuration, min(t.number) AS first, t.params_json AS params,\n"
+    "    coalesce(a.n, 0) AS seeds, count(*) FILTER (WHERE t.state = 'completed') AS completed,\n"
+    "    count(*) FILTER (WHERE t.state = 'failed') AS failed,\n"
+    "    count(*) FILTER (WHERE t.state IN ('pending', 'running', 'paused')) AS open,\n"
+    "    a.iqm, a.mean, a.median, a.least, a.most, o.maximise, sum(t.steps) AS steps,\n"
+    "    CASE json_extract(e.config_json, '$.tune.aggregate') WHEN 'mean' THEN a.mean\n"
+    "      WHEN 'median' THEN a.median\n"
+    "      WHEN 'worst' THEN CASE o.maximise WHEN 1 THEN a.least ELSE a.most END\n"
+    "      ELSE a.iqm END AS value,\n"
+    "    EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = t.experiment\n"
+    "      AND p.position = 1) AS several,\n"
+    "    sum(EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
+    "      ON v.trial = t.id AND v.position = c.position WHERE c.experiment = t.experiment\n"
+    "      AND t.state IN ('completed', 'stopped') AND (v.value IS NULL OR v.value > 0)))\n"
+    "      AS infeasible\n"
+    "  FROM trials t JOIN experiments e ON e.id = t.experiment\n"
+    "  LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0\n"
+    "  LEFT JOIN amounts a ON a.experiment = t.experiment AND a.configuration = t.configuration\n"
+    "  WHERE t.role = 'search' GROUP BY t.experiment, t.configuration),\n"
+    "scored AS (\n"
+    "  SELECT *, CASE WHEN failed = 0 AND infeasible = 0 AND NOT several\n"
+    "    THEN CASE maximise WHEN 0 THEN -value ELSE value END END AS score FROM everything)\n"
+    "SELECT experiment, CASE WHEN score IS NOT NULL THEN rank() OVER (PARTITION BY experiment\n"
+    "    ORDER BY score IS NULL, completed DESC, seeds DESC, score DESC) END AS rank,\n"
+    "  configuration, seeds, completed, failed, open, value, iqm, mean, median, least, most,\n"
+    "  steps, params\n"
+    "FROM scored ORDER BY experiment, score IS NULL, completed DESC, seeds DESC, score DESC,\n"
+    "  configuration;\n";
+
+/* As before, but for the best value, which with tune.seeds is a configuration's. */
+static const char list_v4[] =
+    "DROP VIEW experiment_list;\n"
+    "CREATE VIEW experiment_list AS\n"
+    "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
+    "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
+    "  count(t.id) AS trials,\n"
+    "  count(t.id) FILTER (WHERE t.state IN ('completed', 'stopped', 'failed')) AS ended,\n"
+    "  count(t.id) FILTER (WHERE t.state = 'failed') AS failed,\n"
+    "  CASE WHEN EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = e.id AND p.position = 1)\n"
+    "    THEN NULL WHEN json_extract(e.config_json, '$.tune.seeds') > 1\n"
+    "    THEN (SELECT c.value FROM configurations c WHERE c.experiment = e.id AND c.rank = 1)\n"
+    "    WHEN EXISTS (SELECT 1 FROM constraints c WHERE c.experiment = e.id)\n"
+    "    THEN (SELECT l.value FROM leaderboard l WHERE l.experiment = e.id AND l.rank = 1)\n"
+    "    WHEN o.maximise = 0 THEN min(t.value) FILTER (WHERE t.state <> 'failed')\n"
+    "    ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END AS best,\n"
+    "  sum(t.steps) AS steps,\n"
+    "  strftime('%Y-%m-%d %H:%M:%S', e.created_ms / 1000, 'unixepoch') AS created_utc,\n"
+    "  strftime('%Y-%m-%d %H:%M:%S', e.ended_ms / 1000, 'unixepoch') AS ended_utc,\n"
+    "  e.script_path\n"
+    "FROM experiments e\n"
+    "LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0\n"
+    "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
+    "GROUP BY e.id;\n";
+
 static const store_migration migrations[] = {{{tables_v1, views_v1}},
                                              {{decisions_v2, summary_v2}},
                                              {{tables_v3, views_v3, front_v3, list_v3}},
-                                             {{tables_v4}}};
+                                             {{tables_v4, configurations_v4, list_v4}}};
 
 const store_migration *store_migrations(int *count) {
     *count = (int)RLT_COUNT(migrations);

@@ -100,6 +100,7 @@ static inline int64_t add_trial(rlt_store *store, int64_t experiment, const char
                                 int64_t number) {
     rlt_trial_row row = {.experiment = experiment,
                          .number = number,
+                         .configuration = number,
                          .seed = 100 + number,
                          .params_json = "{\"ppo.lr\":0.001,\"ppo.epochs\":4,\"model.activation\":"
                                         "\"it's\",\"model.hidden\":[64,64],\"flag\":true}",

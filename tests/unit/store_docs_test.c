@@ -37,6 +37,10 @@ static int64_t fill(rlt_store *store, bool maximise) {
             OK(rlt_store_decision(store, trial, 2000, "asha", "stop", "{\"threshold\":75}",
                                   "worst third at its rung", &err));
         }
+        if (i == 1) {
+            OK(rlt_store_decision(store, trial, 3000, "race", "drop", "{\"p\":0.01}",
+                                  "it gets no further seed", &err));
+        }
     }
     for (int i = 0; i < 2; i++) {
         trial = add_trial(store, experiment, "final", i);
@@ -179,6 +183,79 @@ static void test_views_of_several_objectives(void **state) {
     rlt_store_close(&store);
 }
 
+/* With tune.seeds = 5 and the aggregate: trial i is replicate i / 6 of configuration i % 6. */
+static int64_t fill_replicates(rlt_store *store, const char *aggregate, bool maximise) {
+    static const double values[6][5] = {
+        {1, 2, 3, 4, 100},          /* 3: interquartile, 22: mean, 3: median */
+        {5, 5, 5, 5, 5},            /* all seeds */
+        {50, 60, NAN, NAN, NAN},    /* dropped after two */
+        {90, 90, 90, 90, 90},       /* one replicate failed */
+        {4, 4, 4, 4, 4},            /* still runs */
+        {NAN, NAN, NAN, NAN, NAN}}; /* no result */
+    char config[80];
+    snprintf(config, sizeof config, "{\"tune\":{\"seeds\":5,\"aggregate\":\"%s\"}}", aggregate);
+    rlt_experiment_row row = {.name = "seeds",
+                              .metric = "loss",
+                              .maximise = maximise,
+                              .config_json = config,
+                              .script = "return {}"};
+    int64_t experiment;
+    OK(rlt_store_experiment_create(store, &row, &experiment, &err));
+    for (int i = 0; i < 30; i++) {
+        int c = i % 6, k = i / 6;
+        if (isnan(values[c][k]) && c == 2) {
+            continue;
+        }
+        rlt_trial_row trial = {.experiment = experiment,
+                               .number = i,
+                               .configuration = c,
+                               .replicate = k,
+                               .params_json = c == 1 ? "{\"x\":1}" : "{\"x\":2}",
+                               .config_json = "{}",
+                               .role = "search"};
+        OK(rlt_store_trial_create(store, &trial, &trial.id, &err));
+        change(store, trial.id, 0, "pending", "running");
+        rlt_trial_change end =
+            change_of(trial.id, 1, "running", c == 3 && k == 1 ? "failed" : "completed");
+        end.steps = 10, end.value = end.best = values[c][k];
+        if (c != 4 || k != 2) {
+            OK(rlt_store_trial_change(store, &end, &err));
+        }
+    }
+    return experiment;
+}
+
+#define AMOUNTS(experiment)                                                                        \
+    "SELECT group_concat(configuration || ':' || coalesce(rank, '-') || ':' || seeds || ':' || "   \
+    "coalesce(value, '-'), ' ') FROM (SELECT * FROM configurations WHERE experiment = " experiment \
+    ")"
+
+static void test_configurations_are_ranked_by_their_replicates(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    fill_replicates(store, "iqm", true);
+    fill_replicates(store, "mean", true);
+    fill_replicates(store, "median", false);
+    fill_replicates(store, "worst", false);
+    assert_string_equal(ask(store, AMOUNTS("1")),
+                        "1:1:5:5.0 0:2:5:3.0 4:3:4:4.0 2:4:2:55.0 5:-:0:- 3:-:4:90.0");
+    assert_string_equal(ask(store, AMOUNTS("2")),
+                        "0:1:5:22.0 1:2:5:5.0 4:3:4:4.0 2:4:2:55.0 5:-:0:- 3:-:4:90.0");
+    assert_string_equal(ask(store, AMOUNTS("3")),
+                        "0:1:5:3.0 1:2:5:5.0 4:3:4:4.0 2:4:2:55.0 5:-:0:- 3:-:4:90.0");
+    assert_string_equal(ask(store, AMOUNTS("4")),
+                        "1:1:5:5.0 0:2:5:100.0 4:3:4:4.0 2:4:2:60.0 5:-:0:- 3:-:4:90.0");
+    assert_string_equal(ask(store,
+                            "SELECT completed || ' ' || failed || ' ' || open || ' ' || steps "
+                            "FROM configurations WHERE experiment = 1 AND configuration = 4"),
+                        "4 0 1 40");
+    assert_string_equal(ask(store, "SELECT params FROM configurations WHERE experiment = 1 AND "
+                                   "rank = 1"),
+                        "{\"x\":1}");
+    assert_string_equal(ask(store, "SELECT group_concat(best, ' ') FROM experiment_list"),
+                        "5.0 22.0 3.0 5.0");
+    rlt_store_close(&store);
+}
+
 static rlt_status append_plan(void *user, int columns, const char *const *names,
                               const char *const *values, rlt_err *err) {
     (void)names, (void)err;
@@ -291,6 +368,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         TEST(test_every_query_of_the_docs_gives_rows),
         TEST(test_every_table_and_view_is_described),
+        TEST(test_configurations_are_ranked_by_their_replicates),
         TEST(test_leaderboard_ranks),
         TEST(test_views_of_several_objectives),
         TEST(test_points_are_found_by_key),
