@@ -3,11 +3,18 @@
 #define RLT_ANALYSIS_IMPL_H
 #include "analysis/analysis.h"
 
-/* Columns of numbers in [0, 1], one a numeric parameter, one a choice. */
+/* What a forest is fitted to. A numeric feature is a column of numbers in [0, 1]; a choice is a
+ * column for each of its choices, 1 where it was taken and 0 elsewhere. */
+typedef struct rlt_feature {
+    const double *x;     /* [rows]; of a choice its index, which is none below 0 */
+    const int *by_value; /* numeric: the rows in the order of x */
+    int choices;         /* 0: numeric */
+    int column;          /* its first one */
+} rlt_feature;
 typedef struct rlt_table01 {
-    double *x; /* [rows, columns] */
+    rlt_feature *features;
     double *y; /* [rows], of mean 0 */
-    int rows, columns;
+    int rows, feature_count, columns;
 } rlt_table01;
 
 /* The leaves of a tree: a value, and the box in which it holds. */

@@ -9,6 +9,8 @@
 
 typedef struct encoding {
     int *column; /* [param_count] the first one; -1: the parameter is not used */
+    double *x;   /* [features, rows] */
+    int *by_value;
     rlt_table01 table;
 } encoding;
 
@@ -36,36 +38,67 @@ static bool is_in_all(const rlt_analysis_data *data, const int *kept, int count,
     return true;
 }
 
-static void fill_row(const rlt_analysis_data *data, const encoding *made, const double *x,
-                     bool log_scale, double *out) {
-    for (int j = 0; j < data->param_count; j++) {
-        const rlt_analysis_param *param = &data->params[j];
-        if (made->column[j] < 0) {
-            continue;
-        }
-        if (param->choices == 0) {
-            out[made->column[j]] = scaled(param, x[j], log_scale);
-        } else if (x[j] >= 0 && x[j] < param->choices) {
-            out[made->column[j] + (int)x[j]] = 1;
-        }
+typedef struct placed {
+    double x;
+    int row;
+} placed;
+
+static int compare_placed(const void *a, const void *b) {
+    const placed *left = a, *right = b;
+    return left->x != right->x ? (left->x > right->x) - (left->x < right->x)
+                               : left->row - right->row;
+}
+
+static void order_rows(const double *x, int count, int *by_value) {
+    placed *list = rlt_alloc(sizeof *list * (size_t)count);
+    for (int i = 0; i < count; i++) {
+        list[i] = (placed){x[i], i};
     }
+    qsort(list, (size_t)count, sizeof *list, compare_placed);
+    for (int i = 0; i < count; i++) {
+        by_value[i] = list[i].row;
+    }
+    rlt_free(list);
+}
+
+static void add_feature(const rlt_analysis_data *data, const int *kept, int param, bool log_scale,
+                        encoding *made) {
+    const rlt_analysis_param *p = &data->params[param];
+    rlt_table01 *table = &made->table;
+    size_t place = (size_t)table->feature_count * (size_t)table->rows;
+    double *x = made->x + place;
+    for (int i = 0; i < table->rows; i++) {
+        double value = data->x[(size_t)kept[i] * (size_t)data->param_count + (size_t)param];
+        bool known = value >= 0 && value < p->choices;
+        x[i] = p->choices == 0 ? scaled(p, value, log_scale) : known ? floor(value) : -1;
+    }
+    if (p->choices == 0) {
+        order_rows(x, table->rows, made->by_value + place);
+    }
+    made->column[param] = table->columns;
+    table->features[table->feature_count++] =
+        (rlt_feature){x, made->by_value + place, p->choices, table->columns};
+    table->columns += p->choices > 0 ? p->choices : 1;
 }
 
 static void encode(const rlt_analysis_data *data, const int *kept, int count, bool log_scale,
                    encoding *made, rlt_importance *out) {
-    made->column = rlt_alloc(sizeof(int) * (size_t)data->param_count);
+    size_t width = (size_t)data->param_count, cells = width * (size_t)count;
+    made->column = rlt_alloc(sizeof(int) * width);
+    made->x = rlt_alloc(sizeof(double) * cells);
+    made->by_value = rlt_alloc(sizeof(int) * cells);
     made->table = (rlt_table01){.rows = count};
+    made->table.features = rlt_alloc(sizeof(rlt_feature) * width);
+    made->table.y = rlt_alloc(sizeof(double) * (size_t)count);
     for (int j = 0; j < data->param_count; j++) {
         const rlt_analysis_param *param = &data->params[j];
         bool fits = is_in_all(data, kept, count, j) && !rlt_param_has_too_many(param);
         out[j] = (rlt_importance){.param = j, .left_out = !fits};
-        bool used = fits && !rlt_param_is_single(param);
-        made->column[j] = used ? made->table.columns : -1;
-        made->table.columns += used ? (param->choices > 0 ? param->choices : 1) : 0;
+        made->column[j] = -1;
+        if (fits && !rlt_param_is_single(param)) {
+            add_feature(data, kept, j, log_scale, made);
+        }
     }
-    size_t columns = (size_t)made->table.columns, width = (size_t)data->param_count;
-    made->table.x = rlt_alloc(sizeof(double) * columns * (size_t)count);
-    made->table.y = rlt_alloc(sizeof(double) * (size_t)count);
     double largest = 0, mean = 0; /* importances are parts: a unit in which no square overflows */
     for (int i = 0; i < count; i++) {
         largest = fmax(largest, fabs(data->values[kept[i]]));
@@ -74,8 +107,6 @@ static void encode(const rlt_analysis_data *data, const int *kept, int count, bo
         mean += data->values[kept[i]] / largest / count;
     }
     for (int i = 0; i < count; i++) {
-        fill_row(data, made, data->x + (size_t)kept[i] * width, log_scale,
-                 made->table.x + (size_t)i * columns);
         made->table.y[i] = data->values[kept[i]] / largest - mean;
     }
 }
@@ -251,7 +282,9 @@ rlt_status rlt_importance_fanova(const rlt_analysis_data *data, const rlt_fanova
         }
     }
     rlt_free(made.column);
-    rlt_free(made.table.x);
+    rlt_free(made.x);
+    rlt_free(made.by_value);
+    rlt_free(made.table.features);
     rlt_free(made.table.y);
     rlt_free(kept);
     return status;
