@@ -52,8 +52,8 @@ double rlt_chart_place(const rlt_samples *s, int param, double x) {
     if (p->choices > 0) {
         return (x + 0.5) / p->choices;
     }
-    double at =
-        p->log ? log(x / p->low) / log(p->high / p->low) : (x - p->low) / (p->high - p->low);
+    double at = p->log ? (log(x) - log(p->low)) / (log(p->high) - log(p->low))
+                       : (x / 2 - p->low / 2) / (p->high / 2 - p->low / 2);
     return p->high > p->low ? at : 0.5;
 }
 

@@ -35,9 +35,15 @@ static void add_room(const rlt_plot *plot, double x[2]) {
     if (!points || plot->x_scale.whole || plot->x_scale.names != NULL || !(x[1] > x[0])) {
         return;
     }
-    double room = (plot->x_scale.log ? log(x[1] / x[0]) : x[1] - x[0]) * part;
-    x[0] = plot->x_scale.log ? x[0] * exp(-room) : x[0] - room;
-    x[1] = plot->x_scale.log ? x[1] * exp(room) : x[1] + room;
+    if (plot->x_scale.log) {
+        double room = (log(x[1]) - log(x[0])) * part;
+        x[0] = fmax(x[0] * exp(-room), SMALLEST);
+        x[1] = fmin(x[1] * exp(room), LARGEST);
+    } else {
+        double room = x[1] * part - x[0] * part;
+        x[0] -= room;
+        x[1] += room;
+    }
 }
 
 bool rlt_plot_ranges(const rlt_plot *plot, double x[2], double y[2]) {
@@ -221,7 +227,7 @@ void rlt_axis_label(const rlt_axis *axis, double value, char *text, size_t size)
 
 double rlt_axis_place(const rlt_axis *axis, double value) {
     if (axis->log) {
-        return log(value / axis->low) / log(axis->high / axis->low);
+        return (log(value) - log(axis->low)) / (log(axis->high) - log(axis->low));
     }
-    return (value - axis->low) / (axis->high - axis->low);
+    return (value / 2 - axis->low / 2) / (axis->high / 2 - axis->low / 2); /* no overflow */
 }
