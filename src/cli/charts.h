@@ -9,7 +9,7 @@ enum { RLT_CHART_PARAMS_MAX = 12 };
 typedef struct rlt_chart {
     const rlt_report *report;
     const char *kind;
-    char title[256], x_label[RLT_NAME_MAX + 16], y_label[RLT_NAME_MAX + 24];
+    char title[256], x_label[RLT_NAME_MAX + 16], y_label[RLT_NAME_MAX + 48];
     rlt_plot plot; /* title, labels and series are set by rlt_chart_put */
     rlt_series *series;
     size_t count, room;

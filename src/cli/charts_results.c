@@ -25,15 +25,13 @@ static void add_values(rlt_chart *chart, const rlt_samples *s, bool feasible, co
 }
 
 static void add_best(rlt_chart *chart, const rlt_samples *s) {
-    double best = NAN;
+    int best = -1;
     rlt_series *line = rlt_chart_add(chart, "best so far", RLT_FORM_STEPS, (size_t)s->data.count);
     line->highlight = true;
     for (int i = 0; i < s->data.count; i++) {
-        if (s->feasible[i]) {
-            best = s->data.maximise ? fmax(best, s->values[i]) : fmin(best, s->values[i]);
-        }
-        if (!isnan(best)) {
-            rlt_chart_point(line, (double)s->trials[i]->number, best);
+        best = rlt_samples_is_better(s, i, best) ? i : best;
+        if (best >= 0) {
+            rlt_chart_point(line, (double)s->trials[i]->number, s->values[best]);
         }
     }
 }
@@ -44,8 +42,8 @@ rlt_status rlt_chart_history(const rlt_report *report, const rlt_samples *s, rlt
     rlt_chart_init(&chart, report, "history", "optimisation history");
     snprintf(chart.x_label, sizeof chart.x_label, "%s",
              replicated ? "trial (the first of its configuration)" : "trial");
-    snprintf(chart.y_label, sizeof chart.y_label, "%s%s", s->metric,
-             replicated ? " (IQM of replicates)" : "");
+    snprintf(chart.y_label, sizeof chart.y_label, replicated ? "%s (%s of replicates)" : "%s",
+             s->metric, s->aggregate);
     chart.plot.x_scale.whole = true;
     add_values(&chart, s, true, replicated ? "configurations" : "trials");
     add_values(&chart, s, false, "not feasible");

@@ -82,7 +82,7 @@ rlt_status rlt_samples_values(const rlt_report *report, const char *metric, doub
 
 typedef struct result {
     const rlt_trial_row *trial;
-    double value;
+    double value; /* NAN: it failed */
 } result;
 
 static int64_t configuration_of(const rlt_trial_row *trial) {
@@ -96,41 +96,64 @@ static int compare_results(const void *a, const void *b) {
                   : (left->number > right->number) - (left->number < right->number);
 }
 
-/* Search trials that ended with a finite value, those of a configuration side by side. */
+/* Search trials that ended with a finite value, or failed; those of a configuration side by side.
+ */
 static int collect_results(const rlt_report *report, bool stopped, const double *values,
                            rlt_samples *s, result *list) {
     int count = 0;
     for (int i = 0; i < report->trial_count; i++) {
         const rlt_trial_row *trial = &report->trials[i];
         bool early = strcmp(trial->state, "stopped") == 0;
-        if (strcmp(trial->role, "search") != 0 || !isfinite(values[i]) ||
-            !(early || strcmp(trial->state, "completed") == 0)) {
-            continue;
-        }
-        s->stopped_count += early && !stopped;
-        if (!early || stopped) {
-            list[count++] = (result){trial, values[i]};
+        bool failed = strcmp(trial->state, "failed") == 0;
+        bool ended = isfinite(values[i]) && (early || strcmp(trial->state, "completed") == 0);
+        if (strcmp(trial->role, "search") == 0 && (ended || failed)) {
+            s->stopped_count += early && !stopped;
+            if (!early || stopped) {
+                list[count++] = (result){trial, failed ? NAN : values[i]};
+            }
         }
     }
     qsort(list, (size_t)count, sizeof *list, compare_results);
     return count;
 }
 
+static int compare_doubles(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* As tune.aggregate has it. Sorts the values. */
+static double aggregate(const char *how, double *values, int count, bool maximise) {
+    double sum = 0;
+    qsort(values, (size_t)count, sizeof *values, compare_doubles);
+    for (int i = 0; i < count; i++) {
+        sum += values[i];
+    }
+    return strcmp(how, "mean") == 0     ? sum / count
+           : strcmp(how, "median") == 0 ? (values[(count - 1) / 2] + values[count / 2]) / 2
+           : strcmp(how, "worst") == 0  ? values[maximise ? 0 : count - 1]
+                                        : rlt_iqm(&(rlt_scores){values, count, 1});
+}
+
+/* A configuration with a failed replicate has failed. */
 static void make_rows(const rlt_report *report, const result *list, int count, rlt_samples *s) {
     double *group = rlt_alloc(sizeof *group * (size_t)(count + 1));
     for (int i = 0, end; i < count; i = end) {
-        bool feasible = true;
-        for (end = i;
-             end < count && configuration_of(list[end].trial) == configuration_of(list[i].trial);
-             end++) {
+        bool feasible = true, failed = false;
+        int64_t configuration = configuration_of(list[i].trial);
+        for (end = i; end < count && configuration_of(list[end].trial) == configuration; end++) {
             group[end - i] = list[end].value;
+            failed |= isnan(list[end].value);
             feasible &= rlt_report_violation(report, list[end].trial) == 0;
         }
-        s->values[s->data.count] = rlt_iqm(&(rlt_scores){group, end - i, 1});
-        s->feasible[s->data.count] = feasible;
-        s->trials[s->data.count++] = list[i].trial;
+        if (!failed) {
+            s->values[s->data.count] = aggregate(s->aggregate, group, end - i, s->data.maximise);
+            s->feasible[s->data.count] = feasible;
+            s->replicates[s->data.count] = end - i;
+            s->trials[s->data.count++] = list[i].trial;
+            s->trial_count += end - i;
+        }
     }
-    s->trial_count = count;
     rlt_free(group);
 }
 
@@ -141,15 +164,21 @@ static rlt_status load_rows(const rlt_report *report, bool stopped, rlt_samples 
     s->trials = rlt_alloc(sizeof *s->trials * room);
     s->values = rlt_alloc(sizeof(double) * room);
     s->feasible = rlt_alloc(sizeof(bool) * room);
+    s->replicates = rlt_alloc(sizeof(int) * room);
+    int objective = objective_of(report, s->metric);
+    s->data.maximise =
+        objective >= 0 ? report->objectives[objective].maximise : report->experiment.maximise;
+    json_t *config = rlt_report_parse(report->experiment.config_json);
+    json_t *how = json_object_get(json_object_get(config, "tune"), "aggregate");
+    snprintf(s->aggregate, sizeof s->aggregate, "%s",
+             json_is_string(how) ? json_string_value(how) : "iqm");
     rlt_status status = rlt_samples_values(report, s->metric, values, err);
     if (status == RLT_OK) {
         make_rows(report, list, collect_results(report, stopped, values, s, list), s);
     }
+    json_decref(config);
     rlt_free(values);
     rlt_free(list);
-    int objective = objective_of(report, s->metric);
-    s->data.maximise =
-        objective >= 0 ? report->objectives[objective].maximise : report->experiment.maximise;
     return status;
 }
 
@@ -212,16 +241,25 @@ void rlt_samples_close(rlt_samples *s) {
     rlt_free(s->x);
     rlt_free(s->values);
     rlt_free(s->feasible);
+    rlt_free(s->replicates);
     rlt_free(s->trials);
     *s = (rlt_samples){0};
+}
+
+bool rlt_samples_is_better(const rlt_samples *s, int a, int b) {
+    if (b < 0 || !s->feasible[a]) {
+        return s->feasible[a];
+    }
+    if (s->replicates[a] != s->replicates[b]) {
+        return s->replicates[a] > s->replicates[b];
+    }
+    return s->data.maximise ? s->values[a] > s->values[b] : s->values[a] < s->values[b];
 }
 
 int rlt_samples_best(const rlt_samples *s) {
     int best = -1;
     for (int i = 0; i < s->data.count; i++) {
-        bool better = best < 0 || (s->data.maximise ? s->values[i] > s->values[best]
-                                                    : s->values[i] < s->values[best]);
-        best = s->feasible[i] && better ? i : best;
+        best = rlt_samples_is_better(s, i, best) ? i : best;
     }
     return best;
 }

@@ -290,13 +290,17 @@ static void test_the_same_is_no_different(void **state) {
 
 /* ---- replicates ---- */
 
-/* Four configurations with three seeds each; the last one has the luckiest run, the second the best
- * interquartile mean. */
-static int64_t write_replicates(void) {
+/* Four configurations with three seeds each; the fourth has the luckiest run, the second the best
+ * interquartile mean. Two more are no best one: a replicate of the fifth failed, the sixth was
+ * tried once. */
+static int64_t write_replicates(const char *aggregate) {
     static const double values[4][3] = {{1, 2, 3}, {7, 8, 9}, {4, 5, 6}, {0, 1, 20}};
-    int64_t id = searches_experiment("seeds", "score", true,
-                                     "{\"params\": {\"x\": {\"$space\": \"uniform\", \"low\": 0, "
-                                     "\"high\": 1}}}");
+    char config[160];
+    snprintf(config, sizeof config,
+             "{\"params\": {\"x\": {\"$space\": \"uniform\", \"low\": 0, \"high\": 1}}, "
+             "\"tune\": {\"aggregate\": \"%s\"}}",
+             aggregate);
+    int64_t id = searches_experiment(aggregate, "score", true, config);
     for (int i = 0; i < 12; i++) {
         char params[64];
         snprintf(params, sizeof params, "{\"params.x\": %g}", 0.25 * (i % 4));
@@ -306,35 +310,47 @@ static int64_t write_replicates(void) {
                                          .configuration = i % 4,
                                          .replicate = i / 4});
     }
+    for (int i = 12; i < 15; i++) {
+        searches_trial(id, &(made_trial){.number = i,
+                                         .state = i == 13 ? "failed" : "completed",
+                                         .value = i == 13 ? NAN : 100,
+                                         .params = "{\"params.x\": 1}",
+                                         .configuration = i < 14 ? 12 : 14,
+                                         .replicate = i % 2});
+    }
     return id;
 }
 
 static void test_replicates_are_one_configuration(void **state) {
     (void)state;
     searches_begin();
-    int64_t id = write_replicates();
+    int64_t id = write_replicates("iqm");
+    write_replicates("worst");
     searches_end();
     char args[96];
     snprintf(args, sizeof args, "importance %lld", (long long)id);
     json_t *result = searches_json(args);
-    assert_true(searches_number(result, "configurations") == 4);
-    assert_true(searches_number(result, "trials") == 12);
+    assert_true(searches_number(result, "configurations") == 5);
+    assert_true(searches_number(result, "trials") == 13);
     json_decref(result);
-    EXPECT(args, 0, "4 configurations (12 trials)", "4 configurations are few");
+    EXPECT(args, 0, "5 configurations (13 trials)", "5 configurations are few");
     snprintf(args, sizeof args, "plot %lld --kind history", (long long)id);
     result = searches_json(args);
     json_t *line = json_array_get(searches_field(result, "series"), 1);
     json_t *points = searches_field(line, "points");
     assert_string_equal(json_string_value(searches_field(line, "label")), "best so far");
-    assert_int_equal(json_array_size(points), 4);
-    static const double best[4] = {2, 8, 8, 8};
-    for (size_t i = 0; i < 4; i++) {
+    static const double best[5][2] = {{0, 2}, {1, 8}, {2, 8}, {3, 8}, {14, 8}};
+    assert_int_equal(json_array_size(points), 5);
+    for (size_t i = 0; i < 5; i++) {
         const json_t *point = json_array_get(points, i);
-        assert_true(json_number_value(json_array_get(point, 0)) == (double)i);
-        if (i < 3) { /* the mean of the last one is 7 */
-            assert_near(json_number_value(json_array_get(point, 1)), best[i], 1e-12, "best so far");
-        }
+        assert_true(json_number_value(json_array_get(point, 0)) == best[i][0]);
+        assert_near(json_number_value(json_array_get(point, 1)), best[i][1], 1e-12, "best so far");
     }
+    json_decref(result);
+    EXPECT("plot worst --kind history", 0, "score (worst of replicates)");
+    result = searches_json("plot worst --kind history");
+    points = searches_field(json_array_get(searches_field(result, "series"), 0), "points");
+    assert_true(json_number_value(json_array_get(json_array_get(points, 3), 1)) == 0);
     json_decref(result);
     snprintf(args, sizeof args, "compare %lld %lld", (long long)id, (long long)id);
     result = searches_json(args);
