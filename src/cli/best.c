@@ -24,16 +24,26 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
     printf("trial %" PRId64 " of experiment %" PRId64 "  %s\n", best->number, report->experiment.id,
            best->state);
     const double *values = rlt_report_values_of(report, best);
-    for (int i = 0; i < report->objective_count && values != NULL; i++) {
+    for (int i = 0; i < report->objective_count && values != NULL && report->replicates == NULL;
+         i++) {
         printf("  %-9s %s\n", report->objectives[i].metric, rlt_report_value(values[i], text));
     }
-    if (values == NULL) {
+    const rlt_seed_group *r = rlt_report_replicates(report, best);
+    if (r != NULL) {
+        rlt_buf seeds = {0};
+        rlt_report_replicates_text(report, r, &seeds);
+        printf("  %-9s %s, %s\n", report->experiment.metric, rlt_report_value(r->value, text),
+               seeds.data);
+        rlt_buf_fini(&seeds);
+    } else if (values == NULL) {
         printf("  %-9s %s", report->experiment.metric[0] ? report->experiment.metric : "value",
                rlt_report_value(best->value, text));
     } else {
         printf("  ended    ");
     }
-    printf(" after %" PRId64 " steps\n", best->steps);
+    if (r == NULL) {
+        printf(" after %" PRId64 " steps\n", best->steps);
+    }
     if (finals > 0) {
         printf("  again     mean %s, standard deviation %s over %d other seeds\n",
                rlt_report_value(mean, text), rlt_report_value(deviation, other), finals);
@@ -119,6 +129,11 @@ static rlt_status best(const rlt_report *report, rlt_err *err) {
     json_object_set_new(object, "experiment", json_integer(report->experiment.id));
     json_object_set_new(object, "config", rlt_report_parse(trial->config_json));
     json_object_set_new(object, "finals", finals_json(report));
+    if (report->replicates != NULL) {
+        json_object_set_new(
+            object, "seeds",
+            rlt_report_replicates_json(report, rlt_report_replicates(report, trial)));
+    }
     return rlt_report_print_json(object, err);
 }
 

@@ -9,7 +9,7 @@ const rlt_cli_option rlt_cli_ls_options[] = {RLT_CLI_DB_OPTION, RLT_CLI_JSON_OPT
 
 /* 0 id, 1 name, 2 state, 3 metric, 4 maximise, 5-10 trials by state in the order of
  * rlt_report_states, 11 best, 12 created, 13 ended or the newest sign of life, 14 steps, 15 trials
- * with a value, 16 objectives, 17 constraints */
+ * with a value, 16 objectives, 17 constraints, 18 tune.seeds */
 static const char sql[] =
     "SELECT e.id, e.name, e.state, (SELECT group_concat(p.metric, ', ') FROM objectives p"
     "  WHERE p.experiment = e.id), o.maximise,"
@@ -23,7 +23,8 @@ static const char sql[] =
     "  JOIN transitions r ON r.trial = u.id WHERE u.experiment = e.id)), sum(t.steps),"
     " count(t.value) FILTER (WHERE t.state <> 'failed'),"
     " (SELECT count(*) FROM objectives p WHERE p.experiment = e.id),"
-    " json_array_length(e.config_json, '$.tune.constraints')"
+    " json_array_length(e.config_json, '$.tune.constraints'),"
+    " json_extract(e.config_json, '$.tune.seeds')"
     " FROM experiments e LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0"
     " LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'"
     " GROUP BY e.id ORDER BY e.id";
@@ -38,8 +39,8 @@ static int64_t integer_of(const char *text) {
     return text != NULL ? strtoll(text, NULL, 10) : 0;
 }
 
-/* Where there are several objectives or constraints: the size of the front (-1: one objective) and
- * the best value that is feasible. */
+/* Where there are several objectives, constraints or seeds: the size of the front (-1: one
+ * objective) and the best value that is feasible. */
 static rlt_status look_closer(rlt_store *store, int64_t id, int *front, double *best,
                               rlt_err *err) {
     rlt_report report = {0};
@@ -49,7 +50,8 @@ static rlt_status look_closer(rlt_store *store, int64_t id, int *front, double *
         *best = NAN;
     } else if (status == RLT_OK) {
         const rlt_trial_row *first = rlt_report_best(&report);
-        *best = first != NULL ? first->value : NAN;
+        const rlt_seed_group *r = first != NULL ? rlt_report_replicates(&report, first) : NULL;
+        *best = first == NULL ? NAN : r != NULL ? r->value : first->value;
     }
     report.store = NULL;
     rlt_report_close(&report);
@@ -85,7 +87,7 @@ static rlt_status visit(void *user, int columns, const char *const *names,
     const char *state = rlt_report_state(values[2], alive);
     double best = integer_of(values[15]) > 0 ? strtod(values[11], NULL) : NAN;
     int front = -1;
-    if (integer_of(values[16]) > 1 || integer_of(values[17]) > 0) {
+    if (integer_of(values[16]) > 1 || integer_of(values[17]) > 0 || integer_of(values[18]) > 1) {
         RLT_TRY(look_closer(l->store, integer_of(values[0]), &front, &best, err));
     }
     if (l->list != NULL) {

@@ -52,7 +52,7 @@ static rlt_status select_listed(const rlt_report *report, const char *list, cons
 }
 
 static void select_best(const rlt_report *report, int64_t top, selection *chosen) {
-    for (int i = 0; i < report->search_count && i < top; i++) {
+    for (int i = 0; i < report->order_count && i < top; i++) {
         chosen->trials[chosen->count++] = &report->trials[report->order[i]];
     }
 }

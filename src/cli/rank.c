@@ -57,10 +57,13 @@ static void fill_fronts(rlt_report *report, const ranked *list) {
 
 void rlt_report_rank_all(rlt_report *report) {
     size_t room = (size_t)report->trial_count;
-    ranked *list = rlt_alloc(sizeof *list * room);
-    int *fronts = rlt_alloc(sizeof *fronts * room);
     report->order = rlt_alloc(sizeof *report->order * room);
     report->ranks = rlt_alloc(sizeof *report->ranks * room);
+    if (rlt_report_rank_replicates(report)) {
+        return;
+    }
+    ranked *list = rlt_alloc(sizeof *list * room);
+    int *fronts = rlt_alloc(sizeof *fronts * room);
     int count = 0;
     if (report->objective_count > 1) {
         rlt_report_fronts(report, fronts);
@@ -78,7 +81,7 @@ void rlt_report_rank_all(rlt_report *report) {
                                        : tie           ? report->ranks[list[i - 1].index]
                                                        : i + 1;
     }
-    report->search_count = count;
+    report->search_count = report->order_count = count;
     if (report->objective_count > 1) {
         fill_fronts(report, list);
     }
@@ -91,8 +94,7 @@ int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial) {
 }
 
 const rlt_trial_row *rlt_report_best(const rlt_report *report) {
-    const rlt_trial_row *first =
-        report->search_count > 0 ? &report->trials[report->order[0]] : NULL;
+    const rlt_trial_row *first = report->order_count > 0 ? &report->trials[report->order[0]] : NULL;
     return first != NULL && rlt_report_rank(report, first) == 1 ? first : NULL;
 }
 
@@ -141,5 +143,9 @@ json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *tri
                   rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
                   rlt_report_real(trial->wall_s), "params", rlt_report_parse(trial->params_json));
     rlt_report_add_values(report, trial, object);
+    if (report->replicates != NULL) {
+        json_object_set_new(object, "configuration", json_integer(trial->configuration));
+        json_object_set_new(object, "replicate", json_integer(trial->replicate));
+    }
     return object;
 }

@@ -122,6 +122,7 @@ void rlt_report_close(rlt_report *report) {
     rlt_free(report->trials);
     rlt_free(report->order);
     rlt_free(report->ranks);
+    rlt_report_close_replicates(report);
     rlt_free(report->values);
     rlt_experiment_row_fini(&report->experiment);
     rlt_store_close(&report->store);

@@ -3,6 +3,7 @@
  * Thread: main only. Owner: who opened a report closes it. */
 #ifndef RLT_CLI_REPORT_H
 #define RLT_CLI_REPORT_H
+#include "analysis/analysis.h"
 #include "cli/cli.h"
 #include "config/config.h"
 #include "store/store.h"
@@ -18,6 +19,19 @@ typedef struct rlt_report_objective {
     bool maximise;
 } rlt_report_objective;
 
+/* A configuration with several seeds (tune.seeds): its replicates are search trials. */
+typedef struct rlt_seed_group {
+    int64_t configuration;                  /* number of its first trial */
+    int first;                              /* that trial's index */
+    int count, completed, failed, measured; /* measured: ended with a value, none failed */
+    double *values;                         /* [measured] in the order of replicates */
+    double value;                           /* what they amount to by tune.aggregate; NAN: none */
+    double violation;                       /* the largest */
+    int64_t steps;                          /* of all together */
+    double wall_s;
+    const char *state; /* running as long as one of them has not ended */
+} rlt_seed_group;
+
 typedef struct rlt_report {
     rlt_cli_args args;
     bool json;
@@ -27,10 +41,17 @@ typedef struct rlt_report {
     bool alive;            /* its driver runs now */
     rlt_trial_row *trials; /* search before final, in the order of number */
     int trial_count;
-    int *order;       /* the search trials' indices, best first; failed and unmeasured ones last */
-    int search_count; /* of order */
-    int *ranks;       /* [trial_count] 1 + the number of better ones, or of the fronts before its
-                       * own; 0: no score */
+    int *order; /* the search trials' indices, best first; failed and unmeasured ones last. With
+                 * several seeds the first trial of every configuration */
+    int search_count, order_count;
+    int *ranks; /* [trial_count] 1 + the number of better ones, or of the fronts before its own; 0:
+                 * no score. Of a replicate: its configuration's */
+    int64_t seeds; /* of tune.seeds */
+    const char *aggregate;
+    rlt_seed_group *replicates; /* [replicates_count] in the order of number; NULL: one seed each */
+    int replicates_count;
+    int *replicates_of;       /* [trial_count] -1: a final */
+    double *replicate_values; /* what theirs point into */
     rlt_report_objective objectives[RLT_OBJECTIVES_MAX];
     char constraints[RLT_CONSTRAINTS_MAX][RLT_NAME_MAX];
     int objective_count, constraint_count;
@@ -53,6 +74,20 @@ void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed ope
 
 void rlt_report_rank_all(rlt_report *report); /* fills order and ranks; part of open */
 bool rlt_report_has_score(const rlt_trial_row *trial);
+/* replicates.c: fills replicates, order and ranks where there are several seeds, and says so. */
+bool rlt_report_rank_replicates(rlt_report *report);
+void rlt_report_close_replicates(rlt_report *report);
+/* The configuration of a search trial; NULL: one seed each. */
+const rlt_seed_group *rlt_report_replicates(const rlt_report *report, const rlt_trial_row *trial);
+/* The interquartile mean with its bootstrap interval. */
+rlt_estimate rlt_report_interval(const rlt_seed_group *replicates);
+/* "iqm of 5 seeds, 95 % interval 0.1 to 0.3" */
+void rlt_report_replicates_text(const rlt_report *report, const rlt_seed_group *r, rlt_buf *text);
+json_t *rlt_report_replicates_json(const rlt_report *report, const rlt_seed_group *replicates);
+/* How likely a run of the best configuration is better than one of the second best; false: there
+ * are no two with a result. */
+bool rlt_report_improvement(const rlt_report *report, const rlt_seed_group *pair[2],
+                            rlt_estimate *probability);
 /* front.c: several objectives, constraints. */
 rlt_status rlt_report_load_objectives(rlt_report *report, rlt_err *err); /* part of open */
 const double *rlt_report_values_of(const rlt_report *report, const rlt_trial_row *trial);

@@ -30,14 +30,20 @@ static json_t *collect_params(const rlt_report *report) {
     return names;
 }
 
-static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial,
-                          json_t *names) {
+/* Of a configuration with several seeds, where there would be a trial's. */
+static void put_amounts(rlt_table *table, const rlt_seed_group *r) {
     char text[32];
-    int rank = rlt_report_rank(report, trial);
-    snprintf(text, sizeof text, "%d", rank);
-    rlt_table_cell(table, rank > 0 ? text : "-");
-    rlt_table_integer(table, trial->number);
-    rlt_table_cell(table, trial->state);
+    rlt_estimate interval = rlt_report_interval(r);
+    rlt_table_integer(table, r->measured);
+    rlt_table_cell(table, rlt_report_value(r->value, text));
+    rlt_table_cell(table, rlt_report_value(interval.low, text));
+    rlt_table_cell(table, rlt_report_value(interval.high, text));
+    rlt_table_integer(table, r->steps);
+    rlt_table_cell(table, rlt_report_duration(r->wall_s, text));
+}
+
+static void put_values(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial) {
+    char text[32];
     const double *values = rlt_report_values_of(report, trial);
     for (int i = 0; values != NULL && i < report->objective_count + report->constraint_count; i++) {
         rlt_table_cell(table, rlt_report_value(values[i], text));
@@ -48,6 +54,22 @@ static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_
     }
     rlt_table_integer(table, trial->steps);
     rlt_table_cell(table, rlt_report_duration(trial->wall_s, text));
+}
+
+static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial,
+                          json_t *names) {
+    char text[32];
+    const rlt_seed_group *r = rlt_report_replicates(report, trial);
+    int rank = rlt_report_rank(report, trial);
+    snprintf(text, sizeof text, "%d", rank);
+    rlt_table_cell(table, rank > 0 ? text : "-");
+    rlt_table_integer(table, trial->number);
+    rlt_table_cell(table, r != NULL ? r->state : trial->state);
+    if (r != NULL) {
+        put_amounts(table, r);
+    } else {
+        put_values(table, report, trial);
+    }
     json_t *params = rlt_report_parse(trial->params_json);
     const char *name;
     json_t *ignored;
@@ -68,18 +90,44 @@ static void name_columns(const rlt_report *report, rlt_table *table) {
     rlt_table_column(table, report->objective_count > 1 ? "front" : "rank", true);
     rlt_table_column(table, "trial", true);
     rlt_table_column(table, "state", false);
-    for (int i = 0; report->values != NULL && i < report->objective_count; i++) {
+    static const char *const amounts[] = {"seeds", "value", "low", "high"};
+    for (size_t i = 0; report->replicates != NULL && i < RLT_COUNT(amounts); i++) {
+        rlt_table_column(table, amounts[i], true);
+    }
+    bool several = report->values != NULL && report->replicates == NULL;
+    for (int i = 0; several && i < report->objective_count; i++) {
         rlt_table_column(table, report->objectives[i].metric, true);
     }
-    for (int i = 0; report->values != NULL && i < report->constraint_count; i++) {
+    for (int i = 0; several && i < report->constraint_count; i++) {
         rlt_table_column(table, report->constraints[i], true);
     }
-    if (report->values == NULL) {
+    if (!several && report->replicates == NULL) {
         rlt_table_column(table, "value", true);
         rlt_table_column(table, "best", true);
     }
     rlt_table_column(table, "steps", true);
     rlt_table_column(table, "time", true);
+}
+
+/* What the columns of configurations mean, and how sure it is which is best. */
+static void print_amounts(const rlt_report *report) {
+    const rlt_seed_group *pair[2];
+    rlt_estimate p;
+    char low[32], high[32];
+    if (report->replicates == NULL) {
+        return;
+    }
+    printf("value: the %s of all seeds; low, high: 95 %% bootstrap interval of the iqm\n",
+           report->aggregate);
+    if (rlt_report_improvement(report, pair, &p)) {
+        printf("P(a seed of trial %" PRId64 " is better than one of trial %" PRId64 ") = %.3g",
+               pair[0]->configuration, pair[1]->configuration, p.value);
+        if (!isnan(p.low)) {
+            printf(", 95 %% interval %s to %s", rlt_report_value(p.low, low),
+                   rlt_report_value(p.high, high));
+        }
+        printf(" (%d and %d seeds)\n", pair[0]->measured, pair[1]->measured);
+    }
 }
 
 void rlt_show_leaderboard(const rlt_report *report, int count) {
@@ -100,6 +148,7 @@ void rlt_show_leaderboard(const rlt_report *report, int count) {
     json_decref(names);
     printf("\n");
     rlt_table_print(&table, stdout);
+    print_amounts(report);
 }
 
 static void print_head(const rlt_report *report) {
@@ -126,6 +175,10 @@ static void print_head(const rlt_report *report) {
         printf(i == 0 ? "  limits    %s" : ", %s", report->constraints[i]);
     }
     printf("%s", report->constraint_count > 0 ? " at most 0\n" : "");
+    if (report->replicates != NULL) {
+        printf("  seeds     up to %" PRId64 " for each of %d configurations\n", report->seeds,
+               report->replicates_count);
+    }
     printf("  trials    %s\n  started   %s", trials.data, rlt_report_time(e->created_ms, text));
     if (e->ended_ms > 0 || report->alive) {
         double seconds = (double)((e->ended_ms > 0 ? e->ended_ms : rlt_wall_ms()) - e->created_ms);
@@ -223,16 +276,42 @@ static rlt_status put_events(const rlt_report *report, json_t *list, rlt_err *er
     return status;
 }
 
+/* Where there are several seeds. */
+static void add_configurations(const rlt_report *report, int count, json_t *all) {
+    const rlt_seed_group *pair[2];
+    rlt_estimate p;
+    if (report->replicates == NULL) {
+        return;
+    }
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        const rlt_trial_row *first = &report->trials[report->order[i]];
+        json_array_append_new(
+            list, rlt_report_replicates_json(report, rlt_report_replicates(report, first)));
+    }
+    json_object_set_new(all, "configurations", list);
+    if (rlt_report_improvement(report, pair, &p)) {
+        json_object_set_new(all, "improvement",
+                            json_pack("{s:I, s:I, s:o, s:o, s:o}", "best",
+                                      (json_int_t)pair[0]->configuration, "second",
+                                      (json_int_t)pair[1]->configuration, "probability",
+                                      rlt_report_real(p.value), "low", rlt_report_real(p.low),
+                                      "high", rlt_report_real(p.high)));
+    }
+}
+
 static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) {
     const rlt_experiment_row *e = &report->experiment;
     json_t *trials = json_array(), *finals = json_array(), *events = json_array();
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && report->replicates == NULL; i++) {
         json_array_append_new(trials,
                               rlt_report_trial_json(report, &report->trials[report->order[i]]));
     }
     for (int i = 0; i < report->trial_count; i++) {
-        if (strcmp(report->trials[i].role, "final") == 0) {
-            json_array_append_new(finals, rlt_report_trial_json(report, &report->trials[i]));
+        bool final = strcmp(report->trials[i].role, "final") == 0;
+        if (final || report->replicates != NULL) {
+            json_array_append_new(final ? finals : trials,
+                                  rlt_report_trial_json(report, &report->trials[i]));
         }
     }
     json_t *all = json_pack(
@@ -248,6 +327,7 @@ static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) 
     if (report->objective_count > 1) {
         json_object_set_new(all, "front", rlt_report_front_json(report));
     }
+    add_configurations(report, count, all);
     rlt_status status = put_events(report, events, err);
     if (status != RLT_OK) {
         json_decref(all);
@@ -257,9 +337,9 @@ static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) 
 }
 
 static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
-    int64_t top = report->search_count;
+    int64_t top = report->order_count;
     RLT_TRY(rlt_cli_option_integer(&report->args, "--top", 1, INT64_MAX, &top, err));
-    int count = top < report->search_count ? (int)top : report->search_count;
+    int count = top < report->order_count ? (int)top : report->order_count;
     if (report->json) {
         return print_json(report, count, err);
     }

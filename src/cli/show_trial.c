@@ -114,6 +114,14 @@ static void print_head(const rlt_report *report, const rlt_trial_row *trial) {
     }
     printf("\n  steps     %" PRId64 " in %s\n", trial->steps,
            rlt_report_duration(trial->wall_s, text));
+    const rlt_seed_group *r = rlt_report_replicates(report, trial);
+    if (r != NULL) {
+        rlt_buf seeds = {0};
+        rlt_report_replicates_text(report, r, &seeds);
+        printf("  replicate %" PRId64 " of trial %" PRId64 ": %s (%s)\n", trial->replicate,
+               r->configuration, rlt_report_value(r->value, text), seeds.data);
+        rlt_buf_fini(&seeds);
+    }
     printf("  seed      %" PRId64 "\n  attempts  %" PRId64 "\n", trial->seed, trial->attempt);
 }
 

@@ -234,8 +234,8 @@ void run_check_rows(const run_place *place, bool complete) {
                     "");
         expect_text(db,
                     "SELECT e.id FROM experiments e WHERE json_extract(e.config_json, "
-                    "'$.tune.trials') <> (SELECT count(*) FROM leaderboard l WHERE "
-                    "l.experiment = e.id)",
+                    "'$.tune.trials') <> (SELECT count(*) FROM configurations c WHERE "
+                    "c.experiment = e.id)",
                     "");
     }
     close_db(db);
