@@ -103,6 +103,9 @@ bool rlt_tuner_waits(const rlt_tuner *tuner, int64_t number, int64_t *step) {
 
 bool rlt_tuner_ruling(rlt_tuner *tuner, int64_t *number, rlt_decision *decision) {
     rlt_rulings *rulings = &tuner->rulings;
+    if (rulings->next == rulings->count && tuner->stopper->rule != NULL) {
+        tuner->stopper->rule(tuner->stopper_state);
+    }
     while (rulings->next < rulings->count) {
         const rlt_ruling *ruling = &rulings->items[rulings->next++];
         const int64_t judged = rlt_tuner_first(tuner, ruling->number);
@@ -163,8 +166,12 @@ static rlt_status restore_verdict(rlt_tuner *tuner, int64_t number, int64_t step
 
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err) {
-    rlt_verdict *ignored;
-    return restore_verdict(tuner, number, step, action, &ignored, err);
+    rlt_verdict *verdict;
+    RLT_TRY(restore_verdict(tuner, number, step, action, &verdict, err));
+    if (verdict != NULL && tuner->stopper->restore != NULL) {
+        tuner->stopper->restore(tuner->stopper_state, number, verdict->index, action, -1, NULL);
+    }
+    return RLT_OK;
 }
 
 rlt_status rlt_tuner_restore_exploit(rlt_tuner *tuner, int64_t number, int64_t step, int64_t source,
@@ -177,7 +184,8 @@ rlt_status rlt_tuner_restore_exploit(rlt_tuner *tuner, int64_t number, int64_t s
     }
     RLT_TRY(restore_verdict(tuner, number, step, RLT_ACTION_EXPLOIT, &verdict, err));
     if (verdict != NULL) {
-        tuner->stopper->restore(tuner->stopper_state, number, verdict->index, source, params);
+        tuner->stopper->restore(tuner->stopper_state, number, verdict->index, RLT_ACTION_EXPLOIT,
+                                source, params);
     }
     return RLT_OK;
 }

@@ -175,11 +175,15 @@ typedef struct rlt_stopper_def {
     void (*closed)(void *state, int64_t count);
     int (*bracket)(const void *state, int64_t number); /* NULL: it has none, nor rungs */
     /* Of stoppers that say EXPLOIT; else NULL. A trial has started with these parameters; what goes
-     * with the verdict EXPLOIT at milestone `index`; and that, from rows: it stands. */
+     * with the verdict EXPLOIT at milestone `index`; what was decided there, from rows (params: of
+     * EXPLOIT): it stands, whatever `judge` has made of the same report. */
     void (*started)(void *state, int64_t number, const json_t *params);
     void (*exploit)(const void *state, int64_t number, int64_t index, rlt_exploit *exploit);
-    void (*restore)(void *state, int64_t number, int64_t index, int64_t source,
+    void (*restore)(void *state, int64_t number, int64_t index, rlt_action action, int64_t source,
                     const json_t *params);
+    /* Rulings that depend on nothing but what trials there are and where they wait, when all that
+     * is to be known is; before the queue is read. NULL: they come about by judge and ended. */
+    void (*rule)(void *state);
     bool copies; /* see rlt_tuner_copies */
     /* The sentence for a decision, without its step; `metric` is what the value is called. Not
      * called when the value is not a number or, but for PAUSE, the threshold is NAN. */

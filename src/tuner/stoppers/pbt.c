@@ -88,6 +88,7 @@ const rlt_stopper_def rlt_stopper_pbt = {
     .started = rlt_population_started,
     .exploit = rlt_population_exploit,
     .restore = rlt_population_restore,
+    .rule = rlt_population_rule,
     .copies = true,
     .explain = rlt_population_explain,
     .names = {"rank", "expected", "source", "source_value"},

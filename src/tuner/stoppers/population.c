@@ -29,6 +29,7 @@ void rlt_population_fini(void *state) {
     rlt_population *at = state;
     for (int64_t i = 0; i < at->count; i++) {
         rlt_pop_member *m = &at->members[i];
+        json_decref(m->initial);
         json_decref(m->params);
         for (int64_t c = 0; c < m->copied_count; c++) {
             json_decref(m->copied[c].params);
@@ -58,7 +59,8 @@ void rlt_population_started(void *state, int64_t number, const json_t *params) {
     at->members = rlt_tuner_grow(at->members, &at->capacity, number + 1, sizeof(rlt_pop_member));
     at->order = rlt_tuner_grow(at->order, &at->order_capacity, number + 1, sizeof(int64_t));
     at->members[at->count++] =
-        (rlt_pop_member){.params = json_deep_copy(params), .key = NAN, .index = -1};
+        (rlt_pop_member){.initial = json_deep_copy(params), .key = NAN, .index = -1};
+    at->members[number].params = json_incref(at->members[number].initial);
     at->expected = at->count > at->expected ? at->count : at->expected;
 }
 
@@ -73,23 +75,35 @@ static rlt_copied *find_copied(const rlt_pop_member *m, int64_t index) {
     return NULL;
 }
 
-/* Takes ownership of params and changes. */
-static void set_copied(rlt_pop_member *m, int64_t index, int64_t source, json_t *params,
-                       json_t *changes) {
-    rlt_copied *copied = find_copied(m, index);
-    if (copied == NULL) {
-        m->copied =
-            rlt_tuner_grow(m->copied, &m->copied_capacity, m->copied_count + 1, sizeof(rlt_copied));
-        copied = &m->copied[m->copied_count++];
-        *copied = (rlt_copied){.index = index};
-    }
-    json_decref(copied->params);
-    json_decref(copied->changes);
-    copied->source = source;
-    copied->params = params;
-    copied->changes = changes;
+static void update_params(rlt_pop_member *m) {
     json_decref(m->params);
-    m->params = json_incref(m->copied[m->copied_count - 1].params);
+    m->params =
+        json_incref(m->copied_count > 0 ? m->copied[m->copied_count - 1].params : m->initial);
+}
+
+static void remove_copied(rlt_pop_member *m, int64_t index) {
+    rlt_copied *copied = find_copied(m, index);
+    if (copied != NULL) {
+        json_decref(copied->params);
+        json_decref(copied->changes);
+        int64_t after = m->copied + m->copied_count - copied - 1;
+        memmove(copied, copied + 1, sizeof(rlt_copied) * (size_t)after);
+        m->copied_count--;
+    }
+    update_params(m);
+}
+
+/* Takes ownership of params and changes. */
+static void set_copied(rlt_pop_member *m, const rlt_copied *made) {
+    remove_copied(m, made->index);
+    m->copied =
+        rlt_tuner_grow(m->copied, &m->copied_capacity, m->copied_count + 1, sizeof(rlt_copied));
+    int64_t place = m->copied_count++;
+    for (; place > 0 && m->copied[place - 1].index > made->index; place--) {
+        m->copied[place] = m->copied[place - 1];
+    }
+    m->copied[place] = *made;
+    update_params(m);
 }
 
 void rlt_population_exploit(const void *state, int64_t number, int64_t index,
@@ -100,14 +114,18 @@ void rlt_population_exploit(const void *state, int64_t number, int64_t index,
     *exploit = (rlt_exploit){copied->source, copied->params, copied->changes};
 }
 
-void rlt_population_restore(void *state, int64_t number, int64_t index, int64_t source,
-                            const json_t *params) {
+void rlt_population_restore(void *state, int64_t number, int64_t index, rlt_action action,
+                            int64_t source, const json_t *params) {
     rlt_population *at = state;
     rlt_pop_member *m = &at->members[number];
-    const rlt_copied *copied = find_copied(m, index);
-    json_t *changes = copied != NULL ? json_incref(copied->changes) : NULL;
-    m->waits = false;
-    set_copied(m, index, source, json_deep_copy(params), changes);
+    const rlt_copied *same = find_copied(m, index);
+    json_t *changes = same != NULL ? json_incref(same->changes) : NULL;
+    m->waits = index == m->index ? action == RLT_ACTION_PAUSE : m->waits;
+    remove_copied(m, index);
+    if (action == RLT_ACTION_EXPLOIT) {
+        set_copied(m, &(rlt_copied){index, source, json_deep_copy(params), json_incref(changes)});
+    }
+    json_decref(changes);
 }
 
 /* ---- comparing ---- */
@@ -160,7 +178,7 @@ static void decide(rlt_population *at, int64_t place, int64_t count, rlt_ruling 
     }
     json_t *params = NULL, *changes = NULL;
     at->explore(at, number, m->index, source, &params, &changes);
-    set_copied(&at->members[number], m->index, source, params, changes);
+    set_copied(&at->members[number], &(rlt_copied){m->index, source, params, changes});
     bool maximise = at->config->maximise;
     ruling->numbers[NUMBER_SOURCE] = (double)source;
     ruling->numbers[NUMBER_SOURCE_VALUE] =
@@ -175,47 +193,32 @@ static void fill_verdict(rlt_verdict *verdict, const rlt_ruling *ruling) {
     memcpy(verdict->numbers, ruling->numbers, sizeof verdict->numbers);
 }
 
-static int64_t count_there(const rlt_population *at) {
-    int64_t there = 0;
+static int64_t count_waiting(const rlt_population *at, int64_t *live) {
+    int64_t waiting = 0;
+    *live = at->expected;
     for (int64_t i = 0; i < at->count; i++) {
-        there += at->members[i].ended || at->members[i].index >= at->round;
+        waiting += at->members[i].waits;
+        *live -= at->members[i].ended;
     }
-    return there;
+    return waiting;
 }
 
-/* All that wait are ruled on, from the best to the worst, so that nobody copies from a trial whose
- * parameters have just changed. */
-static void rule_round(rlt_population *at, int64_t judged, rlt_verdict *verdict) {
-    int64_t count = rank_all(at), furthest = 0;
-    bool waits = false;
+/* All that wait are ruled on once every live trial does. From the best to the worst, so that nobody
+ * copies parameters that have just changed. */
+void rlt_population_rule(void *state) {
+    rlt_population *at = state;
+    int64_t live, waiting = count_waiting(at, &live);
+    if (waiting == 0 || waiting < live) {
+        return;
+    }
+    int64_t count = rank_all(at);
     for (int64_t place = count - 1; place >= 0; place--) {
         rlt_pop_member *m = &at->members[at->order[place]];
-        furthest = m->index > furthest ? m->index : furthest;
-        if (!m->waits) {
-            continue;
-        }
-        rlt_ruling ruling;
-        decide(at, place, count, &ruling);
-        m->waits = false;
-        waits = true;
-        if (ruling.number == judged) {
-            fill_verdict(verdict, &ruling);
-        } else {
+        if (m->waits) {
+            rlt_ruling ruling;
+            decide(at, place, count, &ruling);
+            m->waits = false;
             rlt_rulings_add(at->rulings, &ruling);
-        }
-    }
-    at->round = waits && furthest > at->round + 1 ? furthest : at->round + 1;
-}
-
-static void settle(rlt_population *at, int64_t judged, rlt_verdict *verdict) {
-    bool waits = true;
-    while (waits && at->count > 0 && count_there(at) >= at->expected) {
-        waits = false;
-        for (int64_t i = 0; i < at->count; i++) {
-            waits |= at->members[i].waits;
-        }
-        if (waits) {
-            rule_round(at, judged, verdict);
         }
     }
 }
@@ -230,9 +233,9 @@ void rlt_population_judge(void *state, const rlt_stopper_report *report, rlt_ver
     if (at->config->pbt.synch) {
         m->waits = true;
         verdict->action = RLT_ACTION_PAUSE;
-        verdict->compared = (int32_t)count_there(at);
-        verdict->numbers[NUMBER_EXPECTED] = (double)at->expected;
-        settle(at, report->number, verdict);
+        int64_t live;
+        verdict->compared = (int32_t)count_waiting(at, &live);
+        verdict->numbers[NUMBER_EXPECTED] = (double)live;
         return;
     }
     int64_t count = rank_all(at), place = 0;
@@ -249,13 +252,11 @@ void rlt_population_ended(void *state, const rlt_stopper_end *end) {
     rlt_pop_member *m = &at->members[end->number];
     m->ended = true;
     m->waits = false;
-    settle(at, -1, NULL);
 }
 
 void rlt_population_closed(void *state, int64_t count) {
     rlt_population *at = state;
     at->expected = count;
-    settle(at, -1, NULL);
 }
 
 /* ---- in words ---- */

@@ -13,10 +13,11 @@ typedef struct rlt_copied { /* what went with a verdict */
     json_t *params, *changes; /* owned; changes may be NULL */
 } rlt_copied;
 typedef struct rlt_pop_member {
-    json_t *params; /* in force, owned; NULL once it has ended */
-    double key;     /* of its newest report at a milestone; -INFINITY: not a number; NAN: none */
-    int64_t index;  /* of that milestone; -1 */
-    int64_t step;   /* of that report */
+    json_t *initial; /* owned */
+    json_t *params;  /* in force, owned */
+    double key;      /* of its newest report at a milestone; -INFINITY: not a number; NAN: none */
+    int64_t index;   /* of that milestone; -1 */
+    int64_t step;    /* of that report */
     bool ended, waits;
     rlt_copied *copied; /* ascending index */
     int64_t copied_count, copied_capacity;
@@ -35,7 +36,6 @@ struct rlt_population {
     rlt_milestones milestones;
     bool *mutable;    /* [space.count] parameters that are changed */
     int64_t expected; /* members that a synchronous comparison waits for */
-    int64_t round;    /* the next milestone to be ruled on */
     rlt_pop_member *members;
     int64_t count, capacity;
     int64_t *order; /* [capacity] scratch */
@@ -63,8 +63,9 @@ void rlt_population_ended(void *state, const rlt_stopper_end *end);
 void rlt_population_closed(void *state, int64_t count);
 void rlt_population_started(void *state, int64_t number, const json_t *params);
 void rlt_population_exploit(const void *state, int64_t number, int64_t index, rlt_exploit *exploit);
-void rlt_population_restore(void *state, int64_t number, int64_t index, int64_t source,
-                            const json_t *params);
+void rlt_population_restore(void *state, int64_t number, int64_t index, rlt_action action,
+                            int64_t source, const json_t *params);
+void rlt_population_rule(void *state);
 void rlt_population_explain(const void *state, const rlt_decision *decision, const char *metric,
                             bool maximise, char *text, size_t size);
 #endif
