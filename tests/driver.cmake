@@ -24,6 +24,7 @@ rlt_run_test(search_resume_test tests/e2e/search_resume_test.c)
 rlt_run_test(run_limits_test tests/fault/run_limits_test.c)
 rlt_run_test(run_checkpoint_test tests/fault/run_checkpoint_test.c)
 rlt_run_test(run_inherit_test tests/fault/run_inherit_test.c)
+rlt_run_test(clone_test tests/e2e/clone_test.c)
 if(RLT_SANITIZE STREQUAL "") # their libraries must come first
   add_library(jumping_clock MODULE ${PROJECT_SOURCE_DIR}/tests/support/jumping_clock.c)
   rlt_run_test(run_clock_test tests/fault/run_clock_test.c)

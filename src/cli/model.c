@@ -12,37 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct found {
-    char path[512], sha256[RLT_SHA256_HEX];
-    int64_t rows;
-} found;
-
-static rlt_status note(void *user, int columns, const char *const *names, const char *const *values,
-                       rlt_err *err) {
-    (void)columns;
-    (void)names;
-    (void)err;
-    found *f = user;
-    if (f->rows++ == 0) {
-        snprintf(f->path, sizeof(f->path), "%s", values[0]);
-        snprintf(f->sha256, sizeof(f->sha256), "%s", values[1]);
-    }
-    return RLT_OK;
-}
-
-/* Retrained winners by their final evaluation first, then search trials by their best value,
- * those that may be the best one before those that failed or are not feasible. */
-static const char best_sql[] =
-    "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
-    "LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0 "
-    "LEFT JOIN leaderboard l ON l.trial = t.id "
-    "WHERE t.experiment = ?1 AND c.step = (SELECT max(step) FROM checkpoints WHERE trial = t.id) "
-    "ORDER BY t.role = 'final' DESC, l.rank IS NULL, t.value IS NULL, "
-    "CASE WHEN o.maximise = 0 THEN t.value ELSE -t.value END LIMIT 1";
-static const char trial_sql[] =
-    "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
-    "WHERE t.experiment = ?1 AND t.number = ?2 AND t.role = 'search' ORDER BY c.step DESC LIMIT 1";
-
 typedef struct origin { /* of a model in a database */
     char sha256[RLT_SHA256_HEX];
     char *script, *script_name;
@@ -68,20 +37,18 @@ static rlt_status find_row(rlt_store *store, const char *name, const rlt_cli_arg
     const char *db = rlt_report_db(cli);
     RLT_TRY(read_name(store, name, cli, args, &one, err));
     rlt_experiment_row row;
-    found f = {0};
+    char path[512];
+    rlt_err why = {0};
     RLT_TRY(rlt_store_experiment_get(store, args[0], &row, err));
     from->script = strdup(row.script != NULL ? row.script : "");
     from->script_name = strdup(row.script_path != NULL ? row.script_path : "script");
     rlt_experiment_row_fini(&row);
-    RLT_TRY(rlt_store_query(store, one ? trial_sql : best_sql, args, one ? 2 : 1, note, &f, err));
-    if (f.rows == 0) {
-        return rlt_fail(err, RLT_ENOTFOUND,
-                        "%s: no checkpoint of '%s' yet; they are written at checkpoint.every steps "
-                        "and when a trial ends",
-                        db, name);
+    rlt_status status =
+        rlt_driver_find_checkpoint(store, args[0], one ? args[1] : -1, path, from->sha256, &why);
+    if (status != RLT_OK) {
+        return rlt_fail(err, status, "%s: no checkpoint of '%s': %.300s", db, name, why.message);
     }
-    memcpy(from->sha256, f.sha256, sizeof(f.sha256));
-    RLT_TRY(rlt_driver_checkpoint_path(db, f.path, model->path, sizeof(model->path), err));
+    RLT_TRY(rlt_driver_checkpoint_path(db, path, model->path, sizeof(model->path), err));
     if (access(model->path, R_OK) != 0) {
         return rlt_fail(
             err, RLT_ENOTFOUND,

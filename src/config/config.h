@@ -6,6 +6,7 @@
  * Thread: any, no state. Owner: the caller owns every json_t returned (json_decref). */
 #ifndef RLT_CONFIG_H
 #define RLT_CONFIG_H
+#include "config/algo_fields.h"
 #include "core/core.h"
 #include "nn/layers.h"
 #include "schema/schema.h"
@@ -19,23 +20,9 @@ enum {
     RLT_CONSTRAINTS_MAX = 16
 };
 typedef enum { RLT_ACTIVATION_TANH, RLT_ACTIVATION_RELU, RLT_ACTIVATION_SILU } rlt_activation;
-typedef enum {
-    RLT_OPTIMISER_ADAM,
-    RLT_OPTIMISER_ADAMW,
-    RLT_OPTIMISER_SGD,
-    RLT_OPTIMISER_RMSPROP
-} rlt_optimiser_kind;
 typedef enum { RLT_TRANSPORT_SHM, RLT_TRANSPORT_TCP } rlt_transport_kind;
 typedef enum { RLT_INFERENCE_WORKER, RLT_INFERENCE_LEARNER } rlt_inference_kind;
 typedef enum { RLT_NUMBER_FP32, RLT_NUMBER_BF16 } rlt_number_kind; /* of run.precision */
-
-typedef struct rlt_ppo_fields { /* table "ppo" */
-    double lr, gamma, lambda, clip, vf_clip, vf_coef, ent_coef, max_grad_norm, target_kl;
-    int64_t epochs, horizon, minibatch; /* minibatch: rows; the last may be smaller */
-    bool anneal_lr, anneal_clip, norm_advantage;
-    int optimiser; /* rlt_optimiser_kind */
-    double adam_eps, weight_decay, momentum;
-} rlt_ppo_fields;
 
 typedef struct rlt_model_fields { /* table "model" */
     int64_t hidden[RLT_CONFIG_HIDDEN_MAX];
@@ -88,6 +75,7 @@ typedef struct rlt_run_config {
     int precision;                                   /* rlt_number_kind */
     int64_t staleness_max; /* versions a segment may lag; 0: synchronous */
     rlt_ppo_fields ppo;
+    rlt_bc_fields bc;
     rlt_model_fields model;
     struct {
         bool observation, reward;

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"ppo",        "model", "normalise", "stop", "eval",
-                                       "checkpoint", "tune",  "objective", NULL};
+static const char *const top_keys[] = {"ppo",  "bc",         "model", "normalise", "stop",
+                                       "eval", "checkpoint", "tune",  "objective", NULL};
 
 /* A custom environment's table: only its name matters here; src/lua reads the rest. */
 static rlt_status take_lua_env(const json_t *env, json_t **canonical, rlt_err *err) {

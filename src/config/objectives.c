@@ -10,9 +10,9 @@
 
 /* The series of a training, as src/learner/process.c reports them. */
 const char *const rlt_train_metrics[] = {
-    "eval_return",        "mean_return", "mean_length", "episodes",  "steps_per_s",   "eval_std",
-    "policy_loss",        "value_loss",  "entropy",     "approx_kl", "clip_fraction", "grad_norm",
-    "explained_variance", "staleness",   "lr",          NULL};
+    "eval_return",        "mean_return", "mean_length", "episodes",   "steps_per_s",    "eval_std",
+    "policy_loss",        "value_loss",  "entropy",     "approx_kl",  "clip_fraction",  "grad_norm",
+    "explained_variance", "staleness",   "lr",          "valid_loss", "valid_accuracy", NULL};
 
 static bool is_program(const rlt_config_loading *loading) {
     return json_object_get(loading->out, "objective") != NULL;

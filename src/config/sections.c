@@ -11,7 +11,7 @@
 #define OBJECTIVE(member) RLT_FIELD_AT(rlt_objective_fields, member)
 #define TUNABLE_LOG (RLT_FIELD_TUNABLE | RLT_FIELD_LOG)
 
-static const char *const algos[] = {"ppo", NULL};
+static const char *const algos[] = {"ppo", "bc", NULL};
 static const char *const devices[] = {"auto",   "cpu",    "cuda",   "cuda:0", "cuda:1", "cuda:2",
                                       "cuda:3", "cuda:4", "cuda:5", "cuda:6", "cuda:7", NULL};
 static const char *const precisions[] = {"fp32", "bf16", NULL};
@@ -156,7 +156,8 @@ static const rlt_field normalise[] = {
 static const rlt_field stop[] = {
     {"steps", RLT_FIELD_INT, RUN(stop.steps), .initial = "100000", .min = 1, .max = 1e15,
      .aliases = "total_timesteps timesteps_total num_env_steps_sampled_lifetime",
-     .help = "Steps of all environments together after which a run ends."},
+     .help = "Steps of all environments together after which a run ends; of bc: rows trained on, "
+             "counting repetitions."},
     {"mean_return", RLT_FIELD_DOUBLE, RUN(stop.mean_return), .initial = "null", .min = -INFINITY,
      .max = INFINITY, .aliases = "episode_reward_mean episode_return_mean",
      .flags = RLT_FIELD_OPTIONAL, .help = "A run ends when its mean return reaches this."},
@@ -287,6 +288,7 @@ static const rlt_field no_fields[] = {{0}};
 const rlt_config_section rlt_config_sections[] = {
     {"", "The experiment.", top, RLT_SECTION_RUN},
     {"ppo", "Proximal policy optimisation.", ppo, RLT_SECTION_RUN},
+    {"bc", "Behaviour cloning.", rlt_fields_bc, RLT_SECTION_RUN},
     {"model",
      "Actor and critic networks: these names, or a list of layers (`rltune explain layer`), or a "
      "preset (`rltune explain preset`).",

@@ -79,7 +79,7 @@ static void add_place(rlt_script *script, const char *path, rlt_err *err) {
 }
 
 static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
-                            const rlt_experiment_config *config, const char **path, rlt_err *err) {
+                            rlt_experiment_config *config, const char **path, rlt_err *err) {
     rlt_env_source source = {0};
     size_t size;
     if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
@@ -91,6 +91,8 @@ static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
         }
         return check_trials(NULL, config, script, err);
     }
+    *path = "algo";
+    RLT_TRY(rlt_driver_check_expert(config, err));
     *path = "device";
     RLT_TRY(rlt_device_check(config->run.device, err));
     *path = "env";

@@ -68,6 +68,11 @@ rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
 /* Where the checkpoint of a row lies: beside the database, wherever that has been moved to. */
 rlt_status rlt_driver_checkpoint_path(const char *db_path, const char *row_path, char *path,
                                       size_t size, rlt_err *err);
+/* The newest checkpoint of search trial `number`, or for -1 of the best trial: retrained winners
+ * first. Its row's path and hash; RLT_ENOTFOUND: there is none. */
+struct rlt_store;
+rlt_status rlt_driver_find_checkpoint(struct rlt_store *store, int64_t experiment, int64_t number,
+                                      char path[512], char sha256[65], rlt_err *err);
 /* The process of trials that are a function of the script: what they share on standard input, tasks
  * and reports over the connected descriptor. */
 rlt_status rlt_function_run(int fd, rlt_err *err);

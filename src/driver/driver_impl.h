@@ -100,6 +100,9 @@ rlt_status rlt_driver_check_models(const rlt_env_def *def, const rlt_experiment_
 rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
                                  rlt_tuner **tuner, rlt_err *err);
 
+/* expert.c: what bc learns from, as absolute paths in the JSON too. */
+rlt_status rlt_driver_check_expert(rlt_experiment_config *config, rlt_err *err);
+
 /* setup.c */
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err); /* channel, folder, tuner, limits */
 void rlt_driver_close(rlt_driver *d);

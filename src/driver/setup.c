@@ -35,7 +35,8 @@ static rlt_status tune_single_run(rlt_experiment_config *config, rlt_err *err) {
     tune->maximise = true;
     tune->objectives.count = 1;
     snprintf(tune->metric, sizeof(tune->metric), "%s",
-             config->run.eval.every > 0 ? "eval_return" : "mean_return");
+             config->run.eval.every > 0 || strcmp(config->run.algo, "bc") == 0 ? "eval_return"
+                                                                               : "mean_return");
     return status;
 }
 

@@ -18,6 +18,11 @@ typedef struct rlt_train_stats {
     double staleness; /* versions that the segments lagged, mean */
 } rlt_train_stats;
 
+typedef struct rlt_train_figures {
+    double valid_loss, valid_accuracy; /* NAN: the algorithm has none */
+    bool acts;                         /* there are episodes */
+} rlt_train_figures;
+
 typedef struct rlt_trainer rlt_trainer;
 /* The environments are `parts` times envs_per_part, part p holding the global indices from
  * p * envs_per_part. team: NULL where this learner is alone. RLT_ECONFIG names the field that
@@ -32,11 +37,15 @@ const rlt_policy_spec *rlt_trainer_policy(const rlt_trainer *trainer);
 const char *rlt_trainer_device(const rlt_trainer *trainer); /* "cuda:0"; NULL: the CPU's threads */
 rlt_pool *rlt_trainer_pool(const rlt_trainer *trainer);
 int64_t rlt_trainer_rows(const rlt_trainer *trainer); /* environment steps of an iteration */
-/* One iteration on segments[parts] of that index: normalise, advantages, update, new version.
- * No allocation. RLT_EDIVERGED names the term that is not finite. */
+bool rlt_trainer_acts(const rlt_trainer *trainer);    /* whether consume takes segments */
+/* One iteration, on segments[parts] of that index (ppo: normalise, advantages, update) or on data
+ * of its own (segments NULL), then a new version. No allocation. RLT_EDIVERGED names the term that
+ * is not finite. */
 rlt_status rlt_trainer_consume(rlt_trainer *trainer, const rlt_segment *segments,
                                rlt_train_stats *stats, rlt_err *err);
 const rlt_train_stats *rlt_trainer_stats(const rlt_trainer *trainer);
+/* Figures of the newest weights that are made for a report. */
+rlt_status rlt_trainer_measure(rlt_trainer *trainer, rlt_train_figures *figures, rlt_err *err);
 
 /* Where experience comes from: rollouts in this process, or worker processes. */
 typedef struct rlt_source rlt_source;
@@ -64,7 +73,8 @@ struct rlt_source {
 rlt_status rlt_source_local(const rlt_run_config *config, const rlt_env_def *def, int first_env,
                             int envs, rlt_pool *pool, rlt_source **source, rlt_err *err);
 
-/* Writes or reads all of trainer and source. `config_json` and `env` go into the metadata. */
+/* Writes or reads all of trainer and source (NULL: the trainer does not act). `config_json` and
+ * `env` go into the metadata. */
 rlt_status rlt_train_save(const rlt_trainer *trainer, rlt_source *source, const char *path,
                           const char *config_json, char sha256[RLT_SHA256_HEX], int64_t *size,
                           rlt_err *err);

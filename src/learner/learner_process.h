@@ -26,8 +26,9 @@ typedef struct rlt_series {
 } rlt_series;
 enum { RLT_SERIES_MAX = 24 };
 /* evaluation: NULL if there is none of this moment. Returns their number. */
-int rlt_series_now(const rlt_train_stats *stats, const rlt_evaluation *evaluation,
-                   double steps_per_s, rlt_series out[RLT_SERIES_MAX]);
+int rlt_series_now(const rlt_train_stats *stats, const rlt_train_figures *figures,
+                   const rlt_evaluation *evaluation, double steps_per_s,
+                   rlt_series out[RLT_SERIES_MAX]);
 double rlt_series_find(const rlt_series *all, int count, const char *name); /* NAN: there is none */
 
 /* The process: connects to the driver at `endpoint` (keys from the environment), trains its trial,

@@ -45,6 +45,9 @@ rlt_status rlt_learning_open(const rlt_learning_options *o, rlt_learning *l, rlt
     RLT_TRY(rlt_trainer_create(o->config, o->def, share.parts * share.learners, share.envs,
                                thread_count(o->config), o->group != NULL ? &l->team : NULL,
                                &l->trainer, err));
+    if (!rlt_trainer_acts(l->trainer)) {
+        return RLT_OK;
+    }
     rlt_source *own = NULL;
     RLT_TRY(open_own(o, l, &share, &own, err));
     rlt_batch_actions actions = rlt_env_batch_actions(o->def);
@@ -63,6 +66,9 @@ void rlt_learning_close(rlt_learning *l) {
 rlt_status rlt_learning_iterate(rlt_learning *l, rlt_train_stats *stats, rlt_err *err) {
     const rlt_segment *segments = NULL;
     uint64_t version;
+    if (l->source == NULL) {
+        return rlt_trainer_consume(l->trainer, NULL, stats, err);
+    }
     rlt_weights_view weights = rlt_trainer_weights(l->trainer, &version);
     const rlt_source_ops *ops = l->source->ops;
     RLT_TRY(ops->publish(l->source, &weights, version, err));

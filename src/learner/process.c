@@ -42,6 +42,7 @@ typedef struct learner_process {
     char saved_path[700]; /* the newest checkpoint; "": none */
     double started, last_said, report_clock;
     int64_t report_steps;
+    rlt_train_figures figures; /* of the newest report; NAN: there was none since */
     rlt_evaluation eval;
     int64_t eval_steps; /* at which `eval` was measured; -1: never */
     bool loading;       /* its checkpoint */
@@ -179,8 +180,6 @@ static rlt_status load(learner_process *p, rlt_err *err) {
     } else if (p->inherit[0] != '\0') {
         size_t copied;
         RLT_TRY(rlt_train_inherit(trainer, p->inherit, p->inherit_sha256, &copied, err));
-        rlt_log(RLT_LOG_DEBUG, "learner.inherits", "%zu of %zu parameters from %s", copied,
-                rlt_policy_param_count(rlt_trainer_policy(trainer)), p->inherit);
     }
     p->loading = false;
     return RLT_OK;
@@ -214,6 +213,7 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
     p->saved_steps = p->checkpoint[0] != '\0' ? p->stats.steps : -1;
     snprintf(p->saved_path, sizeof(p->saved_path), "%s", p->checkpoint);
     p->eval_steps = -1;
+    p->figures = (rlt_train_figures){NAN, NAN, false};
     p->next_report = after(p->stats.steps, report_every(c));
     p->next_eval = after(p->stats.steps, c->eval.every);
     p->next_checkpoint = after(p->stats.steps, c->checkpoint.every);
@@ -241,7 +241,7 @@ static int metrics_now(const learner_process *p, rlt_series out[RLT_SERIES_MAX])
     const rlt_train_stats *s = &p->stats;
     double seconds = rlt_clock_s() - p->report_clock;
     bool moved = s->steps > p->report_steps && seconds > 0;
-    return rlt_series_now(s, p->eval_steps == s->steps ? &p->eval : NULL,
+    return rlt_series_now(s, &p->figures, p->eval_steps == s->steps ? &p->eval : NULL,
                           moved ? (double)(s->steps - p->report_steps) / seconds : NAN, out);
 }
 
@@ -262,6 +262,7 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     rlt_series metrics[RLT_SERIES_MAX];
     double values[RLT_SERIES_MAX];
     char names[RLT_SERIES_MAX * 24] = "";
+    RLT_TRY(rlt_trainer_measure(p->learning.trainer, &p->figures, err));
     int count = metrics_now(p, metrics);
     size_t at = 0;
     for (int i = 0; i < count; i++) {
@@ -382,6 +383,7 @@ static rlt_status diverged(const learner_process *p, rlt_err *err) {
 
 static rlt_status iterate(learner_process *p, rlt_err *err) {
     rlt_status status = rlt_learning_iterate(&p->learning, &p->stats, err);
+    p->figures = (rlt_train_figures){NAN, NAN, false};
     return status == RLT_EDIVERGED ? diverged(p, err) : status;
 }
 

@@ -4,12 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-int rlt_series_now(const rlt_train_stats *s, const rlt_evaluation *evaluation, double steps_per_s,
+int rlt_series_now(const rlt_train_stats *s, const rlt_train_figures *figures,
+                   const rlt_evaluation *evaluation, double steps_per_s,
                    rlt_series out[RLT_SERIES_MAX]) {
     const rlt_series all[] = {
         {"mean_return", s->mean_return},
         {"mean_length", s->mean_length},
-        {"episodes", (double)s->episodes},
+        {"episodes", figures->acts ? (double)s->episodes : NAN},
         {"policy_loss", s->policy_loss},
         {"value_loss", s->value_loss},
         {"entropy", s->entropy},
@@ -20,6 +21,8 @@ int rlt_series_now(const rlt_train_stats *s, const rlt_evaluation *evaluation, d
         {"lr", s->lr},
         {"staleness", s->staleness},
         {"steps_per_s", steps_per_s},
+        {"valid_loss", figures->valid_loss},
+        {"valid_accuracy", figures->valid_accuracy},
         {"eval_return", evaluation != NULL ? evaluation->mean : NAN},
         {"eval_std", evaluation != NULL ? evaluation->std : NAN},
     };

@@ -28,13 +28,14 @@ typedef struct rlt_learning {
     rlt_workers_options workers; /* referred to by source */
     rlt_ppo_team team;
     rlt_trainer *trainer;
-    rlt_source *source;
+    rlt_source *source; /* NULL: the trainer does not act */
 } rlt_learning;
 /* `learning` must stay where it is until closed. */
 rlt_status rlt_learning_open(const rlt_learning_options *options, rlt_learning *learning,
                              rlt_err *err);
 void rlt_learning_close(rlt_learning *learning); /* safe on {0} */
-/* Publish, collect, consume, release. RLT_EINTERRUPTED as collect. */
+/* Publish, collect, consume, release; consume alone where the trainer does not act.
+ * RLT_EINTERRUPTED as collect. */
 rlt_status rlt_learning_iterate(rlt_learning *learning, rlt_train_stats *stats, rlt_err *err);
 
 /* The first learner's view of the others. */

@@ -1,7 +1,7 @@
 /* learner: all that training goes on from, as named tensors: the network's layers (so that other
  * tools read them), optimiser, normalisers, return window, counters, environments.
  * Thread: the trainer's. Owner: nothing is kept. */
-#include "learner/trainer_impl.h"
+#include "learner/algorithm.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,9 +43,9 @@ static void add_policy(tensor_list *list, const rlt_policy_spec *spec,
 /* What else belongs to the weights: optimiser and running statistics. */
 static void add_learned(tensor_list *list, rlt_trainer *t) {
     size_t moments = 0;
-    float *state = rlt_ppo_state(t->ppo, &moments);
+    float *state = t->algorithm->state(t, &moments);
     add(list, "optimiser.state", RLT_DTYPE_F32, (int64_t)moments, 0, state);
-    add(list, "optimiser.step", RLT_DTYPE_I64, 1, 0, rlt_ppo_step(t->ppo));
+    add(list, "optimiser.step", RLT_DTYPE_I64, 1, 0, t->algorithm->step(t));
     add(list, "observation.count", RLT_DTYPE_F64, 1, 0, &t->obs_stats.count);
     add(list, "observation.running_mean", RLT_DTYPE_F64, t->spec.obs_dim, 0, t->obs_stats.mean);
     add(list, "observation.running_var", RLT_DTYPE_F64, t->spec.obs_dim, 0, t->obs_stats.var);
@@ -64,7 +64,7 @@ static void add_progress(tensor_list *list, rlt_trainer *t) {
 }
 
 static void add_source(tensor_list *list, rlt_source *source) {
-    for (int p = 0; p < source->parts; p++) {
+    for (int p = 0; source != NULL && p < source->parts; p++) {
         char name[64];
         size_t size = 0;
         void *state = source->ops->state(source, p, &size);
@@ -150,7 +150,8 @@ rlt_status rlt_train_load(rlt_trainer *t, rlt_source *source, const rlt_train_or
         t->stats.steps != t->stats.iteration * t->rows) {
         return rlt_fail(err, RLT_ECORRUPT, "%s: its counters contradict each other", origin->path);
     }
-    return source->ops->restore(source, (uint64_t)t->stats.iteration, err);
+    return source != NULL ? source->ops->restore(source, (uint64_t)t->stats.iteration, err)
+                          : RLT_OK;
 }
 
 rlt_status rlt_policy_load(const rlt_checkpoint *checkpoint, const rlt_policy_spec *spec,

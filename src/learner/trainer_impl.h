@@ -7,16 +7,18 @@
 
 enum { RLT_RETURN_WINDOW = 100 };
 
+typedef struct rlt_algorithm rlt_algorithm;
+typedef struct rlt_cloning rlt_cloning;
+
 struct rlt_trainer {
+    const rlt_algorithm *algorithm;
     rlt_run_config config;
     const rlt_env_def *def;
     char team_device[16]; /* of a learner in a team */
     const char *device;   /* that computes the update; NULL: the CPU's threads */
     rlt_policy_spec spec;
-    rlt_batch_spec batch; /* of one part; env_state_bytes unused */
-    int parts, envs;      /* envs: of all parts */
+    int parts, envs; /* envs: of all parts */
     rlt_pool *pool;
-    rlt_ppo *ppo;
     float *weights; /* the block of rlt_weights_floats */
     rlt_weights_view view;
     uint64_t version; /* 1 + iterations */
@@ -24,7 +26,10 @@ struct rlt_trainer {
     rlt_running obs_stats;
     rlt_reward_scaler rewards;
     double window[RLT_RETURN_WINDOW], window_length[RLT_RETURN_WINDOW]; /* rings */
-    int64_t rows;                                                       /* horizon * envs */
+    int64_t rows;                                                       /* of an iteration */
+    rlt_cloning *cloning; /* of bc; what follows is ppo's */
+    rlt_ppo *ppo;
+    rlt_batch_spec batch; /* of one part; env_state_bytes unused */
     /* the flat batch: row t * envs + global environment */
     float *obs, *log_prob, *value, *advantage, *ret;
     unsigned char *action;

@@ -1,5 +1,6 @@
 /* worker: evaluation over fresh episodes with the most likely actions, side by side.
  * Threads: any. Owner: the caller. */
+#include "worker/demonstration.h"
 #include "worker/worker_impl.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ typedef struct eval {
     float *memory; /* of a policy that has one */
     uint8_t *terminated, *truncated, *done, *mask;
     int32_t *length;
+    const rlt_demonstration *demonstration; /* or NULL */
 } eval;
 
 static void allocate(eval *e) {
@@ -50,6 +52,18 @@ static void release(eval *e) {
     rlt_vec_env_destroy(&e->vec);
 }
 
+static void demonstrate(const eval *e) {
+    size_t bytes = rlt_policy_action_bytes(&e->spec), dim = (size_t)e->spec.action_dim;
+    for (int i = 0; i < e->n; i++) {
+        if (!e->done[i]) {
+            e->demonstration->step(e->demonstration->user, i,
+                                   e->obs + (size_t)i * (size_t)e->spec.obs_dim,
+                                   (const char *)e->action + (size_t)i * bytes,
+                                   e->mask != NULL ? e->mask + (size_t)i * dim : NULL);
+        }
+    }
+}
+
 static void step(eval *e, double *returns, double *length_sum) {
     const float *input = e->obs;
     if (e->normalise) {
@@ -61,6 +75,9 @@ static void step(eval *e, double *returns, double *length_sum) {
     rlt_policy_step(e->ws, e->weights->params, input, e->n, NULL, e->memory, e->head, value);
     rlt_vec_env_mask(e->vec, e->mask);
     rlt_policy_mode(&e->spec, e->head, e->mask, e->n, e->action);
+    if (e->demonstration != NULL) {
+        demonstrate(e);
+    }
     rlt_step_out out = {e->obs,       e->reward,         e->terminated, e->truncated,
                         e->final_obs, e->episode_return, e->length};
     rlt_vec_env_step(e->vec,
@@ -100,9 +117,10 @@ static rlt_status run(eval *e, double *returns, rlt_evaluation *result, rlt_err 
     return RLT_OK;
 }
 
-rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
-                        const rlt_weights_view *weights, int episodes, uint64_t seed,
-                        rlt_evaluation *result, double *returns, rlt_err *err) {
+static rlt_status evaluate(const rlt_run_config *config, const rlt_env_def *def,
+                           const rlt_weights_view *weights, int episodes, uint64_t seed,
+                           const rlt_demonstration *demonstration, rlt_evaluation *result,
+                           double *returns, rlt_err *err) {
     if (episodes < 1 || episodes > 1 << 20) {
         return rlt_fail(err, RLT_EINVAL, "%d evaluation episodes; allowed: 1 to %d", episodes,
                         1 << 20);
@@ -111,6 +129,7 @@ rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
               .weights = weights,
               .n = episodes,
               .left = episodes,
+              .demonstration = demonstration,
               .normalise = config->normalise.observation,
               .clip = (float)config->normalise.clip};
     RLT_TRY(rlt_policy_spec_make(config, def, &e.spec, err));
@@ -121,4 +140,17 @@ rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
     rlt_free(own);
     release(&e);
     return status;
+}
+
+rlt_status rlt_evaluate(const rlt_run_config *config, const rlt_env_def *def,
+                        const rlt_weights_view *weights, int episodes, uint64_t seed,
+                        rlt_evaluation *result, double *returns, rlt_err *err) {
+    return evaluate(config, def, weights, episodes, seed, NULL, result, returns, err);
+}
+
+rlt_status rlt_demonstrate(const rlt_run_config *config, const rlt_env_def *def,
+                           const rlt_weights_view *weights, int episodes, uint64_t seed,
+                           const rlt_demonstration *demonstration, rlt_evaluation *result,
+                           rlt_err *err) {
+    return evaluate(config, def, weights, episodes, seed, demonstration, result, NULL, err);
 }
