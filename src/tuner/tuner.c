@@ -198,7 +198,10 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
     }
     if (status == RLT_OK) {
         bool takes_after = tuner->sampler->origin != NULL && number >= point_count(tuner);
-        int64_t of = takes_after ? tuner->sampler->origin(tuner->sampler_state, number, i) : number;
+        int64_t sources = tuner->history.sources, of = number;
+        if (takes_after) {
+            of = tuner->sampler->origin(tuner->sampler_state, number + sources, i) - sources;
+        }
         double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, of, path);
         json_decref(*value);
         *value = rlt_value_json(&param, rlt_param_at(&param, draw));
@@ -354,11 +357,12 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
 
 int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number) {
     RLT_ASSERT(number >= 0 && number < tuner->count);
-    int64_t parent =
-        tuner->sampler->parent == NULL
-            ? -1
-            : tuner->sampler->parent(tuner->sampler_state, tuner->trials[number].configuration);
-    return parent >= 0 ? rlt_tuner_first(tuner, parent) : -1;
+    if (tuner->sampler->parent == NULL) {
+        return -1;
+    }
+    int64_t place = tuner->sampler->parent(tuner->sampler_state, rlt_tuner_place(tuner, number));
+    int64_t configuration = place - tuner->history.sources; /* below 0: of an earlier experiment */
+    return place >= 0 && configuration >= 0 ? rlt_tuner_first(tuner, configuration) : -1;
 }
 
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {

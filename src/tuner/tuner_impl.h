@@ -78,10 +78,10 @@ typedef struct rlt_sampler_def {
      * of no interest. */
     void (*started)(void *state, int64_t number);
     void (*ended)(void *state, int64_t number);
-    /* The trial whose weights this one is to start from, or -1. NULL: none. */
+    /* The place of the trial whose weights this one is to start from, or -1. NULL: none. */
     int64_t (*parent)(const void *state, int64_t number);
-    /* The trial whose draw the space that function `param` returns is sampled at, for trial
-     * `number` (the one asked for last, or an earlier one). NULL: its own. */
+    /* The place of the trial whose draw the space that function `param` returns is sampled at, for
+     * that at place `number` (the one asked for last, or an earlier one). NULL: its own. */
     int64_t (*origin)(const void *state, int64_t number, int param);
 } rlt_sampler_def;
 

@@ -232,6 +232,34 @@ static void test_given(void **unused) {
     rlt_tuner_destroy(&tuner);
 }
 
+/* Trials of an earlier experiment are in the population; their weights are not there. */
+static void test_earlier(void **unused) {
+    (void)unused;
+    rlt_tune_fields fields = fields_of(8, 8);
+    rlt_tuner *tuner = tuner_of(&fields, "{\"x\":{\"$space\":\"uniform\",\"low\":0,\"high\":1}}");
+    for (int64_t i = 0; i < 8; i++) {
+        json_t *params = json_pack("{s:f}", "x", 0.01 * (double)i);
+        double value = (double)i, none = 0;
+        assert_int_equal(
+            rlt_tuner_source(tuner, params, &value, &none, RLT_TRIAL_COMPLETED, 1, NULL, NULL),
+            RLT_OK);
+        json_decref(params);
+    }
+    int children = 0;
+    for (int64_t i = 0; i < 30; i++) {
+        json_t *params = ask(tuner, i);
+        int64_t parent = rlt_tuner_parent(tuner, i);
+        double x = json_number_value(json_object_get(params, "x"));
+        assert_true(i > 0 || (parent == -1 && x < 0.9)); /* a child of one of them, near to it */
+        assert_true(parent < i);
+        children += parent >= 0;
+        assert_int_equal(rlt_tuner_finish(tuner, i, RLT_TRIAL_COMPLETED, 100, 1, NULL), RLT_OK);
+        json_decref(params);
+    }
+    assert_true(children > 20);
+    rlt_tuner_destroy(&tuner);
+}
+
 /* ---- functions of the script ---- */
 
 /* A conditional choice: which values there are depends on `kind`. */
@@ -342,9 +370,10 @@ static void test_refused(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_naive), cmocka_unit_test(test_restored),
-        cmocka_unit_test(test_given), cmocka_unit_test(test_conditional),
-        cmocka_unit_test(test_finds), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_naive),       cmocka_unit_test(test_restored),
+        cmocka_unit_test(test_given),       cmocka_unit_test(test_earlier),
+        cmocka_unit_test(test_conditional), cmocka_unit_test(test_finds),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("tuner_evolution", tests, NULL, NULL);
 }
