@@ -133,8 +133,8 @@ rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err) {
     int64_t number;
     rlt_decision ruling;
     while (rlt_tuner_ruling(d->tuner, &number, &ruling)) {
-        RLT_ASSERT((size_t)number < d->count && !d->trials[number].final);
-        rlt_driver_entry *t = &d->trials[number]; /* search trials come first */
+        rlt_driver_entry *t = rlt_driver_trial_of(d, number);
+        RLT_ASSERT(t != NULL);
         RLT_TRY(store_row(d, t, ruling.step, 1, &ruling, numbers_of(&ruling, ruling.value), err));
         RLT_TRY(apply(d, t, &ruling, err));
     }
@@ -183,10 +183,11 @@ rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char
     }
     rlt_action action;
     RLT_TRY(rlt_action_parse(values[2], &action, err));
-    keep_verdict(&d->trials[number], action, step, values[3]);
+    keep_verdict(rlt_driver_trial_of(d, number), action, step, values[3]);
     RLT_TRY(rlt_tuner_report(d->tuner, number, step, result, NULL, err));
     if (action == RLT_ACTION_EXPLOIT) {
-        return rlt_driver_restore_exploit(d, &d->trials[number], step, values[4], values[5], err);
+        return rlt_driver_restore_exploit(d, rlt_driver_trial_of(d, number), step, values[4],
+                                          values[5], err);
     }
     return rlt_tuner_restore_decision(d->tuner, number, step, action, err);
 }

@@ -181,6 +181,7 @@ static rlt_status pass(rlt_driver *d, rlt_err *err) {
         rlt_driver_stop_all(d, d->ending);
     }
     rlt_driver_show(d, false);
+    rlt_driver_drop_ended(d);
     return RLT_OK;
 }
 
@@ -195,7 +196,7 @@ static const char *end_state(const rlt_driver *d) {
     if (d->stop_seen > 0 || d->fatal.code == RLT_EFULL) {
         return "stopped";
     }
-    bool all_failed = d->failed > 0 && d->failed == (int64_t)d->count;
+    bool all_failed = d->failed > 0 && d->failed == (int64_t)d->count + d->dropped.count;
     return d->fatal.code != RLT_OK || all_failed ? "failed" : "completed";
 }
 
@@ -244,7 +245,7 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
     if (d->fatal.code != RLT_OK) {
         return rlt_fail(err, d->fatal.code, "%s", d->fatal.message);
     }
-    if (d->failed > 0 && d->failed == (int64_t)d->count) {
+    if (d->failed > 0 && d->failed == (int64_t)d->count + d->dropped.count) {
         return rlt_fail(err, RLT_EFAILED,
                         "every trial failed; the causes: rltune show %lld --db %.300s",
                         (long long)d->experiment, d->o->db_path);

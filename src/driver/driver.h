@@ -24,7 +24,7 @@ typedef struct rlt_driver_trial { /* what a person watches */
 typedef struct rlt_driver_view { /* borrowed for the call */
     int64_t experiment;
     const char *name, *metric;
-    const rlt_driver_trial *trials;
+    const rlt_driver_trial *trials; /* those that are open, and the newest that have ended */
     size_t count;
     int64_t planned; /* trials in all, retraining included */
     int64_t states[RLT_TRIAL_STATE_COUNT];

@@ -55,6 +55,12 @@ typedef struct rlt_driver_entry { /* one trial */
     int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
 
+typedef struct rlt_driver_dropped { /* what is still told of ended trials without an entry */
+    int64_t count, finals, steps;
+    int64_t states[RLT_TRIAL_STATE_COUNT];
+    int64_t search_steps; /* of those that are no retraining */
+} rlt_driver_dropped;
+
 typedef struct rlt_driver {
     const rlt_driver_options *o;
     rlt_store *store;
@@ -72,10 +78,14 @@ typedef struct rlt_driver {
     int64_t kept_log;      /* trial whose log is there because it is the best; 0: none */
     double kept_value;     /* its result; NAN: none */
     char *function_setup;  /* what processes of functions read first, owned; NULL: none */
+    /* Trials that are open, and the newest that have ended; in the order of their keys. An index is
+     * no number: rlt_driver_trial_of. */
     rlt_driver_entry *trials;
     rlt_driver_trial *views; /* the same indices */
     size_t count, capacity;
     size_t first_open; /* no trial before this index is still open */
+    size_t drop_at;    /* the count at which ended ones are dropped again */
+    rlt_driver_dropped dropped;
     int parallel, active;
     bool copies; /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
@@ -106,8 +116,25 @@ rlt_status rlt_driver_check_expert(rlt_experiment_config *config, rlt_err *err);
 /* setup.c */
 rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err); /* channel, folder, tuner, limits */
 void rlt_driver_close(rlt_driver *d);
-rlt_driver_entry *rlt_driver_add(rlt_driver *d); /* zeroed, with NAN results */
 rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err);
+
+/* entries.c */
+rlt_driver_entry *rlt_driver_add(rlt_driver *d); /* zeroed, with NAN results */
+/* The search trial of this number; NULL: there is none, or it has ended long ago. */
+rlt_driver_entry *rlt_driver_trial_of(const rlt_driver *d, int64_t number);
+/* The row and the configuration of a search trial, also of one that has ended long ago; *id 0:
+ * there is none. */
+rlt_status rlt_driver_find_row(rlt_driver *d, int64_t number, int64_t *id, int64_t *configuration,
+                               rlt_err *err);
+/* What its entry is found by, also after others were dropped; the id of its program. */
+int64_t rlt_driver_key(const rlt_driver_entry *t);
+rlt_driver_entry *rlt_driver_of_key(const rlt_driver *d, int64_t key);
+/* Between passes: entries move. */
+void rlt_driver_drop_ended(rlt_driver *d);
+static inline bool rlt_driver_is_open(const rlt_driver_entry *t) {
+    return t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
+           t->state == RLT_TRIAL_PAUSED;
+}
 
 /* trials.c: rows and processes of trials; inside the group commit unless said otherwise */
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err);  /* rows of what is to start */

@@ -280,7 +280,7 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
     const rlt_objective_fields *fields = task->fields;
     bool function = fields->kind == RLT_OBJECTIVE_FUNCTION;
     const rlt_command_options options = {
-        .id = t - d->trials,
+        .id = rlt_driver_key(t),
         .argv = task->argv.items,
         .environment = task->environment.items,
         .folder = function ? NULL : task->where.data,

@@ -37,7 +37,7 @@ static void check_steps(const rlt_driver *d, rlt_driver_entry *t) {
 
 static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rlt_err *err) {
     rlt_driver *d = user;
-    rlt_driver_entry *t = &d->trials[id];
+    rlt_driver_entry *t = rlt_driver_of_key(d, id);
     t->heard = rlt_clock_s();
     t->program.asks |= report->asks;
     t->program.dirty |= report->count > 0;
@@ -123,7 +123,7 @@ static rlt_status on_failure(rlt_driver *d, rlt_driver_entry *t, const rlt_comma
 
 static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, rlt_err *err) {
     rlt_driver *d = user;
-    rlt_driver_entry *t = &d->trials[id];
+    rlt_driver_entry *t = rlt_driver_of_key(d, id);
     char cause[160];
     t->program.runs = t->program.dirty = t->program.asks = false;
     t->program.files |= end->logged;
@@ -201,17 +201,17 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t) {
     }
     if (t->program.asks) {
         t->program.asks = false;
-        rlt_command_reply(d->host, t - d->trials, is_ending(t), t->milestone);
+        rlt_command_reply(d->host, rlt_driver_key(t), is_ending(t), t->milestone);
     }
     if (is_ending(t)) {
-        rlt_command_stop(d->host, t - d->trials);
+        rlt_command_stop(d->host, rlt_driver_key(t));
     }
 }
 
 void rlt_driver_kill_programs(rlt_driver *d) {
     for (size_t i = d->first_open; i < d->count; i++) {
         if (d->trials[i].program.runs) {
-            rlt_command_kill(d->host, (int64_t)i);
+            rlt_command_kill(d->host, rlt_driver_key(&d->trials[i]));
         }
     }
 }

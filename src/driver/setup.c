@@ -86,20 +86,6 @@ void rlt_driver_close(rlt_driver *d) {
     free(d->script_path);
 }
 
-rlt_driver_entry *rlt_driver_add(rlt_driver *d) {
-    if (d->count == d->capacity) {
-        size_t capacity = 2 * d->capacity + 64;
-        d->trials = realloc(d->trials, sizeof(*d->trials) * capacity);
-        d->views = realloc(d->views, sizeof(*d->views) * capacity);
-        RLT_ASSERT(d->trials != NULL && d->views != NULL);
-        d->capacity = capacity;
-    }
-    rlt_driver_entry *t = &d->trials[d->count++];
-    *t = (rlt_driver_entry){.job = {.pidfd = -1}, .last = NAN, .best = NAN};
-    rlt_driver_measures_init(d, t);
-    return t;
-}
-
 /* ---- from rows ---- */
 
 static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *err) {
@@ -167,12 +153,11 @@ static rlt_status restore_call(void *user, int columns, const char *const *names
     (void)names;
     rlt_driver *d = user;
     int64_t number = strtoll(values[0], NULL, 10);
-    if (number < 0 || (size_t)number >= d->count || d->trials[number].number != number ||
-        d->trials[number].final) { /* search trials come first, in the order of number */
+    rlt_driver_entry *t = rlt_driver_trial_of(d, number);
+    if (t == NULL) {
         return rlt_fail(err, RLT_ECORRUPT, "%s: rows of search trials before number %lld are gone",
                         d->o->db_path, (long long)number);
     }
-    rlt_driver_entry *t = &d->trials[number];
     if (strcmp(values[1], "ask") == 0) {
         return t->replicate == 0 ? rlt_tuner_restore(d->tuner, number, t->params, err)
                                  : rlt_tuner_restore_replicate(d->tuner, number, t->configuration,

@@ -212,17 +212,6 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
     return RLT_OK;
 }
 
-static int64_t index_of_best(const rlt_driver *d) {
-    double value;
-    int64_t number = rlt_tuner_best(d->tuner, &value);
-    for (size_t i = 0; number >= 0 && i < d->count; i++) {
-        if (!d->trials[i].final && d->trials[i].number == number) {
-            return (int64_t)i;
-        }
-    }
-    return -1;
-}
-
 /* The winner's parameters out of its row: ended trials keep none in memory. */
 static rlt_status winner_params(rlt_driver *d, int64_t trial, json_t **params, rlt_err *err) {
     rlt_trial_row row;
@@ -237,20 +226,22 @@ static rlt_status winner_params(rlt_driver *d, int64_t trial, json_t **params, r
 /* The winner again, from scratch, with seeds that the search did not use. */
 static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
     d->finals_planned = true;
-    int64_t best = index_of_best(d), seeds = d->config.tune.final.seeds;
+    double value;
+    int64_t best = rlt_tuner_best(d->tuner, &value), seeds = d->config.tune.final.seeds;
     if (!d->config.tuned || seeds == 0 || best < 0) {
         return RLT_OK;
     }
-    int64_t winner = d->trials[best].id;
+    int64_t winner, configuration;
+    RLT_TRY(rlt_driver_find_row(d, best, &winner, &configuration, err));
     rlt_driver_say(d, "search done: trial %lld is best; it is trained again with %lld fresh seeds",
-                   (long long)d->trials[best].number, (long long)seeds);
+                   (long long)best, (long long)seeds);
     for (int64_t i = 0; i < seeds; i++) {
         json_t *params = NULL;
         RLT_TRY(winner_params(d, winner, &params, err));
         rlt_driver_entry *t = rlt_driver_add(d);
         t->final = true;
         t->number = t->replicate = i;
-        t->configuration = d->trials[best].configuration;
+        t->configuration = configuration;
         t->params = params;
         t->seed = d->config.run.seed + 1000003 * (i + 1);
         RLT_TRY(create_row(d, t, err));
@@ -421,7 +412,7 @@ rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *er
 
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
     if (d->host != NULL) {
-        rlt_command_stop(d->host, t - d->trials);
+        rlt_command_stop(d->host, rlt_driver_key(t));
         return RLT_OK;
     }
     rlt_msg_begin(&d->writer, RLT_MSG_STOP, (uint64_t)t->attempt, 0);

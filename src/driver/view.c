@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const double show_every_s = 0.1;
 
@@ -20,11 +21,11 @@ void rlt_driver_say(rlt_driver *d, const char *fmt, ...) {
 }
 
 static int64_t planned(const rlt_driver *d) {
-    int64_t search = 0, finals = 0;
-    for (size_t i = 0; i < d->count; i++) {
-        finals += d->trials[i].final;
+    int64_t finals = d->dropped.finals;
+    for (size_t i = d->count; i-- > 0 && d->trials[i].final;) {
+        finals++;
     }
-    search = (int64_t)d->count - finals;
+    int64_t search = (int64_t)d->count + d->dropped.count - finals;
     if (!d->exhausted && d->ending == NULL && rlt_tuner_planned(d->tuner) > search) {
         search = rlt_tuner_planned(d->tuner);
     }
@@ -41,12 +42,10 @@ typedef struct average {
 
 /* What a search trial takes, as far as those that have ended tell: most of them are stopped. */
 static double search_steps(const rlt_driver *d) {
-    average ended = {0};
+    average ended = {(double)d->dropped.search_steps, d->dropped.count - d->dropped.finals};
     for (size_t i = 0; i < d->count; i++) {
         const rlt_driver_entry *t = &d->trials[i];
-        bool open = t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
-                    t->state == RLT_TRIAL_PAUSED;
-        if (!t->final && !open) {
+        if (!t->final && !rlt_driver_is_open(t)) {
             ended.steps += (double)t->steps;
             ended.count++;
         }
@@ -65,12 +64,12 @@ static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
     double search = search_steps(d), left = 0;
     for (size_t i = 0; i < d->count; i++) {
         const rlt_driver_entry *t = &d->trials[i];
-        if (t->state == RLT_TRIAL_RUNNING || t->state == RLT_TRIAL_PENDING ||
-            t->state == RLT_TRIAL_PAUSED) {
+        if (rlt_driver_is_open(t)) {
             left += steps_left(t, search);
         }
     }
-    int64_t later = planned_trials - (int64_t)d->count, finals = d->config.tune.final.seeds;
+    int64_t later = planned_trials - (int64_t)d->count - d->dropped.count;
+    int64_t finals = d->config.tune.final.seeds;
     finals = !d->config.tuned || d->finals_planned || d->ending != NULL ? 0 : finals;
     finals = finals < later ? finals : later;
     return left + (double)finals * (double)d->config.run.stop.steps +
@@ -78,6 +77,8 @@ static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
 }
 
 static void fill_trials(rlt_driver *d, rlt_driver_view *view) {
+    memcpy(view->states, d->dropped.states, sizeof(view->states));
+    view->steps = d->dropped.steps;
     for (size_t i = 0; i < d->count; i++) {
         const rlt_driver_entry *t = &d->trials[i];
         d->views[i] = (rlt_driver_trial){t->number,    t->final, t->state, t->steps,

@@ -156,6 +156,7 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
     }
     return pragma(store,
                   "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; "
+                  "PRAGMA cache_size = -8000; " /* a driver mostly appends, and lives long */
                   "PRAGMA journal_size_limit = 67108864",
                   "set it up", err);
 }

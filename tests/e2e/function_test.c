@@ -43,10 +43,39 @@ static void test_one_after_another(void **state) {
     run_close(&place);
 }
 
+/* More trials than the driver remembers, one of which is there from the beginning to the end; the
+ * best one ended long ago. */
+static void test_many(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "function(params, report, trial)\n"
+                 "  local n = 0\n"
+                 "  while trial.number == 2 and n < 1.5e8 do n = n + 1 end\n"
+                 "  if trial.number == 2 then report(1, 1e9) end\n"
+                 "  if trial.number % 100 == 99 then error('every hundredth') end\n"
+                 "  return math.abs(trial.number - 7) + params.x\n"
+                 "end",
+                 "params = { x = space.uniform(0, 1e-3) }, tune = { metric = 'loss', mode = 'min', "
+                 "trials = 1500, parallel = 3, max_failed = 50, final = { seeds = 2 } }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    run_check_rows(&place, true);
+    expect_sql(&place, "SELECT role, state, count(*) FROM trials GROUP BY 1, 2 ORDER BY 1, 2",
+               "final|completed|2\nsearch|completed|1485\nsearch|failed|15\n");
+    expect_sql(&place,
+               "SELECT count(*) FROM trials f JOIN trials s ON s.params_json = f.params_json AND "
+               "s.configuration = f.configuration WHERE f.role = 'final' AND s.role = 'search' AND "
+               "s.number = 7",
+               "2\n");
+    run_check_clean(&place);
+    run_close(&place);
+}
+
 /* A crash fails the trial that the process had, a kill has it tried again; nothing else is lost. */
 static void test_crash(void **state) {
     (void)state;
-    static const int signals[] = {SIGSEGV, SIGKILL};
+    static const int signals[] = {SIGABRT, SIGKILL};
     static const char *const expected[] = {
         "completed|1|3\nfailed|1|1\n",
         "completed|1|3\ncompleted|2|1\n",
@@ -108,6 +137,7 @@ static void test_deaf(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_many),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_deaf),
     };
