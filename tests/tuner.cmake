@@ -12,3 +12,5 @@ rlt_bench(sampler_bench SOURCES bench/sampler_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)
 rlt_bench(gp_cma_bench SOURCES bench/gp_cma_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)
+rlt_bench(seeds_bench SOURCES bench/seeds_bench.c bench/sampler_functions.c
+          DEPS tuner config schema core LIBS jansson m)

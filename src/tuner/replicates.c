@@ -130,6 +130,14 @@ rlt_status rlt_configurations_init(rlt_tuner *tuner, rlt_err *err) {
                         "%d; tune one of them, or leave seeds out",
                         tuner->config.objectives.count);
     }
+    if (rlt_stopper_defs[tuner->config.stopper]->copies) {
+        return rlt_fail(
+            err, RLT_ECONFIG,
+            "tune.seeds: with %s trials copy each other and change their parameters, so "
+            "that none has a configuration to be repeated; leave seeds out, and judge "
+            "the winner by final = { seeds = 5 }",
+            rlt_stoppers[tuner->config.stopper].name);
+    }
     if (tuner->config.race.start > tuner->config.seeds) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.race.start: %" PRId64 " is more than tune.seeds, %" PRId64,

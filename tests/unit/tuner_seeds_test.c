@@ -590,6 +590,17 @@ static void several_objectives_are_refused(void **state) {
     assert_contains(err.message, "tune.seeds");
 }
 
+static void trials_that_copy_each_other_are_refused(void **state) {
+    (void)state;
+    rlt_tune_fields f = tune_default();
+    f.seeds = 3;
+    f.stopper = RLT_STOPPER_PBT;
+    rlt_tuner *tuner = NULL;
+    rlt_err err = {0};
+    assert_int_equal(try_tuner(&f, space, NULL, &tuner, &err), RLT_ECONFIG);
+    assert_contains(err.message, "tune.seeds: with pbt trials copy each other");
+}
+
 static void a_limit_holds_on_every_seed(void **state) {
     (void)state;
     rlt_tune_fields f = tune_default();
@@ -608,6 +619,50 @@ static void a_limit_holds_on_every_seed(void **state) {
     double value;
     assert_int_equal(rlt_tuner_best(tuner, &value), 2);
     rlt_tuner_destroy(&tuner);
+}
+
+/* ---- what it is worth (bench/seeds_bench.c has more of it) ---- */
+
+/* The true best of ten arms in another order each time, each half as good again as the noise. */
+static int64_t winner_of(int64_t seeds, int64_t start, int world, int64_t *trials) {
+    rlt_tune_fields f = tune_default();
+    f.sampler = RLT_SAMPLER_GRID;
+    f.seeds = seeds;
+    f.race.start = start;
+    f.race.alpha = 0.05;
+    rlt_tuner *tuner =
+        tuner_of(&f, "{\"a\":{\"$space\":\"grid\",\"values\":[0,1,2,3,4,5,6,7,8,9]}}");
+    int64_t number, configuration, replicate, arm[200];
+    json_t *params;
+    rlt_err err = {0};
+    double value;
+    while (rlt_tuner_ask(tuner, &number, &params, &err) == RLT_OK) {
+        rlt_tuner_replicate(tuner, number, &configuration, &replicate);
+        arm[number] = (json_integer_value(json_object_get(params, "a")) * 3 + world * 7) % 10;
+        rlt_rng rng = rlt_rng_make((uint64_t)(world * 1000 + replicate), RLT_STREAM_TEST,
+                                   (uint32_t)configuration);
+        value = 1.5 * (double)arm[number] + rlt_rng_normal(&rng);
+        rlt_tuner_finish(tuner, number, RLT_TRIAL_COMPLETED, value, 1, NULL);
+        json_decref(params);
+        ++*trials;
+    }
+    int64_t best = rlt_tuner_best(tuner, &value);
+    rlt_tuner_destroy(&tuner);
+    return arm[best];
+}
+
+static void a_race_finds_the_winner_with_fewer_trials(void **state) {
+    (void)state;
+    int64_t all = 0, raced = 0;
+    int same_winner = 0, found = 0;
+    for (int world = 0; world < 40; world++) {
+        int64_t whole = winner_of(8, 0, world, &all), race = winner_of(8, 3, world, &raced);
+        same_winner += whole == race;
+        found += race == 9;
+    }
+    assert_int_equal(all, 40 * 80);
+    assert_true(raced < all * 65 / 100);
+    assert_true(same_winner >= 38 && found >= 38);
 }
 
 /* ---- the tests' statistics ---- */
@@ -647,7 +702,9 @@ int main(void) {
         cmocka_unit_test(a_goal_is_reached_by_all_seeds_together),
         cmocka_unit_test(a_budget_ends_replicates_too),
         cmocka_unit_test(several_objectives_are_refused),
+        cmocka_unit_test(trials_that_copy_each_other_are_refused),
         cmocka_unit_test(a_limit_holds_on_every_seed),
+        cmocka_unit_test(a_race_finds_the_winner_with_fewer_trials),
         cmocka_unit_test(p_values_are_those_of_scipy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
