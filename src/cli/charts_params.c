@@ -142,6 +142,22 @@ static void set_ends(const rlt_samples *s, axes *a, int at) {
     a->bottoms[at] = bottom;
 }
 
+static const char *last_part(const char *path) {
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && dot[1] != 0 ? dot + 1 : path;
+}
+
+/* "lr" of "ppo.lr", unless another axis would be called the same. */
+static const char *short_name(const rlt_samples *s, const axes *a, int at) {
+    const char *path = s->info[a->params[at]].path;
+    for (int k = 0; k < a->count; k++) {
+        if (k != at && strcmp(last_part(path), last_part(s->info[a->params[k]].path)) == 0) {
+            return path;
+        }
+    }
+    return last_part(path);
+}
+
 static void make_axes(const rlt_samples *s, axes *a) {
     a->low = INFINITY;
     a->high = -INFINITY;
@@ -150,8 +166,7 @@ static void make_axes(const rlt_samples *s, axes *a) {
         a->high = fmax(a->high, s->values[i]);
     }
     for (int k = 0; k < a->count; k++) {
-        const char *path = s->info[a->params[k]].path, *dot = strrchr(path, '.');
-        a->names[k] = dot != NULL && dot[1] != 0 ? dot + 1 : path;
+        a->names[k] = short_name(s, a, k);
     }
     a->names[a->count] = s->metric;
     for (int k = 0; k <= a->count; k++) {

@@ -35,8 +35,11 @@ static rlt_status check_trial(const rlt_env_def *def, const rlt_experiment_confi
     RLT_TRY(rlt_config_trial_json(config->json, params, &run, err));
     rlt_status status = rlt_run_config_load(run, &concrete, err);
     if (status == RLT_OK) {
-        status = def != NULL ? check_run(def, &concrete, err)
+        status = def != NULL ? rlt_driver_check_network(def, &concrete, params, err)
                              : rlt_driver_check_program(&concrete, run, err);
+    }
+    if (status == RLT_OK && def != NULL) {
+        status = check_run(def, &concrete, err);
     }
     json_decref(run);
     return status;

@@ -107,6 +107,9 @@ typedef struct rlt_driver {
  * those that a function of the script decides. */
 rlt_status rlt_driver_check_models(const rlt_env_def *def, const rlt_experiment_config *config,
                                    const rlt_search_space *space, rlt_err *err);
+/* The network of one trial; the message names the trial's values of the model. */
+rlt_status rlt_driver_check_network(const rlt_env_def *def, const rlt_run_config *config,
+                                    const json_t *params, rlt_err *err);
 rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
                                  rlt_tuner **tuner, rlt_err *err);
 

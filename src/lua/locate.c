@@ -197,6 +197,44 @@ static void read_mark(scan *s, char mark) {
     advance(s);
 }
 
+/* What a word changes in the number of open blocks. */
+static int block_of(const char *word) {
+    static const char *const opening[] = {"function", "if", "do", "repeat"};
+    for (size_t i = 0; i < RLT_COUNT(opening); i++) {
+        if (strcmp(word, opening[i]) == 0) {
+            return 1;
+        }
+    }
+    return strcmp(word, "end") == 0 || strcmp(word, "until") == 0 ? -1 : 0;
+}
+
+/* After "function": passes its body, whose names and tables are none of the configuration's. */
+static void skip_function(scan *s) {
+    char text[NAME_SIZE];
+    for (int blocks = 1; blocks > 0 && s->at < s->end;) {
+        if (*s->at == '-' && s->at + 1 < s->end && s->at[1] == '-') {
+            skip_comment(s);
+        } else if (*s->at == '"' || *s->at == '\'') {
+            read_string(s, text);
+        } else if (isalpha((unsigned char)*s->at) || *s->at == '_') {
+            read_names(s, text);
+            blocks += block_of(text);
+        } else if (*s->at != '[' || !skip_long(s)) {
+            advance(s);
+        }
+    }
+}
+
+/* A function within a table: the item of a list, or the value of a name. */
+static void read_function(scan *s, const brace *around, int line) {
+    if (s->pending[0] == 0 && around->parens <= 0) {
+        char name[NAME_SIZE];
+        snprintf(name, sizeof name, "[%d]", around->items + 1);
+        compare(s, name, line);
+    }
+    skip_function(s);
+}
+
 static void step(scan *s) {
     char text[NAME_SIZE];
     int line = s->line;
@@ -208,7 +246,11 @@ static void step(scan *s) {
         read_bracket(s);
     } else if (isalpha((unsigned char)*s->at) || *s->at == '_') {
         read_names(s, text);
-        take_key(s, text, line);
+        if (inner(s) != NULL && strcmp(text, "function") == 0) {
+            read_function(s, inner(s), line);
+        } else {
+            take_key(s, text, line);
+        }
     } else {
         read_mark(s, *s->at);
     }

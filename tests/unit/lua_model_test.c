@@ -51,6 +51,33 @@ static void test_layers(void **state) {
     rlt_script_destroy(&script);
 }
 
+/* A function is one item; what its body assigns and returns is none. */
+static void test_lines_of_functions(void **state) {
+    (void)state;
+    rlt_script *script = run("local made = function() return { 1, 2 } end\n"
+                             "return { ppo = {\n"
+                             "  epochs = 3,\n"
+                             "  lr = function(p) local epochs = 4 -- end\n"
+                             "    for i = 1, 3 do if i == 2 then epochs = 5 end end\n"
+                             "    repeat local text = ' end ' .. [[ end ]] until true\n"
+                             "    while false do end return 1e-3 end, horizon = 32,\n"
+                             "  }, model = {\n"
+                             "  { 'dense', 8 },\n"
+                             "  function(p)\n"
+                             "    if p.model.layers[1].units == 8 then return { 'gru', 8 } end\n"
+                             "    return { 'skip' }\n"
+                             "  end,\n"
+                             "  { 'dense', 16 } }, stop = { steps = 100 } }");
+    assert_int_equal(rlt_script_locate(script, "ppo.epochs"), 3);
+    assert_int_equal(rlt_script_locate(script, "ppo.lr"), 4);
+    assert_int_equal(rlt_script_locate(script, "ppo.horizon"), 7);
+    assert_int_equal(rlt_script_locate(script, "model[1]"), 9);
+    assert_int_equal(rlt_script_locate(script, "model[2]"), 10);
+    assert_int_equal(rlt_script_locate(script, "model[3]"), 14);
+    assert_int_equal(rlt_script_locate(script, "stop.steps"), 14);
+    rlt_script_destroy(&script);
+}
+
 /* An environment whose observation is an image. */
 static void test_image_environment(void **state) {
     (void)state;
@@ -85,6 +112,7 @@ static void test_image_environment(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_lines_of_functions),
         cmocka_unit_test(test_image_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
