@@ -66,13 +66,37 @@ static char *copy_text(const char *text) {
     return memcpy(rlt_alloc(size), text, size);
 }
 
+/* With the newest parameters of a trial whose parameters have changed on the way; owned. */
+static char *config_with(const char *config_json, const char *params_json) {
+    json_t *config = rlt_report_parse(config_json), *params = rlt_report_parse(params_json), *value;
+    const char *path;
+    rlt_err ignored;
+    json_object_foreach(params, path, value) {
+        rlt_config_set_json(config, path, value, &ignored);
+    }
+    char *text = json_dumps(config, JSON_COMPACT), *copy = copy_text(text);
+    free(text);
+    json_decref(config);
+    json_decref(params);
+    return copy;
+}
+
+typedef struct loading_trials {
+    rlt_store *store;
+    rlt_buf rows;
+} loading_trials;
+
 static rlt_status visit_trial(void *user, const rlt_trial_row *row, rlt_err *err) {
-    (void)err;
-    rlt_buf *rows = user;
+    loading_trials *loading = user;
     rlt_trial_row copy = *row;
-    copy.params_json = copy_text(row->params_json);
-    copy.config_json = copy_text(row->config_json);
-    rlt_buf_append(rows, &copy, sizeof copy);
+    char *params = NULL;
+    int64_t at, source;
+    RLT_TRY(rlt_store_params(loading->store, row->id, INT64_MAX, &params, &at, &source, err));
+    copy.params_json = params;
+    copy.config_json = strcmp(params, row->params_json) == 0
+                           ? copy_text(row->config_json)
+                           : config_with(row->config_json, params);
+    rlt_buf_append(&loading->rows, &copy, sizeof copy);
     return RLT_OK;
 }
 
@@ -80,11 +104,10 @@ rlt_status rlt_report_load(rlt_report *report, rlt_store *store, int64_t id, rlt
     report->store = store;
     RLT_TRY(rlt_store_experiment_get(store, id, &report->experiment, err));
     report->alive = rlt_store_experiment_is_owned(store, id);
-    rlt_buf rows = {0};
-    rlt_status status =
-        rlt_store_trials(report->store, report->experiment.id, visit_trial, &rows, err);
-    report->trials = (rlt_trial_row *)(void *)rows.data; /* 64-byte aligned by rlt_alloc */
-    report->trial_count = (int)(rows.size / sizeof(rlt_trial_row));
+    loading_trials loading = {.store = store};
+    rlt_status status = rlt_store_trials(store, report->experiment.id, visit_trial, &loading, err);
+    report->trials = (rlt_trial_row *)(void *)loading.rows.data; /* 64-byte aligned by rlt_alloc */
+    report->trial_count = (int)(loading.rows.size / sizeof(rlt_trial_row));
     if (status == RLT_OK) {
         status = rlt_report_load_objectives(report, err);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The three histories of a trial: what is asked, how it is headed, what the columns are. The first
+/* The histories of a trial: what is asked, how it is headed, what the columns are. The first
  * column is wall-clock time. */
 typedef struct history {
     const char *key, *title, *sql;
@@ -16,6 +16,10 @@ static const history histories[] = {
      " FROM transitions WHERE trial = ?1 ORDER BY id"},
     {"decisions", "decisions",
      "SELECT wall_ms, step, decider, action, reason FROM decisions WHERE trial = ?1 ORDER BY step"},
+    {"exploits", "parameters that changed",
+     "SELECT d.wall_ms, x.step, s.number AS source, x.source_step, x.params_json AS parameters"
+     " FROM exploits x JOIN decisions d ON d.id = x.decision"
+     " LEFT JOIN trials s ON s.id = x.source WHERE x.trial = ?1 ORDER BY x.step, x.decision"},
     {"checkpoints", "checkpoints",
      "SELECT created_ms AS wall_ms, step, attempt, size, path, sha256 FROM checkpoints"
      " WHERE trial = ?1 ORDER BY step, id"},
@@ -27,7 +31,8 @@ typedef struct history_rows {
 } history_rows;
 
 static bool is_number(const char *name) {
-    static const char *const numbers[] = {"wall_ms", "attempt", "step", "size"};
+    static const char *const numbers[] = {"wall_ms", "attempt", "step",
+                                          "size",    "source",  "source_step"};
     for (size_t i = 0; i < RLT_COUNT(numbers); i++) {
         if (strcmp(name, numbers[i]) == 0) {
             return true;
@@ -146,6 +151,61 @@ static void print_params(const rlt_trial_row *trial) {
     json_decref(params);
 }
 
+/* ---- where its weights come from ---- */
+
+typedef struct lineage_rows {
+    rlt_table table;
+    json_t *list;
+} lineage_rows;
+
+static rlt_status visit_part(void *user, const rlt_lineage_part *part, rlt_err *err) {
+    (void)err;
+    lineage_rows *rows = user;
+    json_t *params = rlt_report_parse(part->params_json);
+    const json_int_t numbers[] = {part->number, part->from, part->to};
+    json_array_append_new(rows->list, json_pack("{s:I, s:I, s:I, s:O}", "trial", numbers[0], "from",
+                                                numbers[1], "to", numbers[2], "params", params));
+    for (int i = 0; i < 3; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%" PRId64, (int64_t)numbers[i]);
+        rlt_table_cell(&rows->table, text);
+    }
+    rlt_buf shown = {0};
+    const char *name, *lead = "";
+    json_t *value;
+    json_object_foreach(params, name, value) {
+        rlt_buf text = {0};
+        rlt_report_json_text(value, &text);
+        rlt_buf_printf(&shown, "%s%s %s", lead, name, text.data);
+        rlt_buf_fini(&text);
+        lead = ", ";
+    }
+    rlt_table_cell(&rows->table, shown.data);
+    rlt_buf_fini(&shown);
+    json_decref(params);
+    return RLT_OK;
+}
+
+/* Of a trial that has copied another, or whose parameters have changed. */
+static rlt_status put_lineage(const rlt_report *report, const rlt_trial_row *trial, json_t *object,
+                              rlt_err *err) {
+    static const char *const columns[] = {"trial", "from step", "to step", "parameters"};
+    lineage_rows rows = {.list = json_array()};
+    for (size_t i = 0; i < RLT_COUNT(columns); i++) {
+        rlt_table_column(&rows.table, columns[i], i < 3);
+    }
+    rlt_status status = rlt_store_lineage(report->store, trial->id, visit_part, &rows, err);
+    if (status == RLT_OK && json_array_size(rows.list) > 1 && object != NULL) {
+        json_object_set(object, "lineage", rows.list);
+    } else if (status == RLT_OK && json_array_size(rows.list) > 1) {
+        printf("\nits weights were trained in\n");
+        rlt_table_print(&rows.table, stdout);
+    }
+    rlt_buf_fini(&rows.table.cells);
+    json_decref(rows.list);
+    return status;
+}
+
 static void print_curve(const rlt_report *report, const rlt_curve *curve, const char *metric) {
     rlt_screen screen = rlt_screen_of_stdout();
     rlt_buf out = {0};
@@ -165,6 +225,11 @@ static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial
             return status;
         }
     }
+    rlt_status status = put_lineage(report, trial, object, err);
+    if (status != RLT_OK) {
+        json_decref(object);
+        return status;
+    }
     json_object_set_new(object, "metric", json_string(metric));
     json_object_set_new(object, "curve", rlt_curve_json(curve));
     return rlt_report_print_json(object, err);
@@ -174,6 +239,7 @@ static rlt_status show_text(const rlt_report *report, const rlt_trial_row *trial
                             const rlt_curve *curve, const char *metric, rlt_err *err) {
     print_head(report, trial);
     print_params(trial);
+    RLT_TRY(put_lineage(report, trial, NULL, err));
     for (size_t i = 0; i < RLT_COUNT(histories); i++) {
         RLT_TRY(put_history(report, trial, &histories[i], NULL, err));
     }

@@ -17,9 +17,13 @@ typedef struct decisions {
 
 /* "stop" at the head of a sentence. */
 static const char *verb_of(const char *action) {
-    static const char *const verbs[][2] = {{"stop", "stopped"}, {"continue", "went on"},
-                                           {"pause", "paused"}, {"exploit", "copied another"},
-                                           {"extend", "raced"}, {"drop", "raced"}};
+    static const char *const verbs[][2] = {{"stop", "stopped"},
+                                           {"continue", "went on"},
+                                           {"pause", "paused"},
+                                           {"exploit", "copied another"},
+                                           {"change", "changed parameters"},
+                                           {"extend", "raced"},
+                                           {"drop", "raced"}};
     for (size_t i = 0; i < RLT_COUNT(verbs); i++) {
         if (strcmp(verbs[i][0], action) == 0) {
             return verbs[i][1];

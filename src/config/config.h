@@ -143,7 +143,7 @@ typedef enum {
     RLT_STOPPER_HYPERBAND,
     RLT_STOPPER_HYPERBAND_ASHA,
     RLT_STOPPER_PBT,
-    RLT_STOPPER_PB2,
+    RLT_STOPPER_PBT_REPLAY,
     RLT_STOPPER_COUNT
 } rlt_stopper_kind;
 
@@ -215,6 +215,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int factor_count;
         double factors[RLT_FACTORS_MAX]; /* of a perturbation */
     } pbt;                               /* pb2 too */
+    struct {
+        char db[512]; /* "": the run's own */
+        int64_t experiment, trial;
+    } replay;
     struct {
         int64_t startup_trials, min_trials;
         double percentile;

@@ -96,7 +96,7 @@ extern const rlt_field rlt_fields_tpe[], rlt_fields_lhs[], rlt_fields_cmaes[], r
 extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
     rlt_fields_threshold[], rlt_fields_plateau[], rlt_fields_patience[], rlt_fields_wilcoxon[],
     rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[],
-    rlt_fields_pbt[], rlt_fields_pb2[];
+    rlt_fields_pbt[], rlt_fields_pb2[], rlt_fields_pbt_replay[];
 /* population.c: options of pbt and pb2 that are lists and tables, into `out`. */
 extern const char *const rlt_population_keys[];
 rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t *given, json_t *out,

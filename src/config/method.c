@@ -29,6 +29,7 @@ static const char *const stoppers[] = {
     [RLT_STOPPER_HYPERBAND] = "hyperband",
     [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
     [RLT_STOPPER_PBT] = "pbt",
+    [RLT_STOPPER_PBT_REPLAY] = "pbt_replay",
 };
 
 /* What Ray Tune and Optuna call a method, with those of their defaults that differ from ours and
@@ -61,6 +62,7 @@ static const method_alias stopper_aliases[] = {
     {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, NULL},
     {"HyperbandPruner", RLT_STOPPER_HYPERBAND_ASHA, NULL},
     {"PopulationBasedTraining", RLT_STOPPER_PBT, NULL},
+    {"PopulationBasedTrainingReplay", RLT_STOPPER_PBT_REPLAY, NULL},
     {0}};
 
 typedef struct method_kind {
@@ -219,7 +221,7 @@ static rlt_status read_wrapped(method_reading r, rlt_err *err) {
 }
 
 static bool is_population(int stopper) {
-    return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2;
+    return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PBT_REPLAY;
 }
 
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,

@@ -8,8 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const rlt_population_keys[] = {
-    "name", "perturbation_factors", "mutations", "hyperparam_mutations", "hyperparam_bounds", NULL};
+const char *const rlt_population_keys[] = {"name",
+                                           "perturbation_factors",
+                                           "mutations",
+                                           "hyperparam_mutations",
+                                           "hyperparam_bounds",
+                                           "schedule",
+                                           NULL};
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *key, rlt_err *err,
                           const char *what) {
@@ -98,6 +103,10 @@ static rlt_status read_bounds(rlt_config_loading *loading, const json_t *given, 
 
 rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t *given, json_t *out,
                                       rlt_tune_fields *tune, rlt_err *err) {
+    const json_t *schedule = json_object_get(given, "schedule"); /* the driver has put it there */
+    if (tune->stopper == RLT_STOPPER_PBT_REPLAY && schedule != NULL) {
+        json_object_set(out, "schedule", (json_t *)schedule);
+    }
     const json_t *mutations = json_object_get(given, "mutations");
     const json_t *rays = json_object_get(given, "hyperparam_mutations");
     const json_t *bounds = json_object_get(given, "hyperparam_bounds");
@@ -106,11 +115,10 @@ rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t 
                        "mutations, hyperparam_mutations and hyperparam_bounds say the same; give "
                        "one of them");
     }
-    if (tune->stopper == RLT_STOPPER_PBT || json_object_get(given, "perturbation_factors")) {
-        if (tune->stopper == RLT_STOPPER_PB2) {
-            return fail_at(loading, "perturbation_factors", err,
-                           "pb2 perturbs nothing: a model chooses the parameters");
-        }
+    if (tune->stopper == RLT_STOPPER_PBT_REPLAY) {
+        return RLT_OK;
+    }
+    if (tune->stopper == RLT_STOPPER_PBT) {
         RLT_TRY(
             read_factors(loading, json_object_get(given, "perturbation_factors"), out, tune, err));
     }

@@ -351,6 +351,11 @@ const rlt_config_section rlt_config_sections[] = {
      "that "
      "can be.",
      rlt_fields_pbt, RLT_SECTION_TUNE},
+    {"stopper.pbt_replay",
+     "stopper = { \"pbt_replay\", ... }: one trial is trained by the schedule that led to a trial "
+     "of a "
+     "population.",
+     rlt_fields_pbt_replay, RLT_SECTION_TUNE},
     {"objective.command", "objective = { \"command\", ... }: a trial runs a program.", command,
      RLT_SECTION_OBJECTIVE},
     {"objective.function",

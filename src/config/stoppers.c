@@ -196,6 +196,15 @@ const rlt_field rlt_fields_pbt[] = {
      .help = "How often a parameter is drawn anew from its space instead of being perturbed."},
     {0}};
 
+const rlt_field rlt_fields_pbt_replay[] = {
+    {"experiment", RLT_FIELD_INT, TUNE(replay.experiment), .initial = NULL, .min = 1, .max = 1e15,
+     .help = "Number of the experiment with the population."},
+    {"trial", RLT_FIELD_INT, TUNE(replay.trial), .initial = NULL, .min = 0, .max = 1e15,
+     .help = "Number of its trial whose way is followed, through those that it copied."},
+    {"db", RLT_FIELD_STRING, TUNE(replay.db), .initial = "null", .flags = RLT_FIELD_OPTIONAL,
+     .help = "The database with that experiment; none: the run's own."},
+    {0}};
+
 const rlt_field rlt_fields_pb2[] = {POPULATION, {0}};
 
 /* ---- what 0 stands for ---- */
@@ -248,7 +257,6 @@ rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps
         return resolve_rungs(loading, steps, tune->hyperband.reduction, &tune->hyperband.grace,
                              &tune->hyperband.max_steps, err);
     case RLT_STOPPER_PBT:
-    case RLT_STOPPER_PB2:
         tune->pbt.interval = tune->pbt.interval > 0 ? tune->pbt.interval : tenth;
         return RLT_OK;
     default:

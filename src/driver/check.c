@@ -121,7 +121,12 @@ rlt_status rlt_driver_check(const rlt_driver_options *o, rlt_script *script,
                             rlt_experiment_config *config, rlt_err *err) {
     const char *path = "";
     RLT_TRY(rlt_script_load(script, config, err));
-    rlt_status status = check_all(o, script, config, &path, err);
+    rlt_status status = rlt_driver_load_schedule(o->db_path, config, err);
+    if (status != RLT_OK) {
+        add_place(script, "tune", err);
+        return status;
+    }
+    status = check_all(o, script, config, &path, err);
     if (status != RLT_OK) {
         add_place(script, path, err);
     }

@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "transport/transport.h"
 
+#define RLT_DECIDER_REPLAY "pbt_replay" /* of schedules; the tuner knows nothing of them */
 #define RLT_DECIDER_RACE "race" /* in rows; not of the stopper, and found again without them */
 enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1, RLT_PROGRAMS_MAX = 4096 };
 
@@ -87,7 +88,8 @@ typedef struct rlt_driver {
     size_t drop_at;    /* the count at which ended ones are dropped again */
     rlt_driver_dropped dropped;
     int parallel, active;
-    bool copies; /* trials copy each other: rlt_tuner_copies */
+    json_t *schedule, *final_schedule; /* owned; of search trials, of the winner; or NULL */
+    bool copies;                       /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
     bool exhausted; /* no further search trials */
     bool finals_planned;
@@ -201,6 +203,24 @@ bool rlt_driver_yields(const rlt_driver *d, const rlt_driver_entry *t);
 /* A pending or paused trial that may be started: of trials that copy each other the one whose last
  * milestone is the oldest. NULL: none. */
 rlt_driver_entry *rlt_driver_next_in_turn(rlt_driver *d);
+
+/* replay.c: parameters that change at known steps; inside the group commit but for the first two */
+/* Puts the schedule that tune.stopper = pbt_replay names into the configuration. */
+rlt_status rlt_driver_load_schedule(const char *db_path, rlt_experiment_config *config,
+                                    rlt_err *err);
+void rlt_driver_set_schedules(rlt_driver *d);
+rlt_status rlt_driver_winner_schedule(rlt_driver *d, int64_t winner, rlt_err *err);
+rlt_status rlt_driver_restore_schedule(rlt_driver *d, rlt_err *err); /* of the winner */
+const json_t *rlt_driver_first_params(const rlt_driver *d);          /* of the winner's, or NULL */
+bool rlt_driver_follows(const rlt_driver *d, const rlt_driver_entry *t);
+/* The first step > `step` at which its parameters change; INT64_MAX: none. */
+int64_t rlt_driver_next_change(const rlt_driver *d, const rlt_driver_entry *t, int64_t step);
+/* The same for one that goes on from a checkpoint of `step`: there may be a change that it has
+ * passed, but not been told of. */
+rlt_status rlt_driver_first_change(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
+                                   int64_t *change, rlt_err *err);
+rlt_status rlt_driver_follow(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
+                             rlt_err *err);
 
 /* trials.c */
 bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t);

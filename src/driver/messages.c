@@ -76,7 +76,9 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
     RLT_TRY(store_metrics(d, t, msg, step, err));
     t->steps = step;
     rlt_driver_note_value(d, t, value);
-    if (milestone > 0 && !t->final) {
+    if (milestone > 0 && rlt_driver_follows(d, t)) {
+        RLT_TRY(rlt_driver_follow(d, t, milestone, value, err));
+    } else if (milestone > 0 && !t->final) {
         RLT_TRY(rlt_driver_decide(d, t, milestone, value, is_missing(msg), err));
     }
     rlt_trial_progress progress = {.trial = t->id,

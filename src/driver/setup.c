@@ -58,6 +58,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     rlt_script_set_experiment(d->script, d->config.json);
     RLT_TRY(rlt_driver_make_tuner(&d->config, d->script, &d->tuner, err));
     d->copies = rlt_tuner_copies(d->tuner);
+    rlt_driver_set_schedules(d);
     rlt_channel_options options = {.queue_max = 1024};
     return rlt_channel_bind(&d->channel, &options, err);
 }
@@ -74,6 +75,8 @@ void rlt_driver_close(rlt_driver *d) {
         free(d->unlink_after[i]);
     }
     free(d->unlink_after);
+    json_decref(d->schedule);
+    json_decref(d->final_schedule);
     free(d->trials);
     free(d->views);
     rlt_channel_destroy(d->channel);
@@ -140,7 +143,8 @@ static const char tuner_calls[] =
     "s.number, x.params_json, "
     "coalesce(d.after, e.id, 9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, "
     "CASE WHEN d.after IS NULL THEN d.step ELSE d.id END "
-    "FROM search t JOIN decisions d ON d.trial = t.id AND d.decider <> '" RLT_DECIDER_RACE "' "
+    "FROM search t JOIN decisions d ON d.trial = t.id AND d.decider NOT IN ('" RLT_DECIDER_RACE
+    "', '" RLT_DECIDER_REPLAY "') "
     "LEFT JOIN ends e ON e.trial = t.id "
     "LEFT JOIN exploits x ON x.decision = d.id LEFT JOIN trials s ON s.id = x.source "
     "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, NULL, NULL, e.id, 2, 0 "
@@ -189,6 +193,7 @@ static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     const int64_t args[] = {d->experiment};
     RLT_TRY(rlt_store_query(d->store, tuner_calls, args, 1, restore_call, d, err));
     RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));
+    RLT_TRY(rlt_driver_restore_schedule(d, err));
     return restore_states(d, err);
 }
 

@@ -36,7 +36,8 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     RLT_TRY(rlt_driver_change(d, t, to, reason, err));
     t->ended = true;
     t->steps_per_s = 0;
-    if (to == RLT_TRIAL_PAUSED && d->copies && t->stop_reason == NULL) {
+    bool turns = d->copies || rlt_driver_follows(d, t);
+    if (to == RLT_TRIAL_PAUSED && turns && t->stop_reason == NULL) {
         return RLT_OK; /* its turn is over: nothing to tell at every milestone */
     }
     const char *role = t->final ? "final " : "";
@@ -235,9 +236,10 @@ static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_driver_find_row(d, best, &winner, &configuration, err));
     rlt_driver_say(d, "search done: trial %lld is best; it is trained again with %lld fresh seeds",
                    (long long)best, (long long)seeds);
+    RLT_TRY(rlt_driver_winner_schedule(d, winner, err));
     for (int64_t i = 0; i < seeds; i++) {
-        json_t *params = NULL;
-        RLT_TRY(winner_params(d, winner, &params, err));
+        json_t *params = json_deep_copy(rlt_driver_first_params(d));
+        RLT_TRY(params != NULL ? RLT_OK : winner_params(d, winner, &params, err));
         rlt_driver_entry *t = rlt_driver_add(d);
         t->final = true;
         t->number = t->replicate = i;
@@ -368,6 +370,21 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
     return RLT_OK;
 }
 
+/* The first step at which a trial that goes on from `step` asks. Where a checkpoint comes before
+ * the question, the one for this very step may not have been asked yet. */
+static rlt_status first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
+                                  int64_t *milestone, rlt_err *err) {
+    if (rlt_driver_follows(d, t)) {
+        return rlt_driver_first_change(d, t, step, milestone, err);
+    }
+    if (!t->final && d->copies) {
+        int64_t judged = rlt_tuner_judged(d->tuner, t->number);
+        step = judged < step ? judged : step;
+    }
+    *milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, step);
+    return RLT_OK;
+}
+
 /* What the learner of a trial is told when it has said hello. */
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     char stem[64], inherit[1024] = "";
@@ -393,10 +410,11 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     rlt_msg_put_str(&d->writer, "metric", d->config.tune.metric);
     rlt_msg_put_str(&d->writer, "inherit", inherit);
     rlt_msg_put_str(&d->writer, "inherit_sha256", parent.sha256);
-    rlt_msg_put_u64(&d->writer, "save_first", !t->final && d->copies);
-    rlt_msg_put_i64(&d->writer, "milestone",
-                    t->final ? INT64_MAX
-                             : rlt_tuner_milestone(d->tuner, t->number, step >= 0 ? step : 0));
+    bool follows = rlt_driver_follows(d, t);
+    int64_t milestone = 0;
+    RLT_TRY(first_milestone(d, t, step >= 0 ? step : 0, &milestone, err));
+    rlt_msg_put_u64(&d->writer, "save_first", (!t->final && d->copies) || follows);
+    rlt_msg_put_i64(&d->writer, "milestone", milestone);
     free(config);
     return rlt_driver_send(d, t, err);
 }

@@ -389,6 +389,9 @@ static rlt_status iterate(learner_process *p, rlt_err *err) {
 
 static rlt_status train(learner_process *p, rlt_err *err) {
     p->reason = "stop.steps reached";
+    if (p->stats.steps > 0 && p->stats.steps >= p->milestone) { /* it was killed before it could */
+        RLT_TRY(ask_driver(p, err));
+    }
     while (steps_left(p) && !p->stop && !p->ended && !p->paused && !goal_reached(p)) {
         RLT_TRY(iterate(p, err));
         RLT_TRY(after_iteration(p, err));

@@ -161,8 +161,7 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
                   "set it up", err);
 }
 
-/* Of an older file, which a reader leaves as it is, the statements get what version 4 has added to
- * trials. */
+/* Of an older file, which a reader leaves as it is, the statements get what version 4 has added. */
 static rlt_status set_up_reader(rlt_store *store, rlt_err *err) {
     int64_t version = 0;
     RLT_TRY(check_snapshot(store, &version, err));
@@ -170,7 +169,10 @@ static rlt_status set_up_reader(rlt_store *store, rlt_err *err) {
                         : pragma(store,
                                  "CREATE TEMP VIEW trials AS SELECT *, CASE role WHEN 'search' THEN"
                                  " number END AS configuration, 0 AS replicate, NULL AS parent"
-                                 " FROM main.trials",
+                                 " FROM main.trials;"
+                                 "CREATE TEMP VIEW exploits AS SELECT 0 AS decision, 0 AS trial,"
+                                 " 0 AS step, 0 AS source, 0 AS source_step, '' AS params_json"
+                                 " WHERE 0",
                                  "read an older version", err);
 }
 

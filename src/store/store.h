@@ -163,6 +163,16 @@ rlt_status rlt_store_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_e
  * *source: the id of the trial whose weights it took; 0, 0: none. */
 rlt_status rlt_store_params(rlt_store *store, int64_t trial, int64_t step, char **params_json,
                             int64_t *at, int64_t *source, rlt_err *err);
+/* Where a trial's weights come from, oldest first: the parts of trials that were trained one after
+ * the other, with the parameters that each was trained with. The callback borrows the part. */
+typedef struct rlt_lineage_part {
+    int64_t number, from, to; /* trial and its steps */
+    int64_t at;               /* steps that the weights had been trained for at `from` */
+    const char *params_json;
+} rlt_lineage_part;
+typedef rlt_status (*rlt_lineage_visit)(void *user, const rlt_lineage_part *part, rlt_err *err);
+rlt_status rlt_store_lineage(rlt_store *store, int64_t trial, rlt_lineage_visit visit, void *user,
+                             rlt_err *err);
 /* trial 0: of the experiment. */
 rlt_status rlt_store_event(rlt_store *store, int64_t experiment, int64_t trial, const char *kind,
                            const char *text, rlt_err *err);

@@ -200,6 +200,70 @@ static void weights_that_are_damaged_are_not_taken(void **state) {
     run_close(&place);
 }
 
+/* ---- schedules ---- */
+
+static const char finals[] = "SELECT number, seed, steps, value FROM trials WHERE role = 'final' "
+                             "AND experiment = %d ORDER BY number";
+static const char lineage[] =
+    "SELECT x.step, x.params_json FROM exploits x JOIN trials t ON t.id = x.trial WHERE "
+    "t.experiment = 2 AND t.role = 'search' ORDER BY x.decision";
+
+static char *finals_of(const run_place *place, int experiment) {
+    char sql[200];
+    snprintf(sql, sizeof sql, finals, experiment);
+    return run_sql_text(place, sql);
+}
+
+/* The winner is trained again by its schedule, and so is a replay of it: with the same seeds both
+ * come to the same. A killed replay goes on from its rows alone. */
+static void a_schedule_is_replayed(void **state) {
+    (void)state;
+    run_place place;
+    char stopper[400], other[160], number[16];
+    open_with(&place, true, 2, 0);
+    run_expect_code(
+        &place, run_command(&place, "run", place.script, "--quiet", "--set", "tune.final.seeds=2"),
+        0);
+    int64_t winner = run_sql_int(&place, "SELECT configuration FROM trials WHERE role = 'final'");
+    assert_true(run_sql_int(&place, "SELECT count(*) FROM decisions WHERE action = 'change'") >= 2);
+    snprintf(other, sizeof other, "%s/test-population.db", place.folder);
+    run_snapshot(&place, other);
+    snprintf(stopper, sizeof stopper,
+             "tune.stopper={\"name\":\"pbt_replay\",\"experiment\":1,\"trial\":%lld,\"db\":\"%s\"}",
+             (long long)winner, other);
+    pid_t driver = run_start(&place, "run", place.script, "--quiet", "--set", "tune.final.seeds=2",
+                             "--set", stopper);
+    run_await_sql(&place,
+                  "SELECT count(*) FROM decisions d JOIN trials t ON t.id = d.trial WHERE "
+                  "t.experiment = 2",
+                  1, DEADLINE_S);
+    kill(driver, SIGKILL);
+    run_wait(&place, driver, DEADLINE_S);
+    unlink(other);
+    driver = run_start(&place, "resume", "2", "--quiet");
+    run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    char *first = finals_of(&place, 1), *second = finals_of(&place, 2);
+    run_assert_same(first, second);
+    free(first);
+    free(second);
+    char *rows = run_sql_text(&place, lineage);
+    assert_true(strstr(rows, "ppo.lr") != NULL);
+    free(rows);
+    snprintf(number, sizeof number, "%lld", (long long)winner);
+    run_forget_output(&place);
+    run_expect_code(&place, run_command(&place, "show", "1", "--trial", number), 0);
+    run_expect_output(&place, "its weights were trained in");
+    run_expect_code(&place, run_command(&place, "show", "2", "--trial", "0", "--why"), 0);
+    run_expect_output(&place, "the schedule goes on with ppo.");
+    snprintf(stopper, sizeof stopper,
+             "tune.stopper={\"name\":\"pbt_replay\",\"experiment\":7,\"trial\":0}");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--set", stopper), 3);
+    run_expect_output(&place, "experiment 7 has no trial 0");
+    run_close(&place);
+}
+
 #ifdef RLT_NO_LINKS
 static void without_links(void) {
     setenv("LD_PRELOAD", RLT_NO_LINKS, 1);
@@ -229,6 +293,7 @@ int main(void) {
         cmocka_unit_test(a_driver_of_an_asynchronous_population_killed),
         cmocka_unit_test(learners_killed_at_random),
         cmocka_unit_test(weights_that_are_damaged_are_not_taken),
+        cmocka_unit_test(a_schedule_is_replayed),
 #ifdef RLT_NO_LINKS
         cmocka_unit_test(a_full_disk_leaves_a_trial_its_own_weights),
 #endif

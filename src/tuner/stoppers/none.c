@@ -12,3 +12,5 @@ static int64_t none_step(const void *state, int64_t number, int64_t index) {
 }
 
 const rlt_stopper_def rlt_stopper_none = {.index = none_index, .step = none_step};
+/* What changes when is known beforehand: the driver follows it. */
+const rlt_stopper_def rlt_stopper_pbt_replay = {.index = none_index, .step = none_step};
