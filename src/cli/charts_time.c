@@ -12,8 +12,9 @@ typedef struct decision {
     double step, value, threshold;
     int action; /* of actions; the rest: others, that a population makes */
 } decision;
-static const char *const actions[] = {"continue", "stop", "pause", NULL};
-static const char *const action_labels[] = {"went on", "stopped", "paused", "other decisions"};
+static const char *const actions[] = {"continue", "stop", "pause", "exploit", NULL};
+static const char *const action_labels[] = {"went on", "stopped", "paused",
+                                            "took another's weights", "other decisions"};
 
 static rlt_status visit_decision(void *user, int columns, const char *const *names,
                                  const char *const *v, rlt_err *err) {
@@ -62,7 +63,7 @@ static void add_thresholds(rlt_chart *chart, const decision *list, size_t count)
         if (i + 1 == count || list[i + 1].step != step) {
             double half = log_x          ? step * part * log(last / first)
                           : last > first ? part * (last - first)
-                                         : 0.5;
+                                         : fabs(step) * part / 10;
             if (!isnan(newest)) {
                 rlt_chart_point(series, step - half, newest);
                 rlt_chart_point(series, step + half, newest);
@@ -81,7 +82,8 @@ static const char decisions_sql[] =
     "  JOIN metric_names n ON n.id = m.name JOIN objectives o ON o.metric = n.name"
     "  WHERE m.trial = t.id AND m.step = d.step AND o.experiment = t.experiment"
     "  AND o.position = 0)) AS value"
-    " FROM decisions d JOIN trials t ON t.id = d.trial WHERE t.experiment = ?1)"
+    " FROM decisions d JOIN trials t ON t.id = d.trial WHERE t.experiment = ?1"
+    " AND d.decider <> 'race')" /* it judges configurations, not steps */
     " ORDER BY step, id";
 
 static rlt_status draw_rungs(const rlt_report *report, const decision *list, size_t count,
