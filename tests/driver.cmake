@@ -1,4 +1,6 @@
 rlt_test(driver_test SOURCES tests/unit/driver_test.c DEPS driver LIBS m)
+rlt_bench(trials_bench SOURCES bench/trials_bench.c DEPS store core LIBS sqlite3)
+add_dependencies(trials_bench rltune)
 # Whole runs: the real binary, real processes.
 set(run_support tests/support/run.c tests/support/invariants.c)
 function(rlt_run_test name)
