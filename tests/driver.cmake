@@ -10,6 +10,7 @@ function(rlt_run_test name)
                        RESOURCE_LOCK processes) # one of these at a time, beside the small ones
 endfunction()
 rlt_run_test(run_kill_test tests/fault/run_kill_test.c)
+rlt_run_test(run_program_kill_test tests/fault/run_program_kill_test.c)
 rlt_run_test(program_test tests/e2e/program_test.c)
 rlt_run_test(function_test tests/e2e/function_test.c)
 rlt_run_test(program_files_test tests/e2e/program_files_test.c)
@@ -34,6 +35,11 @@ if(RLT_SANITIZE STREQUAL "") # their libraries must come first
   target_compile_definitions(run_clock_test
                              PRIVATE RLT_JUMPING_CLOCK="$<TARGET_FILE:jumping_clock>")
   add_dependencies(run_clock_test jumping_clock)
+  add_library(dying_signal MODULE ${PROJECT_SOURCE_DIR}/tests/support/dying_signal.c)
+  rlt_run_test(run_decision_kill_test tests/fault/run_decision_kill_test.c)
+  target_compile_definitions(run_decision_kill_test
+                             PRIVATE RLT_DYING_SIGNAL="$<TARGET_FILE:dying_signal>")
+  add_dependencies(run_decision_kill_test dying_signal)
   add_library(no_links MODULE ${PROJECT_SOURCE_DIR}/tests/support/no_links.c)
   target_compile_definitions(run_population_test PRIVATE RLT_NO_LINKS="$<TARGET_FILE:no_links>")
   add_dependencies(run_population_test no_links)
