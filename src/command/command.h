@@ -62,8 +62,8 @@ typedef struct rlt_command_options { /* borrowed for the call, but for patterns 
     const char *folder;       /* where it runs; NULL: here */
     const char *log_path;     /* its output; PATH.1 holds the part before. NULL: not kept */
     int64_t log_max;          /* bytes of both files together */
-    bool hold_log; /* a short output has no file, unless the command runs for a second or more, says
-                    * more than RLT_COMMAND_HELD_MAX, or is kept */
+    bool hold_log; /* a short output has no file, unless the command runs for 3 seconds or more,
+                    * says more than RLT_COMMAND_HELD_MAX, or is kept */
     bool json;     /* lines of standard output that are JSON objects are reports */
     const rlt_patterns *patterns; /* of both outputs; NULL: none; must outlive the command */
     const char *tensorboard;      /* file or folder, looked at every half second; NULL: none */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { EVENTS_MAX = 64, ROUNDS_MAX = 16, DRAIN_MAX = 32 };
-static const double board_every_s = 0.5, held_s = 1; /* how long a log is held */
+static const double board_every_s = 0.5, held_s = 3; /* how long a log is held */
 
 rlt_status rlt_host_watch(rlt_command_host *host, rlt_watched *watched, rlt_err *err) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched};

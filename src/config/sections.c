@@ -279,8 +279,8 @@ static const rlt_field command[] = {
     {"log_max", RLT_FIELD_INT, OBJECTIVE(log_max), .initial = "1048576", .min = 4096, .max = 1e12,
      .help = "Bytes of its output that are kept at most, the newest."},
     {"keep_logs", RLT_FIELD_ENUM, OBJECTIVE(keep_logs), .initial = "auto", .choices = keep_logs,
-     .help = "Whose output is kept: auto, of trials that fail, run for a second or say more than 4 "
-             "KiB; all; failed, of those that fail and of the best one."},
+     .help = "Whose output is kept: auto, of trials that fail, run for 3 seconds or say more than "
+             "4 KiB; all; failed, of those that fail and of the best one."},
     {0}};
 
 static const rlt_field no_fields[] = {{0}};

@@ -4,11 +4,11 @@
 #include "tests/support/run.h"
 
 /* A program that says `words`, puts something into its checkpoint folder when a = 2, fails when
- * a = 3 and takes over a second when a = 4. */
+ * a = 3 and takes over three seconds when a = 4. */
 static const char script[] =
     "return { name = 'files', objective = { 'command', argv = { 'sh', '-c', 'echo %s; echo "
     "loss=$((($1 - 2) * ($1 - 2))); test $1 != 2 || touch $RLTUNE_CHECKPOINT_DIR/model; test $1 "
-    "!= 4 || sleep 1.2; test $1 != 3', 'x', '{a}' }, params_file = true, checkpoint = true, "
+    "!= 4 || sleep 3.2; test $1 != 3', 'x', '{a}' }, params_file = true, checkpoint = true, "
     "metrics = { loss = 'loss=([0-9]+)' }, keep_logs = '%s' }, params = { a = space.grid{ 0, 1, "
     "2, 3, 4, 5 } }, tune = { mode = 'min', trials = 6, sampler = 'grid', parallel = 1, "
     "max_failed = 1 } }";
