@@ -38,8 +38,8 @@ search() {
     asha | hyperband)
         options+=(--set tune.trials=$((trials * 27)) --set tune.budget.steps=$budget
             --set "tune.stopper={\"name\":\"$method\",\"grace\":4096,\"reduction\":3}") ;;
-    pbt-synch)
-        options+=(--set 'tune.stopper={"name":"pbt","perturbation_interval":4096,"synch":true}') ;;
+    *-synch)
+        options+=(--set "tune.stopper={\"name\":\"${method%-synch}\",\"perturbation_interval\":4096,\"synch\":true}") ;;
     *) options+=(--set "tune.stopper={\"name\":\"$method\",\"perturbation_interval\":4096}") ;;
     esac
     "$rltune" run bench/population.lua "${options[@]}" --db "$db" --quiet > "$folder/log" 2>&1 || {
@@ -53,7 +53,7 @@ search() {
         NR > 1 { steps += $at["steps"] } END { print steps }' "$folder/trials.csv"
 }
 
-methods=(random asha hyperband pbt pbt-synch)
+methods=(random asha hyperband pbt pbt-synch pb2 pb2-synch)
 for method in "${methods[@]}"; do
     for ((seed = 1; seed <= seeds; seed++)); do
         echo "$method $seed $(search "$method" "$seed")"

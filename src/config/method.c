@@ -30,6 +30,7 @@ static const char *const stoppers[] = {
     [RLT_STOPPER_HYPERBAND_ASHA] = "hyperband_asha",
     [RLT_STOPPER_PBT] = "pbt",
     [RLT_STOPPER_PBT_REPLAY] = "pbt_replay",
+    [RLT_STOPPER_PB2] = "pb2",
 };
 
 /* What Ray Tune and Optuna call a method, with those of their defaults that differ from ours and
@@ -62,6 +63,7 @@ static const method_alias stopper_aliases[] = {
     {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, NULL},
     {"HyperbandPruner", RLT_STOPPER_HYPERBAND_ASHA, NULL},
     {"PopulationBasedTraining", RLT_STOPPER_PBT, NULL},
+    {"PB2", RLT_STOPPER_PB2, NULL},
     {"PopulationBasedTrainingReplay", RLT_STOPPER_PBT_REPLAY, NULL},
     {0}};
 
@@ -221,7 +223,8 @@ static rlt_status read_wrapped(method_reading r, rlt_err *err) {
 }
 
 static bool is_population(int stopper) {
-    return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PBT_REPLAY;
+    return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2 ||
+           stopper == RLT_STOPPER_PBT_REPLAY;
 }
 
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,

@@ -351,6 +351,12 @@ const rlt_config_section rlt_config_sections[] = {
      "that "
      "can be.",
      rlt_fields_pbt, RLT_SECTION_TUNE},
+    {"stopper.pb2",
+     "stopper = { \"pb2\", ... }: population-based bandits, a model chooses the parameters. "
+     "mutations "
+     "= { \"ppo.lr\" }: which, else all; hyperparam_bounds = { [\"ppo.lr\"] = { 1e-4, 1e-2 } }: "
+     "which, and within what.",
+     rlt_fields_pb2, RLT_SECTION_TUNE},
     {"stopper.pbt_replay",
      "stopper = { \"pbt_replay\", ... }: one trial is trained by the schedule that led to a trial "
      "of a "

@@ -257,6 +257,7 @@ rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps
         return resolve_rungs(loading, steps, tune->hyperband.reduction, &tune->hyperband.grace,
                              &tune->hyperband.max_steps, err);
     case RLT_STOPPER_PBT:
+    case RLT_STOPPER_PB2:
         tune->pbt.interval = tune->pbt.interval > 0 ? tune->pbt.interval : tenth;
         return RLT_OK;
     default:

@@ -126,6 +126,9 @@ void rlt_population_restore(void *state, int64_t number, int64_t index, rlt_acti
         set_copied(m, &(rlt_copied){index, source, json_deep_copy(params), json_incref(changes)});
     }
     json_decref(changes);
+    if (at->rebase != NULL && index == m->index) {
+        at->rebase(at, number, action == RLT_ACTION_EXPLOIT ? source : number);
+    }
 }
 
 /* ---- comparing ---- */
@@ -179,6 +182,9 @@ static void decide(rlt_population *at, int64_t place, int64_t count, rlt_ruling 
     json_t *params = NULL, *changes = NULL;
     at->explore(at, number, m->index, source, &params, &changes);
     set_copied(&at->members[number], &(rlt_copied){m->index, source, params, changes});
+    if (at->rebase != NULL) {
+        at->rebase(at, number, source);
+    }
     bool maximise = at->config->maximise;
     ruling->numbers[NUMBER_SOURCE] = (double)source;
     ruling->numbers[NUMBER_SOURCE_VALUE] =
@@ -226,6 +232,9 @@ void rlt_population_rule(void *state) {
 void rlt_population_judge(void *state, const rlt_stopper_report *report, rlt_verdict *verdict) {
     rlt_population *at = state;
     rlt_pop_member *m = &at->members[report->number];
+    if (at->note != NULL) {
+        at->note(at, report->number, verdict->step, report->key);
+    }
     m->key = isnan(report->key) ? -INFINITY : report->key;
     m->index = report->index;
     m->step = verdict->step;

@@ -41,6 +41,10 @@ struct rlt_population {
     int64_t *order; /* [capacity] scratch */
     int64_t order_capacity;
     void *model; /* of pb2 */
+    /* A result at a milestone is about to be the trial's newest; it goes on from the source's.
+     * NULL: of no interest. */
+    void (*note)(rlt_population *at, int64_t number, int64_t step, double key);
+    void (*rebase)(rlt_population *at, int64_t number, int64_t source);
 };
 
 /* Reads milestones and mutations; RLT_ECONFIG names the parameter that can't change, or what else
