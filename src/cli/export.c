@@ -86,6 +86,10 @@ static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial
     put_csv_integer(out, trial->seed);
     put_csv_integer(out, trial->attempt);
     put_csv(out, trial->reason);
+    if (report->replicates != NULL) {
+        put_csv_integer(out, trial->configuration);
+        put_csv_integer(out, trial->replicate);
+    }
     json_t *params = rlt_report_parse(trial->params_json), *ignored;
     const char *name;
     json_object_foreach(names, name, ignored) {
@@ -118,6 +122,10 @@ static void put_trials_csv(output *out, const rlt_report *report) {
         if (strcmp(fixed[i], "best") == 0 && report->values != NULL) {
             name_values(out, report);
         }
+    }
+    if (report->replicates != NULL) {
+        put_csv(out, "configuration");
+        put_csv(out, "replicate");
     }
     json_t *names = json_object(), *ignored;
     const char *name;

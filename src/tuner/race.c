@@ -16,8 +16,8 @@
 /* The best of the others that have all their first `seeds` replicates completed; -1: none. */
 static int64_t find_rival(const rlt_tuner *tuner, int64_t index, int seeds) {
     const rlt_configurations *all = &tuner->configurations;
-    int64_t best = -1;
-    for (int64_t i = 0; i < all->count; i++) {
+    int64_t best = all->best_whole;
+    for (int64_t i = 0; all->best_whole < 0 && i < all->count; i++) {
         const rlt_configuration *c = &all->items[i];
         bool counts = i != index && c->completed >= seeds && !c->failed && !c->infeasible;
         const double *keys = rlt_configuration_keys(tuner, i);

@@ -120,7 +120,7 @@ static bool is_judged(const rlt_tuner *tuner) {
 
 rlt_status rlt_configurations_init(rlt_tuner *tuner, rlt_err *err) {
     rlt_configurations *all = &tuner->configurations;
-    all->race.number = -1;
+    all->race.number = all->best_whole = -1;
     if (!rlt_tuner_replicates(tuner)) {
         return RLT_OK;
     }
@@ -230,6 +230,13 @@ static rlt_trial_state state_of(const rlt_configuration *c) {
     return c->failed ? RLT_TRIAL_FAILED : c->stopped ? RLT_TRIAL_STOPPED : RLT_TRIAL_COMPLETED;
 }
 
+/* Equal ones in the order of number. */
+static bool is_before(const rlt_tuner *tuner, int64_t a, int64_t b) {
+    const rlt_configuration *x = &tuner->configurations.items[a];
+    const rlt_configuration *y = &tuner->configurations.items[b];
+    return rlt_configuration_better(x, y) || (a < b && !rlt_configuration_better(y, x));
+}
+
 static void close_configuration(rlt_tuner *tuner, int64_t index) {
     rlt_configurations *all = &tuner->configurations;
     rlt_configuration *c = &all->items[index];
@@ -241,8 +248,11 @@ static void close_configuration(rlt_tuner *tuner, int64_t index) {
         all->first_open++;
     }
     double goal = rlt_tuner_oriented(tuner, tuner->config.goal);
-    if (c->completed == tuner->config.seeds && !c->infeasible && c->key >= goal) {
-        tuner->goal_reached = true;
+    bool whole = c->completed == tuner->config.seeds && c->measured == c->completed;
+    if (whole && !c->infeasible) {
+        tuner->goal_reached |= c->key >= goal;
+        bool first = all->best_whole < 0 || is_before(tuner, index, all->best_whole);
+        all->best_whole = first ? index : all->best_whole;
     }
     if (place < tuner->history.count) {
         rlt_history_end(&tuner->history, place, state_of(c), &c->key,
@@ -292,8 +302,8 @@ bool rlt_configuration_better(const rlt_configuration *a, const rlt_configuratio
 
 int64_t rlt_configurations_best(const rlt_tuner *tuner) {
     const rlt_configurations *all = &tuner->configurations;
-    int64_t best = -1;
-    for (int64_t i = 0; i < all->count; i++) {
+    int64_t best = all->best_whole;
+    for (int64_t i = 0; all->best_whole < 0 && i < all->count; i++) {
         const rlt_configuration *c = &all->items[i];
         bool counts = !c->failed && !c->infeasible && !isnan(c->key);
         if (counts && (best < 0 || rlt_configuration_better(c, &all->items[best]))) {

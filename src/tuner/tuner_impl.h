@@ -264,6 +264,8 @@ typedef struct rlt_configurations {
     int64_t *wanting; /* those with fewer replicates than their target, first come first served */
     int64_t wanting_count, wanting_capacity;
     int64_t first_open; /* all before it are closed */
+    int64_t best_whole; /* the best of those with a result of every seed, which nobody with fewer
+                         * comes before; -1: none */
     double *scratch;    /* [2 seeds] */
     rlt_race race;      /* the newest; of number -1: none */
 } rlt_configurations;

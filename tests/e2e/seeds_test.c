@@ -108,7 +108,9 @@ static void test_configurations_are_reported(void **state) {
                      2);
     run_command(&place, "show", "last");
     run_expect_output(&place, "P(a seed of trial ");
-    run_command(&place, "ls");
+    run_forget_output(&place);
+    run_command(&place, "export", "last");
+    run_expect_output(&place, "reason,configuration,replicate,params.x");
     run_command(&place, "show", "last", "--trial", "4");
     run_expect_output(&place, "replicate 1 of trial 3");
     json_decref(show);
@@ -213,6 +215,50 @@ static void test_wilcoxon_is_a_race(void **state) {
     run_close(&place);
 }
 
+/* ---- trainings ---- */
+
+/* The learners get the seeds: equal seeds and parameters give equal results (retrained here by a
+ * run of its own), and the stopper's trials cost one replicate. */
+static void test_trainings_have_the_seeds(void **state) {
+    (void)state;
+    static const char search[] =
+        "return { name = 'cart', env = 'CartPole-v1', device = 'cpu', seed = 3, threads = 1,\n"
+        "  ppo = { lr = space.choice{ 1e-3, 1e-9 }, horizon = 32 }, model = { hidden = { 8 } },\n"
+        "  stop = { steps = 4096 }, eval = { episodes = 5 },\n"
+        "  tune = { metric = 'mean_return', trials = 5, parallel = 2, seeds = 2,\n"
+        "    stopper = { 'asha', grace = 1024, reduction = 2 } } }\n";
+    static const char single[] =
+        "return { name = 'one', env = 'CartPole-v1', device = 'cpu', seed = 4, threads = 1,\n"
+        "  ppo = { lr = 1e-3, horizon = 32 }, model = { hidden = { 8 } },\n"
+        "  stop = { steps = 4096 }, eval = { episodes = 5 }, }\n";
+    run_place place;
+    run_open(&place);
+    run_write_script(&place, search);
+    expect_run(&place, 0);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials WHERE seed <> 3 + replicate"),
+                     0);
+    assert_int_equal(run_sql_int(&place, "SELECT count(DISTINCT configuration) FROM trials"), 5);
+    /* a further replicate if and only if the first has completed, and never stopped */
+    assert_int_equal(
+        run_sql_int(&place, "SELECT count(*) FROM trials t WHERE replicate = 0 AND (state = "
+                            "'completed') <> EXISTS (SELECT 1 FROM trials u WHERE u.configuration "
+                            "= t.configuration AND u.replicate = 1 AND u.state = 'completed')"),
+        0);
+    assert_true(run_sql_int(&place, "SELECT count(*) FROM trials WHERE replicate = 1") > 0);
+    run_check_rows(&place, true);
+    run_write_script(&place, single);
+    expect_run(&place, 0);
+    assert_int_equal(
+        run_sql_int(&place, "SELECT count(*) FROM metrics a JOIN metric_names n ON n.id = a.name "
+                            "WHERE n.name = 'policy_loss' AND a.step = 4096 AND a.trial = (SELECT "
+                            "max(id) FROM trials) AND a.value = (SELECT b.value FROM metrics b "
+                            "WHERE b.name = a.name AND b.step = a.step AND b.trial IN (SELECT id "
+                            "FROM trials WHERE experiment = 1 AND replicate = 1 AND params_json "
+                            "LIKE '%0.001%') LIMIT 1)"),
+        1);
+    run_close(&place);
+}
+
 /* ---- killed ---- */
 
 static const char trials[] = "SELECT number, configuration, replicate, seed, state, value, "
@@ -293,6 +339,7 @@ int main(void) {
         cmocka_unit_test(test_a_failed_replicate_fails_its_configuration),
         cmocka_unit_test(test_what_makes_no_sense_is_refused),
         cmocka_unit_test(test_wilcoxon_is_a_race),
+        cmocka_unit_test(test_trainings_have_the_seeds),
         cmocka_unit_test(test_killed_and_resumed_it_is_the_same),
         cmocka_unit_test(test_killed_in_parallel_nothing_is_lost),
     };
