@@ -81,11 +81,25 @@ static void add_place(rlt_script *script, const char *path, rlt_err *err) {
     rlt_config_add_place(&place, field, err);
 }
 
+/* Trials that copy each other need checkpoints that this program has written. */
+static rlt_status check_copies(const rlt_experiment_config *config, rlt_err *err) {
+    int stopper = config->tune.stopper;
+    bool copies = config->tuned && (stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2);
+    return !copies ? RLT_OK
+                   : rlt_fail(err, RLT_ECONFIG,
+                              "tune.stopper: %s has trials go on from each other's checkpoints, "
+                              "which programs and functions don't hand over; it needs a training "
+                              "of rltune's own",
+                              rlt_stoppers[stopper].name);
+}
+
 static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,
                             rlt_experiment_config *config, const char **path, rlt_err *err) {
     rlt_env_source source = {0};
     size_t size;
     if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
+        *path = "tune.stopper";
+        RLT_TRY(check_copies(config, err));
         *path = "objective";
         if (config->tune.sampler == RLT_SAMPLER_EVOLUTION && config->tune.evolution.inherit) {
             return rlt_fail(err, RLT_ECONFIG,
