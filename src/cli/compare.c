@@ -120,6 +120,7 @@ static rlt_status collect(rlt_comparison *c, rlt_side *s, rlt_replicates of, rlt
     rlt_free(s->values);
     s->values = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
     s->count = 0;
+    s->config = s->report.experiment.config_json;
     if (of == RLT_OF_BEST) {
         RLT_TRY(find_best(c, s, &like, err));
         if (like == NULL) {
@@ -129,7 +130,9 @@ static rlt_status collect(rlt_comparison *c, rlt_side *s, rlt_replicates of, rlt
     double *all = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
     rlt_status status = rlt_samples_values(&s->report, c->metric, all, err);
     for (int i = 0; i < s->report.trial_count && status == RLT_OK; i++) {
-        if (isfinite(all[i]) && is_replicate(&s->report.trials[i], of == RLT_OF_FINALS, like)) {
+        const rlt_trial_row *trial = &s->report.trials[i];
+        if (isfinite(all[i]) && is_replicate(trial, of == RLT_OF_FINALS, like)) {
+            s->config = of != RLT_OF_SEARCH && s->count == 0 ? trial->config_json : s->config;
             s->values[s->count++] = all[i];
         }
     }

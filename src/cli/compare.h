@@ -18,6 +18,7 @@ typedef struct rlt_side {
     char label[160];
     double *values;
     int count;
+    const char *config;  /* of a run that is compared, or of the search; borrowed from the report */
     rlt_moments moments; /* of the values, or of the episodes */
     rlt_estimate iqm;
 } rlt_side;
@@ -34,5 +35,8 @@ typedef struct rlt_comparison {
 } rlt_comparison;
 
 void rlt_comparison_print(const rlt_comparison *comparison);
+/* [{field, a, b}]: where the configurations differ, but for the name; a new reference. */
+json_t *rlt_comparison_differences(const rlt_comparison *comparison);
+void rlt_comparison_print_differences(const rlt_comparison *comparison);
 rlt_status rlt_comparison_print_json(const rlt_comparison *comparison, rlt_err *err);
 #endif

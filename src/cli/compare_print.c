@@ -98,6 +98,7 @@ void rlt_comparison_print(const rlt_comparison *c) {
     printf("%s (%s is better)\n%s\n\n", c->metric, c->maximise ? "larger" : "smaller",
            replicate_texts[c->of]);
     print_sides(c);
+    rlt_comparison_print_differences(c);
     printf("\nmean of A - mean of B     %s", rlt_report_value(c->welch.difference, number));
     if (!isnan(c->welch.p)) {
         printf(", 95 %% interval %s to %s; Welch's t test: p = %.2g",
@@ -158,5 +159,6 @@ rlt_status rlt_comparison_print_json(const rlt_comparison *c, rlt_err *err) {
     json_object_set_new(object, "better",
                         sure > 0 ? json_string(first_is_better(c) ? "a" : "b") : json_null());
     json_object_set_new(object, "certainty", json_string(certainties[sure]));
+    json_object_set_new(object, "differences", rlt_comparison_differences(c));
     return rlt_report_print_json(object, err);
 }

@@ -99,6 +99,11 @@ static void put_steps(sheet *s, const rlt_series *series) {
             joined = false;
             continue;
         }
+        bool flat = joined && series->y[i] == series->y[i - 1] && i + 1 < series->count &&
+                    rlt_plot_is_point(s->plot, series, i + 1);
+        if (flat) { /* the line to the next point goes through this one */
+            continue;
+        }
         rlt_buf_printf(s->out, joined ? "H%.1fV%.1f" : "M%.1f %.1f", x_pixel(s, series->x[i]),
                        y_pixel(s, series->y[i]));
         joined = true;

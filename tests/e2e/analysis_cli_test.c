@@ -367,6 +367,41 @@ static void test_replicates_are_one_configuration(void **state) {
            "3 and 3 runs cannot give a p below 0.1");
 }
 
+/* ---- differences ---- */
+
+static void test_differences_of_configurations(void **state) {
+    (void)state;
+    static const char *const configs[2] = {
+        "{\"name\": \"a\", \"ppo\": {\"lr\": {\"$space\": \"loguniform\", \"low\": 0.001, "
+        "\"high\": 0.1}, \"clip\": 0.2, \"epochs\": 3, \"gone\": true}, \"stop\": {\"steps\": 10}}",
+        "{\"name\": \"b\", \"ppo\": {\"lr\": 0.01, \"clip\": {\"$function\": \"ppo.clip\"}, "
+        "\"epochs\": 3.0}, \"stop\": {\"steps\": 10, \"wall_s\": \"\\u001b[31m\"}}"};
+    searches_begin();
+    for (int i = 0; i < 2; i++) {
+        int64_t id = searches_experiment(i == 0 ? "a" : "b", "score", true, configs[i]);
+        for (int k = 0; k < 3; k++) {
+            searches_trial(
+                id, &(made_trial){.number = k, .value = k, .params = "{}", .configuration = k});
+        }
+    }
+    searches_end();
+    EXPECT("compare a b --what search", 0, "differ in", "ppo.lr       loguniform 0.001 0.1  0.01",
+           "ppo.clip     0.2                   a function", "ppo.gone     true", "stop.wall_s  -");
+    json_t *result = searches_json("compare a b --what search"), *entry;
+    const json_t *list = searches_field(result, "differences");
+    static const char *const fields[] = {"ppo.lr", "ppo.clip", "ppo.gone", "stop.wall_s"};
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)list, i, entry) {
+        assert_string_equal(json_string_value(searches_field(entry, "field")), fields[i]);
+    }
+    assert_int_equal(i, 4);
+    assert_true(json_is_null(searches_field(json_array_get(list, 3), "a")));
+    json_decref(result);
+    result = searches_json("compare a a --what search");
+    assert_int_equal(json_array_size(searches_field(result, "differences")), 0);
+    json_decref(result);
+}
+
 /* ---- refusals ---- */
 
 static void test_refusals(void **state) {
@@ -410,11 +445,9 @@ static int tear_down(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_importance_is_optunas),
-        TEST(test_comparisons_are_rliables_and_scipys),
-        TEST(test_the_same_is_no_different),
-        TEST(test_replicates_are_one_configuration),
-        TEST(test_refusals),
+        TEST(test_importance_is_optunas),         TEST(test_comparisons_are_rliables_and_scipys),
+        TEST(test_the_same_is_no_different),      TEST(test_replicates_are_one_configuration),
+        TEST(test_differences_of_configurations), TEST(test_refusals),
     };
     json_error_t error;
     golden = json_load_file("tests/golden/importance.json", 0, &error);
