@@ -108,8 +108,12 @@ typedef enum {
     RLT_SAMPLER_BRUTE,
     RLT_SAMPLER_NSGA2,
     RLT_SAMPLER_NSGA3,
-    RLT_SAMPLER_EVOLUTION
+    RLT_SAMPLER_EVOLUTION,
+    RLT_SAMPLER_DE,
+    RLT_SAMPLER_BOHB,
+    RLT_SAMPLER_PARTIAL_FIXED
 } rlt_sampler_kind;
+typedef enum { RLT_DE_BEST1BIN, RLT_DE_RAND1BIN, RLT_DE_CURRENTTOBEST1BIN } rlt_de_strategy;
 typedef enum {
     RLT_CROSSOVER_UNIFORM,
     RLT_CROSSOVER_BLXALPHA,
@@ -196,6 +200,16 @@ typedef struct rlt_tune_fields { /* table "tune" */
         double sigma;
         bool inherit;
     } evolution;
+    struct {
+        int64_t population_size; /* 0: what the help says */
+        double mutation_min, mutation_max, recombination;
+        int strategy; /* rlt_de_strategy */
+    } de;
+    struct {
+        int64_t min_points_in_model, top_n_percent, num_samples;
+        double random_fraction, bandwidth_factor, min_bandwidth;
+    } bohb;
+    int base; /* of partial_fixed: a rlt_sampler_kind */
     /* of a stopper table; what 0 stands for is resolved */
     struct {
         int64_t grace, reduction, brackets, max_steps, bootstrap_count, early_stopping_rate;

@@ -8,12 +8,21 @@
 #include <string.h>
 
 static const char *const samplers[] = {
-    [RLT_SAMPLER_RANDOM] = "random", [RLT_SAMPLER_GRID] = "grid",
-    [RLT_SAMPLER_SOBOL] = "sobol",   [RLT_SAMPLER_TPE] = "tpe",
-    [RLT_SAMPLER_CMAES] = "cmaes",   [RLT_SAMPLER_GP] = "gp",
-    [RLT_SAMPLER_HALTON] = "halton", [RLT_SAMPLER_LHS] = "lhs",
-    [RLT_SAMPLER_BRUTE] = "brute",   [RLT_SAMPLER_NSGA2] = "nsga2",
-    [RLT_SAMPLER_NSGA3] = "nsga3",   [RLT_SAMPLER_EVOLUTION] = "evolution",
+    [RLT_SAMPLER_RANDOM] = "random",
+    [RLT_SAMPLER_GRID] = "grid",
+    [RLT_SAMPLER_SOBOL] = "sobol",
+    [RLT_SAMPLER_TPE] = "tpe",
+    [RLT_SAMPLER_CMAES] = "cmaes",
+    [RLT_SAMPLER_GP] = "gp",
+    [RLT_SAMPLER_HALTON] = "halton",
+    [RLT_SAMPLER_LHS] = "lhs",
+    [RLT_SAMPLER_BRUTE] = "brute",
+    [RLT_SAMPLER_NSGA2] = "nsga2",
+    [RLT_SAMPLER_NSGA3] = "nsga3",
+    [RLT_SAMPLER_EVOLUTION] = "evolution",
+    [RLT_SAMPLER_DE] = "de",
+    [RLT_SAMPLER_BOHB] = "bohb",
+    [RLT_SAMPLER_PARTIAL_FIXED] = "partial_fixed",
 };
 static const char *const stoppers[] = {
     [RLT_STOPPER_NONE] = "none",
@@ -41,11 +50,26 @@ typedef struct method_alias { /* NULL-named end */
     const char *defaults; /* JSON, or NULL */
 } method_alias;
 static const method_alias sampler_aliases[] = {
-    {"RandomSampler", RLT_SAMPLER_RANDOM, NULL},    {"GridSampler", RLT_SAMPLER_GRID, NULL},
-    {"QMCSampler", RLT_SAMPLER_SOBOL, NULL},        {"TPESampler", RLT_SAMPLER_TPE, NULL},
-    {"CmaEsSampler", RLT_SAMPLER_CMAES, NULL},      {"GPSampler", RLT_SAMPLER_GP, NULL},
-    {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL}, {"NSGAIISampler", RLT_SAMPLER_NSGA2, NULL},
-    {"NSGAIIISampler", RLT_SAMPLER_NSGA3, NULL},    {0}};
+    {"RandomSampler", RLT_SAMPLER_RANDOM, NULL},
+    {"GridSampler", RLT_SAMPLER_GRID, NULL},
+    {"QMCSampler", RLT_SAMPLER_SOBOL, NULL},
+    {"TPESampler", RLT_SAMPLER_TPE, NULL},
+    {"CmaEsSampler", RLT_SAMPLER_CMAES, NULL},
+    {"GPSampler", RLT_SAMPLER_GP, NULL},
+    {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL},
+    {"NSGAIISampler", RLT_SAMPLER_NSGA2, NULL},
+    {"NSGAIIISampler", RLT_SAMPLER_NSGA3, NULL},
+    {"PartialFixedSampler", RLT_SAMPLER_PARTIAL_FIXED, NULL},
+    {"BOHB", RLT_SAMPLER_BOHB, NULL},
+    {"TuneBOHB", RLT_SAMPLER_BOHB, NULL},
+    {"DE", RLT_SAMPLER_DE, NULL},
+    {"DifferentialEvolution", RLT_SAMPLER_DE, NULL},
+    {"differential_evolution", RLT_SAMPLER_DE, NULL},
+    {"BasicVariantGenerator", RLT_SAMPLER_RANDOM, NULL},
+    {"HyperOptSearch", RLT_SAMPLER_TPE, NULL},
+    {"OptunaSearch", RLT_SAMPLER_TPE, NULL},
+    {"BayesOptSearch", RLT_SAMPLER_GP, NULL},
+    {0}};
 static const method_alias stopper_aliases[] = {
     {"NopPruner", RLT_STOPPER_NONE, NULL},
     {"FIFOScheduler", RLT_STOPPER_NONE, NULL},
@@ -222,6 +246,28 @@ static rlt_status read_wrapped(method_reading r, rlt_err *err) {
     return read_one(&r, other_keys, err);
 }
 
+/* The sampler that partial_fixed leaves the other parameters to, as base = "tpe" or a table. */
+static rlt_status read_base(method_reading r, rlt_err *err) {
+    static const char *const other_keys[] = {"name", NULL};
+    const json_t *given = json_object_get(r.given, "base");
+    r.out = json_object_get(r.out, r.key);
+    json_t *usual = json_string("tpe");
+    r.given = given == NULL || json_is_null(given) ? usual : given;
+    r.path = "tune.sampler.base";
+    r.key = "base";
+    r.kept = &r.tune->base;
+    rlt_status status = read_one(&r, other_keys, err);
+    json_decref(usual);
+    if (status == RLT_OK && r.tune->base == RLT_SAMPLER_PARTIAL_FIXED) {
+        snprintf(r.loading->failed, sizeof r.loading->failed, "%s", r.path);
+        return rlt_fail(err, RLT_ECONFIG,
+                        "%s: partial_fixed cannot wrap itself; one `fixed` may hold any number of "
+                        "parameters",
+                        r.path);
+    }
+    return status;
+}
+
 static bool is_population(int stopper) {
     return stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2 ||
            stopper == RLT_STOPPER_PBT_REPLAY;
@@ -231,6 +277,7 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
                                   json_t *out, rlt_tune_fields *tune, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
     static const char *const wrapper_keys[] = {"name", "wrapped", NULL};
+    static const char *const fixed_keys[] = {"name", "fixed", "base", NULL};
     const method_kind *kind = &kinds[0];
     while (strcmp(kind->key, key) != 0) {
         kind++;
@@ -245,8 +292,11 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
     bool wraps =
         stopper && name != NULL && find_name(kind, name, &defaults) == RLT_STOPPER_PATIENCE;
     bool population = stopper && name != NULL && is_population(find_name(kind, name, &defaults));
+    bool fixes =
+        !stopper && name != NULL && find_name(kind, name, &defaults) == RLT_SAMPLER_PARTIAL_FIXED;
     RLT_TRY(read_one(&r,
                      wraps        ? wrapper_keys
+                     : fixes      ? fixed_keys
                      : population ? rlt_population_keys
                                   : other_keys,
                      err));
@@ -256,6 +306,9 @@ rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, 
     if (stopper && is_population(tune->stopper)) {
         return rlt_config_read_population(loading, name != NULL ? given : NULL,
                                           json_object_get(out, key), tune, err);
+    }
+    if (!stopper && tune->sampler == RLT_SAMPLER_PARTIAL_FIXED) {
+        return read_base(r, err);
     }
     return wraps ? read_wrapped(r, err) : RLT_OK;
 }

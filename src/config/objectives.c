@@ -160,10 +160,17 @@ rlt_status rlt_config_read_objectives(rlt_config_loading *loading, const json_t 
 
 /* As Optuna 5.0.0: parameters one by one with several objectives. */
 void rlt_config_sampler_defaults(const json_t *given, json_t *out, rlt_tune_fields *tune) {
-    if (tune->objectives.count > 1 && tune->sampler == RLT_SAMPLER_TPE &&
+    json_t *options = json_object_get(out, "sampler");
+    int sampler = tune->sampler;
+    if (sampler == RLT_SAMPLER_PARTIAL_FIXED) {
+        sampler = tune->base;
+        given = json_object_get(given, "base");
+        options = json_object_get(options, "base");
+    }
+    if (tune->objectives.count > 1 && sampler == RLT_SAMPLER_TPE &&
         json_object_get(given, "multivariate") == NULL) {
         tune->tpe.multivariate = false;
-        json_object_set_new(json_object_get(out, "sampler"), "multivariate", json_false());
+        json_object_set_new(options, "multivariate", json_false());
     }
 }
 

@@ -149,3 +149,44 @@ const rlt_field rlt_fields_evolution[] = {
      .help = "A child starts from its parent's newest checkpoint, as far as the networks agree; "
              "its steps count from 0."},
     {0}};
+static const char *const strategies[] = {"best1bin", "rand1bin", "currenttobest1bin", NULL};
+
+/* Names and defaults are those of scipy.optimize.differential_evolution, but for the population. */
+const rlt_field rlt_fields_de[] = {
+    {"population_size", RLT_FIELD_INT, TUNE(de.population_size), .initial = "0", .min = 0,
+     .max = 1e6, .aliases = "NP",
+     .help = "Members of the population; the first ones are a Latin hypercube. 0: four for each "
+             "parameter, at least 10 and at most 40."},
+    {"strategy", RLT_FIELD_ENUM, TUNE(de.strategy), .initial = "best1bin", .choices = strategies,
+     .help = "Where a mutant starts: at the best member, at a drawn one, or from the trial's own "
+             "member towards the best one."},
+    {"mutation_min", RLT_FIELD_DOUBLE, TUNE(de.mutation_min), .initial = "0.5", .min = 0, .max = 2,
+     .aliases = "F_min",
+     .help = "The factor F of differences is drawn for every trial, from here ..."},
+    {"mutation_max", RLT_FIELD_DOUBLE, TUNE(de.mutation_max), .initial = "1", .min = 0, .max = 2,
+     .aliases = "F_max", .help = "... to here."},
+    {"recombination", RLT_FIELD_DOUBLE, TUNE(de.recombination), .initial = "0.7", .min = 0,
+     .max = 1, .aliases = "CR",
+     .help = "Probability that a value is the mutant's; one of them always is."},
+    {0}};
+
+/* Names and defaults are HpBandSter's (BOHB), which Ray Tune's TuneBOHB takes as bohb_config. */
+const rlt_field rlt_fields_bohb[] = {
+    {"min_points_in_model", RLT_FIELD_INT, TUNE(bohb.min_points_in_model), .initial = "0", .min = 0,
+     .max = 1e6,
+     .help = "Results that each of the two densities needs; 0, or less than that: one more than "
+             "there are parameters."},
+    {"top_n_percent", RLT_FIELD_INT, TUNE(bohb.top_n_percent), .initial = "15", .min = 1, .max = 99,
+     .help = "The part of a rung's results that counts as good, in percent."},
+    {"num_samples", RLT_FIELD_INT, TUNE(bohb.num_samples), .initial = "64", .min = 1, .max = 10000,
+     .help = "Draws from the density of good results, of which the best is tried."},
+    {"random_fraction", RLT_FIELD_DOUBLE, TUNE(bohb.random_fraction),
+     .initial = "0.3333333333333333", .min = 0, .max = 1, .help = "The part of random trials."},
+    {"bandwidth_factor", RLT_FIELD_DOUBLE, TUNE(bohb.bandwidth_factor), .initial = "3", .min = 0.01,
+     .max = 1000, .help = "Draws are spread by so much more than the density's kernels."},
+    {"min_bandwidth", RLT_FIELD_DOUBLE, TUNE(bohb.min_bandwidth), .initial = "0.001", .min = 1e-9,
+     .max = 1, .help = "No kernel is narrower than this part of a parameter's range."},
+    {0}};
+
+/* fixed and base are read by their own rules: tune.c, method.c. */
+const rlt_field rlt_fields_partial_fixed[] = {{0}};

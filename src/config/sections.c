@@ -318,6 +318,16 @@ const rlt_config_section rlt_config_sections[] = {
      rlt_fields_nsga3, RLT_SECTION_TUNE},
     {"sampler.evolution", "sampler = { \"evolution\", ... }: aging evolution.",
      rlt_fields_evolution, RLT_SECTION_TUNE},
+    {"sampler.de", "sampler = { \"de\", ... }: differential evolution.", rlt_fields_de,
+     RLT_SECTION_TUNE},
+    {"sampler.bohb",
+     "sampler = { \"bohb\", ... }: densities of good and bad results at a stopper's rungs.",
+     rlt_fields_bohb, RLT_SECTION_TUNE},
+    {"sampler.partial_fixed",
+     "sampler = { \"partial_fixed\", fixed = { [\"ppo.lr\"] = 3e-4 }, base = \"tpe\" }: some "
+     "parameters fixed at values of their spaces, the others by another sampler; base may be a "
+     "table with its options, and is tpe when left out.",
+     rlt_fields_partial_fixed, RLT_SECTION_TUNE},
     {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", rlt_fields_lhs,
      RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.",

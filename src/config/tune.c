@@ -15,7 +15,7 @@ static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
 }
 
 /* The user's own parameter by its name alone or by its path. */
-static rlt_status find_searched(rlt_config_loading *loading, const char *given,
+static rlt_status find_searched(rlt_config_loading *loading, const char *what, const char *given,
                                 const rlt_field **field, char path[RLT_FIELD_PATH_MAX],
                                 rlt_err *err) {
     char param[RLT_FIELD_PATH_MAX];
@@ -33,51 +33,52 @@ static rlt_status find_searched(rlt_config_loading *loading, const char *given,
     const json_t *space = known ? rlt_config_get(loading->out, path) : NULL;
     if (space == NULL || !rlt_space_is(space)) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.points: %.100s is not searched, so that no point can set it%s", given,
+                        "%s: %.100s is not searched, so that no value can be set%s", what, given,
                         *field == NULL && !model ? " (no such field)" : "");
     }
     return RLT_OK;
 }
 
-static rlt_status add_point_value(rlt_config_loading *loading, const char *given,
+static rlt_status add_point_value(rlt_config_loading *loading, const char *what, const char *given,
                                   const json_t *value, json_t *point, rlt_err *err) {
     char path[RLT_FIELD_PATH_MAX];
     const rlt_field *field;
-    RLT_TRY(find_searched(loading, given, &field, path, err));
+    RLT_TRY(find_searched(loading, what, given, &field, path, err));
     json_t *canonical = NULL;
     rlt_err inner = {0};
     if ((rlt_config_is_param(path)
              ? rlt_config_check_param(path, value, &canonical, &inner)
              : rlt_config_check_value(path, value, &canonical, &inner)) != RLT_OK) {
-        return rlt_fail(err, RLT_ECONFIG, "tune.points: %s", inner.message);
+        return rlt_fail(err, RLT_ECONFIG, "%s: %s", what, inner.message);
     }
     if (!rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {
         json_decref(canonical);
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.points: this value of %s lies outside of its search space", path);
+        return rlt_fail(err, RLT_ECONFIG, "%s: this value of %s lies outside of its search space",
+                        what, path);
     }
     json_object_set_new(point, path, canonical);
     return RLT_OK;
 }
 
 /* { ["ppo.lr"] = 3e-4 } or { ppo = { lr = 3e-4 } }, to one level of tables. */
-static rlt_status read_point(rlt_config_loading *loading, const json_t *given, json_t *point,
-                             rlt_err *err) {
+static rlt_status read_point(rlt_config_loading *loading, const char *what, const json_t *given,
+                             json_t *point, rlt_err *err) {
     const char *key, *inner_key;
     json_t *value, *inner;
     if (!json_is_object(given)) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.points: each point is a table such as { [\"ppo.lr\"] = 3e-4 }");
+                        "%s: a table such as { [\"ppo.lr\"] = 3e-4 } is expected%s", what,
+                        strcmp(what, "tune.points") == 0 ? ", one for each point" : "");
     }
     json_object_foreach((json_t *)given, key, value) {
         if (!json_is_object(value) || rlt_space_is(rlt_config_get(loading->out, key))) {
-            RLT_TRY(add_point_value(loading, key, value, point, err));
+            RLT_TRY(add_point_value(loading, what, key, value, point, err));
             continue;
         }
         json_object_foreach(value, inner_key, inner) {
             char path[RLT_FIELD_PATH_MAX];
             snprintf(path, sizeof path, "%.70s.%.70s", key, inner_key);
-            RLT_TRY(add_point_value(loading, path, inner, point, err));
+            RLT_TRY(add_point_value(loading, what, path, inner, point, err));
         }
     }
     return RLT_OK;
@@ -95,9 +96,23 @@ static rlt_status read_points(rlt_config_loading *loading, const json_t *given, 
     for (size_t i = 0; i < json_array_size(given); i++) {
         json_t *point = json_object();
         json_array_append_new(points, point);
-        RLT_TRY(read_point(loading, json_array_get(given, i), point, err));
+        RLT_TRY(read_point(loading, "tune.points", json_array_get(given, i), point, err));
     }
     return RLT_OK;
+}
+
+/* What the sampler partial_fixed fixes. */
+static rlt_status read_fixed(rlt_config_loading *loading, const json_t *sampler, json_t *out,
+                             rlt_err *err) {
+    const json_t *given = json_object_get(sampler, "fixed");
+    json_t *fixed = json_object();
+    json_object_set_new(out, "fixed", fixed);
+    fail_at(loading, "tune.sampler.fixed");
+    RLT_TRY(read_point(loading, "tune.sampler.fixed", given, fixed, err));
+    return json_object_size(fixed) > 0
+               ? RLT_OK
+               : rlt_fail(err, RLT_ECONFIG,
+                          "tune.sampler.fixed: nothing is fixed; name the base as the sampler");
 }
 
 rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_config *config,
@@ -131,5 +146,9 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
         config->tune.max_failed = config->tune.trials >= 8 ? config->tune.trials / 4 : 1;
     }
     RLT_TRY(rlt_config_resolve_stopper(loading, config->run.stop.steps, &config->tune, err));
+    if (config->tune.sampler == RLT_SAMPLER_PARTIAL_FIXED) {
+        RLT_TRY(read_fixed(loading, json_object_get(raw, "sampler"),
+                           json_object_get(out, "sampler"), err));
+    }
     return read_points(loading, json_object_get(raw, "points"), out, err);
 }

@@ -74,24 +74,26 @@ static bool key_before(double a, double b) {
     return isnan(b) ? !isnan(a) : a > b;
 }
 
-bool rlt_history_before(const rlt_history *history, int64_t a, int64_t b) {
+int rlt_history_compare(const rlt_history *history, int64_t a, int64_t b) {
     int class_a = class_of(history, a), class_b = class_of(history, b);
     if (class_a != class_b) {
-        return class_a < class_b;
+        return class_a < class_b ? -1 : 1;
     }
     if (class_a == 2) {
         double more_a = history->violations[a], more_b = history->violations[b];
-        return more_a != more_b ? more_a < more_b : a < b;
+        return (more_a > more_b) - (more_a < more_b);
     }
     if (class_a == 1 && history->steps[a] != history->steps[b]) {
-        return history->steps[a] > history->steps[b];
+        return history->steps[a] > history->steps[b] ? -1 : 1;
     }
     double key_a = history->keys[a * history->objectives];
     double key_b = history->keys[b * history->objectives];
-    if (key_before(key_a, key_b) || key_before(key_b, key_a)) {
-        return key_before(key_a, key_b);
-    }
-    return a < b;
+    return key_before(key_b, key_a) - key_before(key_a, key_b);
+}
+
+bool rlt_history_before(const rlt_history *history, int64_t a, int64_t b) {
+    int order = rlt_history_compare(history, a, b);
+    return order != 0 ? order < 0 : a < b;
 }
 
 void rlt_history_point(const rlt_history *history, int64_t number, double *keys) {

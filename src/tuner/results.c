@@ -114,6 +114,11 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
             judge(tuner, at, step,
                   &(rlt_stopper_report){
                       .number = at->configuration, .index = index, .key = key, .best = at->best});
+        if (tuner->sampler->reported != NULL) {
+            tuner->sampler->reported(
+                tuner->sampler_state, tuner->history.sources + at->configuration,
+                tuner->stopper->step(tuner->stopper_state, at->configuration, index), key);
+        }
     }
     if (decision != NULL) {
         *decision = (rlt_decision){.action = RLT_ACTION_CONTINUE,

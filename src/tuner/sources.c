@@ -43,6 +43,9 @@ rlt_status rlt_tuner_source(rlt_tuner *tuner, const json_t *params, const double
         sampler->started(tuner->sampler_state, place);
     }
     rlt_history_end(&tuner->history, place, state, keys, constraints, steps);
+    if (state == RLT_TRIAL_STOPPED && sampler->reported != NULL) {
+        sampler->reported(tuner->sampler_state, place, steps, keys[0]);
+    }
     if (sampler->ended != NULL) {
         sampler->ended(tuner->sampler_state, place);
     }

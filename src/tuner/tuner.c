@@ -14,7 +14,7 @@
 #include "tuner/stoppers/stoppers.def"
 #undef X
 
-static const rlt_sampler_def *const sampler_defs[] = {
+const rlt_sampler_def *const rlt_sampler_defs[] = {
 #define X(id, name, help) [RLT_SAMPLER_##id] = &rlt_sampler_##name,
 #include "tuner/samplers/samplers.def"
 #undef X
@@ -35,7 +35,7 @@ const rlt_listing rlt_stoppers[] = {
 
 static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
     const rlt_tune_fields *config = &tuner->config;
-    if ((unsigned)config->sampler >= RLT_COUNT(sampler_defs) ||
+    if ((unsigned)config->sampler >= RLT_COUNT(rlt_sampler_defs) ||
         (unsigned)config->stopper >= RLT_COUNT(rlt_stopper_defs)) {
         return rlt_fail(err, RLT_ECONFIG, "tune: unknown sampler %d or stopper %d", config->sampler,
                         config->stopper);
@@ -51,19 +51,23 @@ static rlt_status check_config(const rlt_tuner *tuner, rlt_err *err) {
     return RLT_OK;
 }
 
-static rlt_status check_abilities(const rlt_tuner *tuner, const rlt_sampler_def *sampler,
-                                  rlt_err *err) {
-    const char *name = rlt_samplers[tuner->config.sampler].name;
+rlt_status rlt_sampler_check(int kind, const rlt_search_space *space, const rlt_tune_fields *config,
+                             rlt_err *err) {
+    const rlt_sampler_def *sampler = rlt_sampler_defs[kind];
+    const char *name = rlt_samplers[kind].name;
     unsigned knows = rlt_sampler_learns(sampler) ? sampler->abilities : ~0U;
-    if (tuner->config.objectives.count > 1 && (knows & RLT_SAMPLER_SEVERAL) == 0) {
+    if (sampler->check != NULL) {
+        RLT_TRY(sampler->check(space, config, err));
+    }
+    if (config->objectives.count > 1 && (knows & RLT_SAMPLER_SEVERAL) == 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.sampler: %s searches for the best of one metric, but tune.metrics "
                         "names %d; nsga2, nsga3, tpe or random search for several",
-                        name, tuner->config.objectives.count);
+                        name, config->objectives.count);
     }
-    if (tuner->config.constraints.count > 0 && (knows & RLT_SAMPLER_LIMITS) == 0) {
+    if (config->constraints.count > 0 && (knows & RLT_SAMPLER_LIMITS) == 0) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.sampler: %s knows nothing of constraints; tpe, nsga2, nsga3 or "
+                        "tune.sampler: %s knows nothing of constraints; tpe, de, nsga2, nsga3 or "
                         "random go with tune.constraints",
                         name);
     }
@@ -101,17 +105,18 @@ static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err
     RLT_TRY(rlt_configurations_init(tuner, err));
     RLT_TRY(rlt_points_read(experiment, &tuner->space, &tuner->points, err));
     tuner->values = rlt_alloc(sizeof(rlt_value) * (size_t)tuner->space.count);
-    const rlt_sampler_def *sampler = sampler_defs[tuner->config.sampler];
-    if (sampler->check != NULL) {
-        RLT_TRY(sampler->check(&tuner->space, &tuner->config, err));
-    }
-    RLT_TRY(check_abilities(tuner, sampler, err));
+    RLT_TRY(rlt_sampler_check(tuner->config.sampler, &tuner->space, &tuner->config, err));
+    const rlt_sampler_def *sampler = rlt_sampler_defs[tuner->config.sampler];
+    const json_t *options = json_object_get(json_object_get(experiment, "tune"), "sampler");
     tuner->sampler = sampler;
     tuner->sampler_state = rlt_alloc(sampler->state_size);
     tuner->history.dimensions = tuner->space.count;
     tuner->history.objectives = tuner->config.objectives.count;
     tuner->history.constraints = tuner->config.constraints.count;
     sampler->init(tuner->sampler_state, &tuner->space, &tuner->config, &tuner->history);
+    if (sampler->prepare != NULL) {
+        RLT_TRY(sampler->prepare(tuner->sampler_state, options, err));
+    }
     return start_stopper(tuner, experiment, err);
 }
 

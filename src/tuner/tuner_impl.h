@@ -70,6 +70,9 @@ typedef struct rlt_sampler_def {
     /* Borrows the space and the history, which is empty then; config: its options and seed. */
     void (*init)(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
                  const rlt_history *history);
+    /* After init: what is not in the config: options, the table tune.sampler (NULL: none), is
+     * borrowed. NULL: nothing. */
+    rlt_status (*prepare)(void *state, const json_t *options, rlt_err *err);
     void (*fini)(void *state); /* NULL: nothing; safe on a zeroed state */
     /* Values of the sampler's point `index` (0, 1, …; points to try first do not count) for every
      * parameter but the functions. RLT_ENOTFOUND: there are no more points. */
@@ -83,7 +86,14 @@ typedef struct rlt_sampler_def {
     /* The place of the trial whose draw the space that function `param` returns is sampled at, for
      * that at place `number` (the one asked for last, or an earlier one). NULL: its own. */
     int64_t (*origin)(const void *state, int64_t number, int param);
+    /* The trial at place `number` had `key` at the stopper's milestone of `step` steps, once each;
+     * one of an earlier experiment that was stopped where it ended. NULL: of no interest. */
+    void (*reported)(void *state, int64_t number, int64_t step, double key);
 } rlt_sampler_def;
+extern const rlt_sampler_def *const rlt_sampler_defs[]; /* by rlt_sampler_kind */
+/* Whether this sampler can search the space for what the config asks for. */
+rlt_status rlt_sampler_check(int kind, const rlt_search_space *space, const rlt_tune_fields *config,
+                             rlt_err *err);
 
 /* Adds a running trial with these values; notes how it ended. keys: [objectives]; limits:
  * [constraints]. */
@@ -95,6 +105,8 @@ void rlt_history_fini(rlt_history *history);
  * completed ones before those that were stopped, these by steps, then by key (NAN last); after both
  * those that are not feasible, by violation. Equal ones by number. */
 bool rlt_history_before(const rlt_history *history, int64_t a, int64_t b);
+/* The same without numbers: less than 0: a is better, 0: as good. */
+int rlt_history_compare(const rlt_history *history, int64_t a, int64_t b);
 /* The keys of a trial as points of pareto.h: NAN becomes -INFINITY. */
 void rlt_history_point(const rlt_history *history, int64_t number, double *keys);
 

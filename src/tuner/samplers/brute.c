@@ -84,7 +84,7 @@ static int64_t place_of(const brute_state *at, int64_t number) {
     int64_t combination = 0;
     for (int i = 0; i < at->space->count; i++) {
         const rlt_param *param = &at->space->params[i];
-        if (param->kind != RLT_DIST_FUNCTION) {
+        if (rlt_param_varies(param)) {
             int64_t n = number_of(param, values[i]);
             if (n < 0) {
                 return -1;

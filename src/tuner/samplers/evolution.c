@@ -144,7 +144,7 @@ static rlt_status evolution_ask(void *state, int64_t index, rlt_value *values, r
 }
 
 static bool is_same(const rlt_param *param, rlt_value a, rlt_value b) {
-    if (param->kind == RLT_DIST_FUNCTION) {
+    if (param->kind == RLT_DIST_FUNCTION || !rlt_param_varies(param)) {
         return true;
     }
     if (a.choice < 0 || b.choice < 0) {
