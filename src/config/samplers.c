@@ -155,8 +155,8 @@ static const char *const strategies[] = {"best1bin", "rand1bin", "currenttobest1
 const rlt_field rlt_fields_de[] = {
     {"population_size", RLT_FIELD_INT, TUNE(de.population_size), .initial = "0", .min = 0,
      .max = 1e6, .aliases = "NP",
-     .help = "Members of the population; the first ones are a Latin hypercube. 0: four for each "
-             "parameter, at least 10 and at most 40."},
+     .help = "Members of the population; the first ones are a Latin hypercube. 0: four more than "
+             "parameters, at least 10 and at most 40."},
     {"strategy", RLT_FIELD_ENUM, TUNE(de.strategy), .initial = "best1bin", .choices = strategies,
      .help = "Where a mutant starts: at the best member, at a drawn one, or from the trial's own "
              "member towards the best one."},

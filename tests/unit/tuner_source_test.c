@@ -11,8 +11,9 @@ static const char *const space = "{\"a\":{\"$space\":\"uniform\",\"low\":0,\"hig
                                  "\"c\":{\"$space\":\"randint\",\"low\":1,\"high\":40},"
                                  "\"d\":{\"$space\":\"choice\",\"values\":[\"x\",\"y\",\"z\"]}}";
 
-static const int learners[] = {RLT_SAMPLER_TPE, RLT_SAMPLER_CMAES, RLT_SAMPLER_GP,
-                               RLT_SAMPLER_NSGA2, RLT_SAMPLER_NSGA3};
+static const int learners[] = {RLT_SAMPLER_TPE,   RLT_SAMPLER_CMAES, RLT_SAMPLER_GP,
+                               RLT_SAMPLER_NSGA2, RLT_SAMPLER_NSGA3, RLT_SAMPLER_DE,
+                               RLT_SAMPLER_BOHB};
 
 static double loss(const json_t *params) {
     double a = number_in(params, "a") - 0.8, b = log10(number_in(params, "b")) - 0.3;

@@ -142,14 +142,20 @@ static void fill_density(const bohb_state *at, const rung_result *results, int64
     rlt_free(points);
 }
 
+bool rlt_bohb_parts(int d, int64_t least, int64_t top, int64_t count, int64_t *good, int64_t *bad) {
+    least = least > d + 1 ? least : d + 1;
+    int64_t part = count * top / 100, rest = count * (100 - top) / 100;
+    *good = part > least ? part : least;
+    *bad = rest > least ? rest : least;
+    *bad = *bad < count - *good ? *bad : count - *good;
+    return *bad > d;
+}
+
 /* Whether the rung has enough results; if so, makes the densities of them. */
 static bool model_rung(bohb_state *at, rung *from) {
-    int64_t least = at->config->bohb.min_points_in_model, top = at->config->bohb.top_n_percent;
-    least = least > at->d + 1 ? least : at->d + 1;
-    int64_t part = from->count * top / 100, rest = from->count * (100 - top) / 100;
-    int64_t good = part > least ? part : least, bad = rest > least ? rest : least;
-    bad = bad < from->count - good ? bad : from->count - good;
-    if (bad <= at->d) {
+    int64_t good, bad;
+    if (!rlt_bohb_parts(at->d, at->config->bohb.min_points_in_model, at->config->bohb.top_n_percent,
+                        from->count, &good, &bad)) {
         return false;
     }
     qsort(from->results, (size_t)from->count, sizeof(*from->results), best_first);

@@ -4,6 +4,7 @@
  * uses. Thread: any. Owner: the caller (rlt_kde_fini). */
 #ifndef RLT_TUNER_BOHB_H
 #define RLT_TUNER_BOHB_H
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct rlt_kde {
@@ -19,4 +20,8 @@ void rlt_kde_init(rlt_kde *kde, int d, const int *levels, const double *points, 
                   double least_width);
 void rlt_kde_fini(rlt_kde *kde); /* safe on a zeroed one */
 double rlt_kde_density(const rlt_kde *kde, const double *x);
+/* Of `count` results with d parameters, the best first: how many make the good density, and how
+ * many after them the bad one; false: too few for a model. least: results for each, top: percent.
+ */
+bool rlt_bohb_parts(int d, int64_t least, int64_t top, int64_t count, int64_t *good, int64_t *bad);
 #endif

@@ -25,8 +25,8 @@ typedef struct de_state {
 } de_state;
 
 static int64_t size_of(const de_state *at) {
-    enum { PER_PARAMETER = 4, LEAST = 10, MOST = 40 };
-    int64_t given = at->config->de.population_size, usual = PER_PARAMETER * (int64_t)at->count;
+    enum { MORE = 4, LEAST = 10, MOST = 40 };
+    int64_t given = at->config->de.population_size, usual = MORE + (int64_t)at->count;
     return given > 0 ? given : usual < LEAST ? LEAST : usual > MOST ? MOST : usual;
 }
 
