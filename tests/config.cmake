@@ -1,1 +1,3 @@
-rlt_test(config_test SOURCES tests/unit/config_test.c DEPS config schema core LIBS m)
+foreach(part config config_sampler)
+  rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS config schema core LIBS m)
+endforeach()

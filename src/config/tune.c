@@ -66,9 +66,9 @@ static rlt_status read_point(rlt_config_loading *loading, const char *what, cons
     const char *key, *inner_key;
     json_t *value, *inner;
     if (!json_is_object(given)) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "%s: a table such as { [\"ppo.lr\"] = 3e-4 } is expected%s", what,
-                        strcmp(what, "tune.points") == 0 ? ", one for each point" : "");
+        bool points = strcmp(what, "tune.points") == 0;
+        return rlt_fail(err, RLT_ECONFIG, "%s: %sa table such as { [\"ppo.lr\"] = 3e-4 }%s", what,
+                        points ? "each point is " : "", points ? "" : " is expected");
     }
     json_object_foreach((json_t *)given, key, value) {
         if (!json_is_object(value) || rlt_space_is(rlt_config_get(loading->out, key))) {

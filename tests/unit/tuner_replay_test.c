@@ -263,7 +263,7 @@ static void test_all(void **unused) {
     (void)unused;
     for (int sampler = 0; sampler < sampler_count(); sampler++) {
         char *space = with_points(space_of(sampler), "{\"fixed\":{\"b\":4}}");
-        for (uint32_t world = 0; world < 4; world++) {
+        for (uint32_t world = 0; world < 3; world++) {
             rlt_tune_fields fields = fields_of(sampler, world);
             check_sampler(&fields, space, world + 10 * (uint32_t)sampler);
         }
@@ -312,11 +312,9 @@ static void test_fixed_with_every_base(void **unused) {
                  "%.*s,\"tune\":{\"sampler\":{\"fixed\":{\"b\":4,\"kind\":\"gru\"}}}}",
                  (int)strlen(space) - 1, space);
         check_fixed(base, text);
-        for (uint32_t world = 0; world < 2; world++) {
-            rlt_tune_fields fields = fields_of(RLT_SAMPLER_PARTIAL_FIXED, world);
-            fields.base = base;
-            check_sampler(&fields, text, world + 10 * (uint32_t)base);
-        }
+        rlt_tune_fields fields = fields_of(RLT_SAMPLER_PARTIAL_FIXED, (uint32_t)base);
+        fields.base = base;
+        check_sampler(&fields, text, 10 * (uint32_t)base);
     }
 }
 
