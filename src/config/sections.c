@@ -226,7 +226,7 @@ static const rlt_field race[] = {
      .help = "It gets no further seed when the p-value of its being worse is less than this."},
     {"test", RLT_FIELD_ENUM, TUNE(race.test), .initial = "t", .choices = race_tests,
      .help = "Paired over common seeds, one-sided: t (Student's) or wilcoxon (signed ranks; needs "
-             "5 seeds for 0.05)."},
+             "6 seeds for 0.05)."},
     {0}};
 
 static const rlt_field budget[] = {
