@@ -80,6 +80,9 @@ typedef struct rlt_command_options { /* borrowed for the call, but for patterns 
 
 typedef struct rlt_command_host rlt_command_host;
 rlt_status rlt_command_host_create(rlt_command_host **host, rlt_err *err);
+/* So many commands will run at once: this process gets the descriptors that it needs for them, as
+ * far as its hard limit allows; commands keep the limit that it had. RLT_ELIMIT: not enough. */
+rlt_status rlt_command_host_reserve(rlt_command_host *host, int commands, rlt_err *err);
 /* Kills what still runs. */
 void rlt_command_host_destroy(rlt_command_host **host);
 /* Readable when pump has something to do; it must also be called ten times a second. */

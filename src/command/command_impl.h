@@ -113,6 +113,7 @@ struct rlt_command_host {
     int epoll;
     rlt_guard guard;
     char mark[64];
+    struct rlimit files; /* of this process before it asked for more */
     rlt_watched listener;
     int port;
     rlt_command *commands;

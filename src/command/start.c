@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FD_MIN = 10, EXTRA_MAX = 8 };
+/* FD_EACH: two outputs, the process, a connection, the log, an event file. */
+enum { FD_MIN = 10, EXTRA_MAX = 8, FD_OTHERS = 64, FD_EACH = 6 };
 
 rlt_status rlt_command_host_create(rlt_command_host **host, rlt_err *err) {
     rlt_command_host *made = rlt_alloc(sizeof *made);
@@ -19,6 +20,7 @@ rlt_status rlt_command_host_create(rlt_command_host **host, rlt_err *err) {
     made->guard = (rlt_guard){.fd = -1, .job = {.pidfd = -1}};
     made->listener.fd = -1;
     made->buffer = rlt_alloc(RLT_READ_SIZE);
+    getrlimit(RLIMIT_NOFILE, &made->files);
     made->epoll = epoll_create1(EPOLL_CLOEXEC);
     rlt_status status = made->epoll >= 0
                             ? RLT_OK
@@ -36,6 +38,25 @@ failed:
 }
 
 /* ---- descriptors ---- */
+
+rlt_status rlt_command_host_reserve(rlt_command_host *host, int commands, rlt_err *err) {
+    rlim_t needed = FD_OTHERS + (rlim_t)FD_EACH * (rlim_t)commands;
+    struct rlimit more = host->files;
+    if (more.rlim_cur >= needed) {
+        return RLT_OK;
+    }
+    more.rlim_cur = more.rlim_max < needed ? more.rlim_max : needed;
+    if (more.rlim_max < needed || setrlimit(RLIMIT_NOFILE, &more) != 0) {
+        return rlt_fail(err, RLT_ELIMIT,
+                        "%d programs at once need up to %llu open files, but this process may have "
+                        "%llu (ulimit -Hn); raise that limit, or lower tune.parallel to %lld",
+                        commands, (unsigned long long)needed, (unsigned long long)more.rlim_max,
+                        more.rlim_max > FD_OTHERS + FD_EACH
+                            ? (long long)(more.rlim_max - FD_OTHERS) / FD_EACH
+                            : 1LL);
+    }
+    return RLT_OK;
+}
 
 typedef struct ends { /* of the child and of this process; -1: none */
     int in, out, err, channel;
@@ -182,7 +203,8 @@ static rlt_status launch(rlt_command_host *host, rlt_command *c, const rlt_comma
         own[count++] = token;
     }
     char **environment = make_environment(o->environment, own);
-    rlt_launch program = {o->argv, environment, o->folder, e->in, e->out, e->err, e->channel};
+    rlt_launch program = {o->argv, environment, o->folder,  e->in,
+                          e->out,  e->err,      e->channel, &host->files};
     rlt_status status = rlt_job_launch(&c->job, &program, &host->guard, err);
     if (status == RLT_EPEER) { /* somebody killed the guard: another one, which knows all groups */
         rlt_guard_end(&host->guard);

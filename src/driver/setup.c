@@ -53,6 +53,9 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
         RLT_TRY(tune_single_run(&d->config, err));
     }
     d->parallel = parallel_of(&d->config.tune, programs ? RLT_PROGRAMS_MAX : RLT_PARALLEL_MAX);
+    if (programs) {
+        RLT_TRY(rlt_command_host_reserve(d->host, d->parallel, err));
+    }
     RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
                               &d->script, err));
     rlt_script_set_experiment(d->script, d->config.json);

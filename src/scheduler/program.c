@@ -76,6 +76,9 @@ static bool prepare(const launch *l) {
     for (int number = 1; number < NSIG; number++) {
         sigaction(number, &action, NULL);
     }
+    if (p->files != NULL && setrlimit(RLIMIT_NOFILE, p->files) != 0) {
+        return false;
+    }
     if (p->folder != NULL && chdir(p->folder) != 0) {
         return false;
     }

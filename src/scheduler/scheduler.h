@@ -6,6 +6,8 @@
 #define RLT_SCHEDULER_H
 #include "core/core.h"
 
+#include <sys/resource.h>
+
 /* Cores that the affinity mask allows; at least 1. */
 int rlt_scheduler_cores(void);
 
@@ -42,11 +44,12 @@ void rlt_guard_end(rlt_guard *guard);
 rlt_status rlt_guard_run(int fd, const char *mark, rlt_err *err);
 
 typedef struct rlt_launch {
-    char *const *argv;        /* argv[0] is looked for on the PATH */
-    char *const *environment; /* all of it */
-    const char *folder;       /* where it runs; NULL: here */
-    int in, out, err;         /* become its 0, 1, 2; each above 3 */
-    int channel;              /* becomes its 3; -1: none */
+    char *const *argv;          /* argv[0] is looked for on the PATH */
+    char *const *environment;   /* all of it */
+    const char *folder;         /* where it runs; NULL: here */
+    int in, out, err;           /* become its 0, 1, 2; each above 3 */
+    int channel;                /* becomes its 3; -1: none */
+    const struct rlimit *files; /* its RLIMIT_NOFILE; NULL: this process's */
 } rlt_launch;
 /* The file that a name stands for. RLT_ENOTFOUND: there is none that can be run. */
 rlt_status rlt_job_find(const char *name, const char *folder, char path[4096], rlt_err *err);

@@ -3,6 +3,8 @@
 #include "core/core.h"
 #include "tests/support/run.h"
 
+#include <sys/resource.h>
+
 /* A program that says `words`, puts something into its checkpoint folder when a = 2, fails when
  * a = 3 and takes over three seconds when a = 4. */
 static const char script[] =
@@ -104,11 +106,46 @@ static void test_going_on(void **state) {
     run_close(&place);
 }
 
+/* ---- descriptors ---- */
+
+static rlim_t hard_limit;
+
+static void limit_files(void) {
+    const struct rlimit limit = {.rlim_cur = 90, .rlim_max = hard_limit};
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* More programs than the soft limit allows: the driver raises its own, not theirs; and says so at
+ * once where the hard one is too low. */
+static void test_descriptors(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    run_write_script(&place,
+                     "return { name = 'many', objective = { 'command', argv = { 'sh', '-c', 'sleep "
+                     "0.3; echo limit=$(ulimit -n)' }, metrics = { limit = 'limit=([0-9]+)' } }, "
+                     "tune = { metric = 'limit', trials = 80, parallel = 80, max_failed = 80 } }");
+    hard_limit = 1000;
+    pid_t driver = run_start_with(&place, limit_files, "run", place.script, NULL);
+    run_expect_code(&place, run_wait(&place, driver, 60), 0);
+    char *text = run_sql_text(&place, "SELECT DISTINCT state, attempt, value FROM trials");
+    assert_string_equal(text, "completed|1|90.0\n");
+    free(text);
+    hard_limit = 400;
+    driver = run_start_with(&place, limit_files, "run", place.script, NULL);
+    int code = run_wait(&place, driver, 60);
+    assert_int_not_equal(code, 0);
+    run_expect_output(&place, "80 programs at once need up to 544 open files, but this process may "
+                              "have 400 (ulimit -Hn); raise that limit, or lower tune.parallel to "
+                              "56");
+    run_close(&place);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_auto),     cmocka_unit_test(test_all),
         cmocka_unit_test(test_failed),   cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_going_on),
+        cmocka_unit_test(test_going_on), cmocka_unit_test(test_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
