@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Early stopping and populations against random search at equal environment steps: PPO on Acrobot-v1
 # (bench/population.lua), each method over several seeds through the real program.
-# Usage: bench/population.sh [--seeds N] [--rltune FILE] [--trials N]
-# Random search and the populations train N trials to their end; asha and hyperband start trials until
+# Usage: bench/population.sh [--seeds N] [--rltune FILE] [--trials N] [--steps N]
+# Random search and the populations train N trials of --steps each; asha and hyperband start trials until
 # all of them together have taken as many steps. A return is the mean of 200 fresh episodes, most
 # likely actions, of the trial that is best by its own 20 evaluation episodes at its last step. `gain`
 # is against random search with the same seed, which draws the same first N configurations: mean and
@@ -12,11 +12,13 @@ cd "$(dirname "$0")/.."
 
 seeds=5
 trials=8
+steps=65536
 rltune=build/rltune
 while [ $# -gt 0 ]; do
     case $1 in
     --seeds) seeds=$2; shift 2 ;;
     --trials) trials=$2; shift 2 ;;
+    --steps) steps=$2; shift 2 ;;
     --rltune) rltune=$2; shift 2 ;;
     *) echo "population.sh: unknown option $1" >&2; exit 2 ;;
     esac
@@ -27,20 +29,22 @@ if [ ! -x "$rltune" ]; then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-budget=$((trials * 65536))
+budget=$((trials * steps))
+grace=$((steps / 16))
 
 # Prints the winner's return and the steps of all trials.
 search() {
     local method=$1 seed=$2 db=$folder/$1-$2.db
-    local -a options=(--set seed="$seed" --set tune.seed="$seed" --set tune.trials="$trials")
+    local -a options=(--set seed="$seed" --set tune.seed="$seed" --set tune.trials="$trials"
+        --set stop.steps="$steps")
     case $method in
     random) ;;
     asha | hyperband)
         options+=(--set tune.trials=$((trials * 27)) --set tune.budget.steps=$budget
-            --set "tune.stopper={\"name\":\"$method\",\"grace\":4096,\"reduction\":3}") ;;
+            --set "tune.stopper={\"name\":\"$method\",\"grace\":$grace,\"reduction\":3}") ;;
     *-synch)
-        options+=(--set "tune.stopper={\"name\":\"${method%-synch}\",\"perturbation_interval\":4096,\"synch\":true}") ;;
-    *) options+=(--set "tune.stopper={\"name\":\"$method\",\"perturbation_interval\":4096}") ;;
+        options+=(--set "tune.stopper={\"name\":\"${method%-synch}\",\"perturbation_interval\":$grace,\"synch\":true}") ;;
+    *) options+=(--set "tune.stopper={\"name\":\"$method\",\"perturbation_interval\":$grace}") ;;
     esac
     "$rltune" run bench/population.lua "${options[@]}" --db "$db" --quiet > "$folder/log" 2>&1 || {
         cat "$folder/log" >&2

@@ -81,16 +81,27 @@ static void add_place(rlt_script *script, const char *path, rlt_err *err) {
     rlt_config_add_place(&place, field, err);
 }
 
-/* Trials that copy each other need checkpoints that this program has written. */
+/* Trials that copy each other, or whose parameters change, go on from a folder of their own; one is
+ * copied only while nobody writes to it. */
 static rlt_status check_copies(const rlt_experiment_config *config, rlt_err *err) {
+    const rlt_objective_fields *objective = &config->run.objective;
     int stopper = config->tune.stopper;
     bool copies = config->tuned && (stopper == RLT_STOPPER_PBT || stopper == RLT_STOPPER_PB2);
-    return !copies ? RLT_OK
-                   : rlt_fail(err, RLT_ECONFIG,
-                              "tune.stopper: %s has trials go on from each other's checkpoints, "
-                              "which programs and functions don't hand over; it needs a training "
-                              "of rltune's own",
-                              rlt_stoppers[stopper].name);
+    bool replays = config->tuned && stopper == RLT_STOPPER_PBT_REPLAY;
+    if ((copies || replays) &&
+        (objective->kind != RLT_OBJECTIVE_COMMAND || !objective->checkpoint)) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.stopper: %s has trials go on from checkpoints with other parameters: "
+                        "a program needs objective.checkpoint = true, a function can't",
+                        rlt_stoppers[stopper].name);
+    }
+    return !copies || config->tune.pbt.synch
+               ? RLT_OK
+               : rlt_fail(
+                     err, RLT_ECONFIG,
+                     "tune.stopper: with programs %s needs synch = true: their checkpoints are "
+                     "copied when none of them runs",
+                     rlt_stoppers[stopper].name);
 }
 
 static rlt_status check_all(const rlt_driver_options *o, rlt_script *script,

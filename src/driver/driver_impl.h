@@ -223,6 +223,8 @@ rlt_status rlt_driver_follow(rlt_driver *d, rlt_driver_entry *t, int64_t milesto
                              rlt_err *err);
 
 /* trials.c */
+rlt_status rlt_driver_first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
+                                      int64_t *milestone, rlt_err *err);
 bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t);
 
 /* files.c: checkpoints on disk */

@@ -75,6 +75,9 @@ void rlt_driver_clean_program(rlt_driver *d, rlt_driver_entry *t, rlt_trial_stat
     if (fields->params_file && to != RLT_TRIAL_FAILED) {
         unlink(paths.params);
     }
+    if (d->copies) {
+        rlt_driver_use_folder(&paths, 0);
+    }
     if (fields->checkpoint) {
         rmdir(paths.checkpoint);
     }

@@ -258,11 +258,25 @@ static void set_function(const rlt_driver_entry *t, program_task *task) {
     json_decref(line);
 }
 
+/* The copy that its newest exploit speaks of, if there is one. */
+static rlt_status use_taken(rlt_driver *d, const rlt_driver_entry *t,
+                            const rlt_program_paths *paths, rlt_err *err) {
+    char *params = NULL;
+    int64_t step, source;
+    RLT_TRY(rlt_store_params(d->store, t->id, INT64_MAX, &params, &step, &source, err));
+    rlt_free(params);
+    rlt_driver_use_folder(paths, step);
+    return RLT_OK;
+}
+
 static rlt_status prepare(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
                           rlt_err *err) {
     RLT_TRY(rlt_driver_trial_config(d, t, &task->run, err));
     task->objective = json_object_get(task->run, "objective");
     RLT_TRY(rlt_driver_program_paths(d, t->id, &task->paths, err));
+    if (d->copies) {
+        RLT_TRY(use_taken(d, t, &task->paths, err));
+    }
     RLT_TRY(make_folders(task, err));
     task->values = make_values(task->run, task, t->number, t->attempt);
     if (task->fields->kind == RLT_OBJECTIVE_FUNCTION) {
@@ -301,11 +315,12 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
 
 rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     program_task task = {.fields = &d->config.run.objective};
-    t->milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, 0);
     t->action = RLT_ACTION_CONTINUE;
     t->program = (rlt_driver_program){.diverged_at = -1, .files = t->program.files};
     t->program.files |= task.fields->checkpoint || task.fields->params_file;
     rlt_driver_measures_restart(d, t);
+    bool goes_on = d->copies || rlt_driver_follows(d, t); /* after what was asked last */
+    RLT_TRY(rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, &t->milestone, err));
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {
         status = start(d, t, &task, err);

@@ -22,7 +22,9 @@ static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, do
     t->program.last_step = step > t->program.last_step ? step : t->program.last_step;
     t->program.diverged_at = isnan(value) ? step : -1;
     rlt_driver_note_value(d, t, value);
-    if (!t->final && step >= t->milestone && !is_ending(t)) {
+    if (step >= t->milestone && !is_ending(t) && rlt_driver_follows(d, t)) {
+        RLT_TRY(rlt_driver_follow(d, t, t->milestone, value, err));
+    } else if (!t->final && step >= t->milestone && !is_ending(t)) {
         RLT_TRY(rlt_driver_decide(d, t, step, value, false, err));
     }
     return RLT_OK;

@@ -41,6 +41,15 @@ typedef struct rlt_program_paths {
 } rlt_program_paths;
 rlt_status rlt_driver_program_paths(const rlt_driver *d, int64_t trial, rlt_program_paths *paths,
                                     rlt_err *err);
+/* program_copies.c: by the kernel, flushed; as of link(2), errno says why not. */
+int rlt_driver_copy_file(const char *from, const char *to);
+/* A copy of the source's checkpoint folder, for the target to go on from at `step`; before the
+ * commit. */
+rlt_status rlt_driver_take_folder(rlt_driver *d, int64_t source, int64_t target, int64_t step,
+                                  rlt_err *err);
+/* Before a program is started: what it took over at its newest exploit's step takes the place of
+ * its checkpoint, unless it has already; other copies go. */
+void rlt_driver_use_folder(const rlt_program_paths *paths, int64_t step);
 /* One that a row tells of: its log may be that of the best so far. */
 void rlt_driver_note_log(rlt_driver *d, const rlt_driver_entry *t);
 /* The trial is about to end in this final state: what is not to remain of its files goes. */

@@ -115,7 +115,7 @@ static void describe(const json_t *before, const json_t *now, char *text, size_t
 static rlt_status store_change(rlt_driver *d, rlt_driver_entry *t, int64_t step, double value,
                                const json_t *params, rlt_err *err) {
     char numbers[64], reason[240];
-    rlt_checkpoint_row own;
+    rlt_checkpoint_row own = {.step = step}; /* a program's is its own affair */
     snprintf(numbers, sizeof(numbers), isnan(value) ? "{}" : "{\"value\":%.17g}", value);
     describe(t->params, params, reason, sizeof(reason));
     const rlt_decision_row row = {.trial = t->id,
@@ -124,7 +124,8 @@ static rlt_status store_change(rlt_driver *d, rlt_driver_entry *t, int64_t step,
                                   .action = "change",
                                   .numbers_json = numbers,
                                   .reason = reason};
-    RLT_TRY(rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &own, err));
+    RLT_TRY(d->host != NULL ? RLT_OK
+                            : rlt_store_checkpoint_latest(d->store, t->id, INT64_MAX, &own, err));
     RLT_TRY(rlt_store_decide(d->store, &row, err));
     char *text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
     const rlt_exploit_row exploit = {.trial = t->id,
@@ -233,11 +234,6 @@ rlt_status rlt_driver_load_schedule(const char *db_path, rlt_experiment_config *
     json_t *schedule = NULL;
     if (!config->tuned || tune->stopper != RLT_STOPPER_PBT_REPLAY) {
         return RLT_OK;
-    }
-    if (config->run.objective.kind != RLT_OBJECTIVE_TRAIN) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: pbt_replay changes parameters of a training that goes on; a "
-                        "program or a function can't be replayed");
     }
     const char *path = tune->replay.db[0] != 0 ? tune->replay.db : db_path;
     if (read_from(path, tune, &schedule, &why) != RLT_OK) {

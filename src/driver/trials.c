@@ -372,8 +372,8 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
 
 /* The first step at which a trial that goes on from `step` asks. Where a checkpoint comes before
  * the question, the one for this very step may not have been asked yet. */
-static rlt_status first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
-                                  int64_t *milestone, rlt_err *err) {
+rlt_status rlt_driver_first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
+                                      int64_t *milestone, rlt_err *err) {
     if (rlt_driver_follows(d, t)) {
         return rlt_driver_first_change(d, t, step, milestone, err);
     }
@@ -412,7 +412,7 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     rlt_msg_put_str(&d->writer, "inherit_sha256", parent.sha256);
     bool follows = rlt_driver_follows(d, t);
     int64_t milestone = 0;
-    RLT_TRY(first_milestone(d, t, step >= 0 ? step : 0, &milestone, err));
+    RLT_TRY(rlt_driver_first_milestone(d, t, step >= 0 ? step : 0, &milestone, err));
     rlt_msg_put_u64(&d->writer, "save_first", (!t->final && d->copies) || follows);
     rlt_msg_put_i64(&d->writer, "milestone", milestone);
     free(config);

@@ -264,6 +264,97 @@ static void a_schedule_is_replayed(void **state) {
     run_close(&place);
 }
 
+/* ---- programs ---- */
+
+/* Counts by k from the state that it finds, and notes in it which trials have held it. */
+static const char program[] = "#!/bin/sh\n"
+                              "f=$RLTUNE_CHECKPOINT_DIR/state\n"
+                              "step=0; value=0; held=\n"
+                              "[ -f \"$f\" ] && read step value held < \"$f\"\n"
+                              "held=$held,$RLTUNE_TRIAL\n"
+                              "while [ $step -lt 40 ]; do\n"
+                              "  step=$((step + 1)); value=$((value + $1))\n"
+                              "  echo $step $value $held > \"$f.new\" && mv \"$f.new\" \"$f\"\n"
+                              "  echo \"{\\\"step\\\": $step, \\\"v\\\": $value}\"\n"
+                              "  sleep 0.01\n"
+                              "done\n";
+static const char programs[] =
+    "return { name = 'programs', seed = 2, params = { k = space.randint(1, 1000) },\n"
+    "  objective = { 'command', argv = { 'sh', '%s/test-program', '{k}' }, checkpoint = %s },\n"
+    "  stop = { steps = 40 },\n"
+    "  tune = { metric = 'v', trials = 4, parallel = 2, final = { seeds = 1 },\n"
+    "    stopper = { 'pbt', perturbation_interval = 10, synch = %s } } }\n";
+
+static void open_programs(run_place *place, const char *checkpoint, const char *synch) {
+    char text[1200], path[128];
+    run_open(place);
+    snprintf(path, sizeof path, "%s/test-program", place->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(program, file);
+    assert_int_equal(fclose(file), 0);
+    snprintf(text, sizeof text, programs, place->folder, checkpoint, synch);
+    run_write_script(place, text);
+}
+
+static void programs_go_on_from_the_folders_of_others(void **state) {
+    (void)state;
+    run_place place;
+    char path[256], held[256] = "", first[48];
+    open_programs(&place, "true", "true");
+    pid_t driver = run_start(&place, "run", place.script, "--quiet");
+    run_await_sql(&place, "SELECT count(*) FROM exploits", 1,
+                  DEADLINE_S); /* killed before or after */
+    kill(driver, SIGKILL);     /* it is started again */
+    run_wait(&place, driver, DEADLINE_S);
+    driver = run_start(&place, "resume", "1", "--quiet");
+    run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+    run_check_rows(&place, true);
+    assert_int_equal(run_sql_int(&place,
+                                 "SELECT count(*) FROM exploits x JOIN trials t ON t.id = "
+                                 "x.trial WHERE t.role = 'search' AND x.source IS NOT NULL"),
+                     3);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM events WHERE kind = "
+                                         "'exploit.failed'"),
+                     0);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials WHERE state <> 'completed'"),
+                     0);
+    /* what the last target holds was held by its source before */
+    char *ids =
+        run_sql_text(&place, "SELECT t.id, s.number FROM exploits x JOIN trials t ON t.id = "
+                             "x.trial JOIN trials s ON s.id = x.source ORDER BY x.decision "
+                             "DESC LIMIT 1");
+    long long target = 0, source = 0;
+    assert_int_equal(sscanf(ids, "%lld|%lld", &target, &source), 2);
+    free(ids);
+    snprintf(path, sizeof path, "%s-trials/e1-t%lld/checkpoint/state", place.db, target);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*d %*d %255s", held), 1);
+    fclose(file);
+    snprintf(first, sizeof first, ",%lld,%lld", source, target - 1);
+    print_message("held by %s, ends with %s\n", held, first);
+    assert_true(strlen(held) >= strlen(first) &&
+                strcmp(held + strlen(held) - strlen(first), first) == 0);
+    char command[200];
+    snprintf(command, sizeof command, "! ls -d %s-trials/*/incoming-* 2> /dev/null", place.db);
+    assert_int_equal(system(command), 0);
+    run_close(&place);
+}
+
+static void programs_without_folders_are_refused(void **state) {
+    (void)state;
+    run_place place;
+    open_programs(&place, "false", "true");
+    run_expect_code(&place, run_command(&place, "run", place.script), 3);
+    run_expect_output(&place, "a program needs objective.checkpoint = true");
+    run_close(&place);
+    open_programs(&place, "true", "false");
+    run_expect_code(&place, run_command(&place, "run", place.script), 3);
+    run_expect_output(&place, "with programs pbt needs synch = true");
+    run_close(&place);
+}
+
 #ifdef RLT_NO_LINKS
 static void without_links(void) {
     setenv("LD_PRELOAD", RLT_NO_LINKS, 1);
@@ -294,6 +385,8 @@ int main(void) {
         cmocka_unit_test(learners_killed_at_random),
         cmocka_unit_test(weights_that_are_damaged_are_not_taken),
         cmocka_unit_test(a_schedule_is_replayed),
+        cmocka_unit_test(programs_go_on_from_the_folders_of_others),
+        cmocka_unit_test(programs_without_folders_are_refused),
 #ifdef RLT_NO_LINKS
         cmocka_unit_test(a_full_disk_leaves_a_trial_its_own_weights),
 #endif
