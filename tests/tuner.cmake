@@ -1,4 +1,4 @@
-foreach(part tuner_space tuner_sampler tuner_stopper tuner_golden tuner_rules tuner_halving tuner_population tuner_pb2 tuner_restore tuner_tpe tuner_design tuner_pareto tuner_several tuner_motpe tuner_nsga tuner_evolution tuner_seeds tuner_race tuner)
+foreach(part tuner_space tuner_sampler tuner_stopper tuner_golden tuner_rules tuner_halving tuner_population tuner_pb2 tuner_restore tuner_tpe tuner_design tuner_pareto tuner_several tuner_motpe tuner_nsga tuner_evolution tuner_oneshot tuner_seeds tuner_race tuner)
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()

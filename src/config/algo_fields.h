@@ -21,7 +21,7 @@ typedef struct rlt_ppo_fields { /* table "ppo" */
 typedef struct rlt_bc_fields {      /* table "bc" */
     char expert[512], dataset[512]; /* files; "": none */
     double lr, validation, ent_coef, max_grad_norm, weight_decay;
-    int64_t episodes, minibatch, iteration, horizon;
+    int64_t episodes, seed, minibatch, iteration, horizon;
     bool anneal_lr;
 } rlt_bc_fields;
 #endif

@@ -15,6 +15,8 @@ const rlt_field rlt_fields_bc[] = {
              "reset [n] (uint8: the row begins an episode) and mask [n, actions] (uint8)."},
     {"episodes", RLT_FIELD_INT, BC(episodes), .initial = "20", .min = 1, .max = 1e6,
      .flags = TUNABLE_LOG, .help = "Episodes that the expert shows."},
+    {"seed", RLT_FIELD_INT, BC(seed), .initial = "0", .min = 0, .max = 0x1p53,
+     .help = "Seed of these episodes: the same for all trials, so that they learn from the same."},
     {"validation", RLT_FIELD_DOUBLE, BC(validation), .initial = "0.2", .min = 0, .max = 1,
      .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
      .help = "Share of the episodes, the last ones, that is not trained on but measured."},

@@ -111,7 +111,8 @@ typedef enum {
     RLT_SAMPLER_EVOLUTION,
     RLT_SAMPLER_DE,
     RLT_SAMPLER_BOHB,
-    RLT_SAMPLER_PARTIAL_FIXED
+    RLT_SAMPLER_PARTIAL_FIXED,
+    RLT_SAMPLER_ONESHOT
 } rlt_sampler_kind;
 typedef enum { RLT_DE_BEST1BIN, RLT_DE_RAND1BIN, RLT_DE_CURRENTTOBEST1BIN } rlt_de_strategy;
 typedef enum {
@@ -209,6 +210,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int64_t min_points_in_model, top_n_percent, num_samples;
         double random_fraction, bandwidth_factor, min_bandwidth;
     } bohb;
+    struct {
+        int64_t retrain;
+        bool inherit;
+    } oneshot;
     int base; /* of partial_fixed: a rlt_sampler_kind */
     /* of a stopper table; what 0 stands for is resolved */
     struct {

@@ -93,7 +93,7 @@ rlt_status rlt_config_fail(rlt_config_loading *loading, const char *path, rlt_er
 /* samplers.c, stoppers.c: the options of each */
 extern const rlt_field rlt_fields_tpe[], rlt_fields_lhs[], rlt_fields_cmaes[], rlt_fields_gp[],
     rlt_fields_nsga2[], rlt_fields_nsga3[], rlt_fields_evolution[], rlt_fields_bc[],
-    rlt_fields_de[], rlt_fields_bohb[], rlt_fields_partial_fixed[];
+    rlt_fields_oneshot[], rlt_fields_de[], rlt_fields_bohb[], rlt_fields_partial_fixed[];
 extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percentile[],
     rlt_fields_threshold[], rlt_fields_plateau[], rlt_fields_patience[], rlt_fields_wilcoxon[],
     rlt_fields_curve[], rlt_fields_sha[], rlt_fields_hyperband[], rlt_fields_hyperband_asha[],

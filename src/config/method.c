@@ -23,6 +23,7 @@ static const char *const samplers[] = {
     [RLT_SAMPLER_DE] = "de",
     [RLT_SAMPLER_BOHB] = "bohb",
     [RLT_SAMPLER_PARTIAL_FIXED] = "partial_fixed",
+    [RLT_SAMPLER_ONESHOT] = "oneshot",
 };
 static const char *const stoppers[] = {
     [RLT_STOPPER_NONE] = "none",

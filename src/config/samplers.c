@@ -190,3 +190,11 @@ const rlt_field rlt_fields_bohb[] = {
 
 /* fixed and base are read by their own rules: tune.c, method.c. */
 const rlt_field rlt_fields_partial_fixed[] = {{0}};
+
+const rlt_field rlt_fields_oneshot[] = {
+    {"retrain", RLT_FIELD_INT, TUNE(oneshot.retrain), .initial = "5", .min = 1, .max = 1e6,
+     .help = "So many of the networks that are best with shared weights are trained alone; of the "
+             "other trials the first trains the shared weights, the rest measure networks."},
+    {"inherit", RLT_FIELD_BOOL, TUNE(oneshot.inherit), .initial = "false",
+     .help = "They start from the shared weights, not from scratch."},
+    {0}};

@@ -328,6 +328,8 @@ const rlt_config_section rlt_config_sections[] = {
      "parameters fixed at values of their spaces, the others by another sampler; base may be a "
      "table with its options, and is tpe when left out.",
      rlt_fields_partial_fixed, RLT_SECTION_TUNE},
+    {"sampler.oneshot", "sampler = { \"oneshot\", ... }: networks that share weights; algo bc.",
+     rlt_fields_oneshot, RLT_SECTION_TUNE},
     {"sampler.lhs", "sampler = { \"lhs\", ... }: Latin hypercube.", rlt_fields_lhs,
      RLT_SECTION_TUNE},
     {"stopper.asha", "stopper = { \"asha\", ... }: asynchronous successive halving.",

@@ -243,6 +243,10 @@ rlt_status rlt_driver_remove_files(rlt_driver *d, rlt_err *err); /* after the co
 rlt_status rlt_driver_find_parent(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_describe_parent(const rlt_driver *d, const rlt_driver_entry *t, char *text,
                                 size_t size); /* "" without one */
+rlt_stage rlt_driver_stage(const rlt_driver *d, const rlt_driver_entry *t);
+/* {path: [values]} of the networks that share the weights which the trial trains; "": it does not.
+ * The caller's (free). */
+char *rlt_driver_space(const rlt_driver *d, const rlt_driver_entry *t);
 /* The checkpoint that a trial without one of its own starts from: *row and the file's path, or "";
  * an event says so if it is gone. */
 rlt_status rlt_driver_inherited(rlt_driver *d, rlt_driver_entry *t, rlt_checkpoint_row *row,

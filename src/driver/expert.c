@@ -136,7 +136,11 @@ rlt_status rlt_driver_check_expert(rlt_experiment_config *config, rlt_err *err) 
     bool cloning = strcmp(config->run.algo, "bc") == 0;
     RLT_TRY(check_metrics(config, cloning, err));
     if (!cloning) {
-        return RLT_OK;
+        return !config->tuned || config->tune.sampler != RLT_SAMPLER_ONESHOT
+                   ? RLT_OK
+                   : rlt_fail(err, RLT_ECONFIG,
+                              "tune.sampler: oneshot needs algo = \"bc\": networks that share "
+                              "weights cannot act for each other");
     }
     if ((bc->expert[0] != '\0') == (bc->dataset[0] != '\0')) {
         return rlt_fail(

@@ -6,6 +6,8 @@
 #include "driver/driver_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const rlt_driver_entry *search_trial(const rlt_driver *d, int64_t number) {
     for (size_t i = 0; i < d->count; i++) {
@@ -47,12 +49,38 @@ rlt_status rlt_driver_find_parent(rlt_driver *d, rlt_driver_entry *t, rlt_err *e
     return rlt_store_event(d->store, d->experiment, 0, "inherit.none", text, err);
 }
 
+rlt_stage rlt_driver_stage(const rlt_driver *d, const rlt_driver_entry *t) {
+    return t->final ? RLT_STAGE_ALONE : rlt_tuner_stage(d->tuner, t->number);
+}
+
+char *rlt_driver_space(const rlt_driver *d, const rlt_driver_entry *t) {
+    const rlt_search_space *space = rlt_tuner_space(d->tuner);
+    if (rlt_driver_stage(d, t) != RLT_STAGE_SUPERNET) {
+        return strdup("");
+    }
+    json_t *json = json_object();
+    for (int i = 0; i < space->count; i++) {
+        json_object_set_new(json, space->params[i].path, rlt_param_values(&space->params[i]));
+    }
+    char *text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
+/* What is particular about the trial. */
 void rlt_driver_describe_parent(const rlt_driver *d, const rlt_driver_entry *t, char *text,
                                 size_t size) {
     const rlt_driver_entry *from = t->parent != 0 ? trial_of_id(d, t->parent) : NULL;
+    rlt_stage stage = rlt_driver_stage(d, t);
     text[0] = '\0';
-    if (from != NULL) {
-        snprintf(text, size, "starts from the weights of trial %lld", (long long)from->number);
+    if (stage == RLT_STAGE_SUPERNET) {
+        snprintf(text, size, "trains weights that all networks share");
+    } else if (from != NULL) {
+        snprintf(text, size, "%s the weights of trial %lld",
+                 stage == RLT_STAGE_SHARED ? "is measured with" : "starts from",
+                 (long long)from->number);
+    } else if (!t->final && d->config.tune.sampler == RLT_SAMPLER_ONESHOT) {
+        snprintf(text, size, "is trained alone, as one of the best with shared weights");
     }
 }
 

@@ -410,6 +410,10 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     rlt_msg_put_str(&d->writer, "metric", d->config.tune.metric);
     rlt_msg_put_str(&d->writer, "inherit", inherit);
     rlt_msg_put_str(&d->writer, "inherit_sha256", parent.sha256);
+    char *space = rlt_driver_space(d, t);
+    rlt_msg_put_str(&d->writer, "space", space);
+    free(space);
+    rlt_msg_put_u64(&d->writer, "only_measure", rlt_driver_stage(d, t) == RLT_STAGE_SHARED);
     bool follows = rlt_driver_follows(d, t);
     int64_t milestone = 0;
     RLT_TRY(rlt_driver_first_milestone(d, t, step >= 0 ? step : 0, &milestone, err));

@@ -7,6 +7,8 @@
 #define RLT_ALGORITHM_H
 #include "learner/trainer_impl.h"
 
+typedef void (*rlt_add_tensor)(void *list, const char *name, int rank, const int64_t *shape,
+                               float *data);
 struct rlt_algorithm {
     const char *name; /* as run.algo */
     /* collect: whether an iteration takes segments that the policy acted in; else the algorithm has
@@ -25,6 +27,8 @@ struct rlt_algorithm {
     /* The optimiser's state, for checkpoints: `count` floats, and its step. */
     float *(*state)(rlt_trainer *t, size_t *count);
     int64_t *(*step)(rlt_trainer *t);
+    /* More float32 tensors for checkpoints. NULL: none. */
+    void (*tensors)(rlt_trainer *t, rlt_add_tensor add, void *list);
 };
 extern const rlt_algorithm rlt_algorithm_ppo, rlt_algorithm_bc;
 

@@ -188,8 +188,8 @@ static rlt_status demonstrate(const rlt_run_config *config, const rlt_env_def *d
     if (status == RLT_OK) {
         gathered_init(all, config->bc.episodes, d);
         status = rlt_demonstrate(&e.config, def, &e.weights, (int)config->bc.episodes,
-                                 (uint64_t)config->seed + demonstration_seed_offset, &demonstration,
-                                 &result, err);
+                                 (uint64_t)config->bc.seed + demonstration_seed_offset,
+                                 &demonstration, &result, err);
         d->expert_return = result.mean;
     }
     expert_fini(&e);
@@ -307,7 +307,8 @@ static rlt_status read_file(const char *path, const rlt_policy_spec *spec, const
 /* ---- the whole ---- */
 
 rlt_status rlt_dataset_make(const rlt_run_config *config, const rlt_env_def *def,
-                            const rlt_policy_spec *spec, rlt_dataset *dataset, rlt_err *err) {
+                            const rlt_policy_spec *spec, bool memory, rlt_dataset *dataset,
+                            rlt_err *err) {
     const rlt_bc_fields *bc = &config->bc;
     rlt_dataset d = {.expert_return = NAN,
                      .obs_width = spec->obs_dim,
@@ -328,7 +329,7 @@ rlt_status rlt_dataset_make(const rlt_run_config *config, const rlt_env_def *def
                           (long long)all.rows, d.obs_width, RLT_DATASET_FLOATS_MAX);
     }
     if (status == RLT_OK) {
-        status = arrange(&d, &all, bc, rlt_policy_state_width(spec) > 0, err);
+        status = arrange(&d, &all, bc, memory, err);
     }
     gathered_fini(&all);
     if (status == RLT_OK) {

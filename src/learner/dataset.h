@@ -19,11 +19,13 @@ typedef struct rlt_dataset {
     unsigned char *action;
     uint8_t *reset, *mask; /* mask NULL: none */
 } rlt_dataset;
-/* From config->bc: the expert's episodes in `def`, or a file. The same configuration and files give
- * the same bytes. RLT_ECONFIG: neither is given, or too few rows; RLT_ECORRUPT, RLT_ENOTFOUND: what
- * is wrong with the file. *dataset is {0} after an error. */
+/* memory: in sequences, else rows are sequences of one. From config->bc: the expert's episodes in
+ * `def`, or a file. The same configuration and files give the same bytes. RLT_ECONFIG: neither is
+ * given, or too few rows; RLT_ECORRUPT, RLT_ENOTFOUND: what is wrong with the file. *dataset is {0}
+ * after an error. */
 rlt_status rlt_dataset_make(const rlt_run_config *config, const rlt_env_def *def,
-                            const rlt_policy_spec *spec, rlt_dataset *dataset, rlt_err *err);
+                            const rlt_policy_spec *spec, bool memory, rlt_dataset *dataset,
+                            rlt_err *err);
 void rlt_dataset_fini(rlt_dataset *dataset); /* safe on {0} */
 /* All sequences; with steps = 1 each row is one, training rows first. Borrowed. */
 rlt_bc_rows rlt_dataset_rows(const rlt_dataset *dataset);

@@ -5,10 +5,10 @@
 #include "learner/trainer_impl.h"
 #include "nn/inherit.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static bool look_up(void *user, const char *name, rlt_policy_source *source) {
-    const rlt_checkpoint *checkpoint = user;
+static bool find(const rlt_checkpoint *checkpoint, const char *name, rlt_policy_source *source) {
     for (int i = 0; i < checkpoint->count; i++) {
         const rlt_tensor *t = &checkpoint->tensors[i];
         if (t->dtype == RLT_DTYPE_F32 && t->rank >= 1 && strcmp(t->name, name) == 0) {
@@ -18,6 +18,13 @@ static bool look_up(void *user, const char *name, rlt_policy_source *source) {
         }
     }
     return false;
+}
+
+/* Of a supernet the shared weights, of which the policy's own are a part. */
+static bool look_up(void *user, const char *name, rlt_policy_source *source) {
+    char shared[64];
+    snprintf(shared, sizeof(shared), "super.%s", name);
+    return find(user, shared, source) || find(user, name, source);
 }
 
 /* All of them or none: a mean without its deviation would be worse than either. */

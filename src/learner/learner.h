@@ -30,6 +30,11 @@ typedef struct rlt_trainer rlt_trainer;
 rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
                               int envs_per_part, int threads, const rlt_ppo_team *team,
                               rlt_trainer **trainer, rlt_err *err);
+/* bc: a trainer of weights that all networks of a space share, see supernet.h; its policy is that
+ * of the configuration. */
+rlt_status rlt_trainer_create_supernet(const rlt_run_config *config, const rlt_env_def *def,
+                                       int threads, const char *config_json, const char *space_json,
+                                       rlt_trainer **trainer, rlt_err *err);
 void rlt_trainer_destroy(rlt_trainer **trainer);
 /* The newest weights and their version (the first is 1). Borrowed; change with consume. */
 rlt_weights_view rlt_trainer_weights(const rlt_trainer *trainer, uint64_t *version);

@@ -42,6 +42,10 @@ rlt_status rlt_learning_open(const rlt_learning_options *o, rlt_learning *l, rlt
     if (o->group != NULL) {
         l->team = (rlt_ppo_team){o->group->rank, o->group->count, gather, o->group};
     }
+    if (o->space != NULL) {
+        return rlt_trainer_create_supernet(o->config, o->def, thread_count(o->config),
+                                           o->config_json, o->space, &l->trainer, err);
+    }
     RLT_TRY(rlt_trainer_create(o->config, o->def, share.parts * share.learners, share.envs,
                                thread_count(o->config), o->group != NULL ? &l->team : NULL,
                                &l->trainer, err));

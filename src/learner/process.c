@@ -26,6 +26,8 @@ typedef struct learner_process {
     uint64_t seq;
     /* the task */
     char *config_json, *script;
+    char *space;           /* of networks whose shared weights are trained; "": none */
+    uint64_t only_measure; /* its policy, with the parent's weights */
     char script_name[256], folder[512], stem[128], metric[RLT_NAME_MAX];
     char checkpoint[600], sha256[RLT_SHA256_HEX];
     char inherit[600], inherit_sha256[RLT_SHA256_HEX]; /* of the trial's parent; "": none */
@@ -116,6 +118,8 @@ static rlt_status idle(void *user, rlt_err *err) {
 static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err) {
     RLT_TRY(rlt_msg_copy_str(msg, "config", &p->config_json, err));
     RLT_TRY(rlt_msg_copy_str(msg, "script", &p->script, err));
+    RLT_TRY(rlt_msg_copy_str(msg, "space", &p->space, err));
+    RLT_TRY(rlt_msg_get_u64(msg, "only_measure", &p->only_measure, err));
     const struct {
         const char *key;
         char *text;
@@ -182,7 +186,13 @@ static rlt_status load(learner_process *p, rlt_err *err) {
         RLT_TRY(rlt_train_inherit(trainer, p->inherit, p->inherit_sha256, &copied, err));
     }
     p->loading = false;
-    return RLT_OK;
+    return p->only_measure == 0 || p->inherit[0] != '\0'
+               ? RLT_OK
+               : rlt_fail(err, RLT_ENOTFOUND, "the shared weights to measure with are gone");
+}
+
+static bool is_supernet(const learner_process *p) {
+    return p->space[0] != '\0';
 }
 
 static rlt_status set_up(learner_process *p, rlt_err *err) {
@@ -206,7 +216,8 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
                                     .script_name = p->script_name,
                                     .idle = idle,
                                     .idle_user = p,
-                                    .group = p->peers != NULL ? rlt_peers_group(p->peers) : NULL};
+                                    .group = p->peers != NULL ? rlt_peers_group(p->peers) : NULL,
+                                    .space = is_supernet(p) ? p->space : NULL};
     RLT_TRY(rlt_learning_open(&options, &p->learning, err));
     RLT_TRY(load(p, err));
     p->stats = *rlt_trainer_stats(p->learning.trainer);
@@ -225,7 +236,7 @@ static rlt_status set_up(learner_process *p, rlt_err *err) {
 /* ---- measuring and reporting ---- */
 
 static rlt_status evaluate(learner_process *p, rlt_err *err) {
-    if (p->eval_steps == p->stats.steps) {
+    if (p->eval_steps == p->stats.steps || is_supernet(p)) {
         return RLT_OK;
     }
     uint64_t version;
@@ -388,6 +399,10 @@ static rlt_status iterate(learner_process *p, rlt_err *err) {
 }
 
 static rlt_status train(learner_process *p, rlt_err *err) {
+    if (p->only_measure != 0) {
+        p->reason = "measured with shared weights";
+        return RLT_OK;
+    }
     p->reason = "stop.steps reached";
     if (p->stats.steps > 0 && p->stats.steps >= p->milestone) { /* it was killed before it could */
         RLT_TRY(ask_driver(p, err));
@@ -403,13 +418,16 @@ static rlt_status train(learner_process *p, rlt_err *err) {
  * result that an uninterrupted run, or one that paused first, would not have. Otherwise the final
  * evaluation too. */
 static rlt_status finish(learner_process *p, rlt_err *err) {
-    bool paused = (p->stop || p->paused) && !p->ended && steps_left(p);
+    bool trains = p->only_measure == 0;
+    bool paused = (p->stop || p->paused) && !p->ended && trains && steps_left(p);
     bool whole = !paused && !p->ended;
     if (whole) {
         RLT_TRY(evaluate(p, err));
         RLT_TRY(report(p, 0, err));
     }
-    RLT_TRY(save(p, err));
+    if (trains) {
+        RLT_TRY(save(p, err));
+    }
     rlt_series metrics[RLT_SERIES_MAX];
     int count = paused ? 0 : metrics_now(p, metrics);
     begin(p, RLT_MSG_DONE);
@@ -418,8 +436,9 @@ static rlt_status finish(learner_process *p, rlt_err *err) {
                     paused ? (p->paused ? "stopper" : "stop requested") : p->reason);
     rlt_msg_put_i64(&p->writer, "step", p->stats.steps);
     rlt_msg_put_f64(&p->writer, "value", rlt_series_find(metrics, count, p->metric));
-    rlt_msg_put_f64(&p->writer, "eval_mean", !whole ? NAN : p->eval.mean);
-    rlt_msg_put_f64(&p->writer, "eval_std", !whole ? NAN : p->eval.std);
+    bool evaluated = whole && p->eval_steps == p->stats.steps;
+    rlt_msg_put_f64(&p->writer, "eval_mean", evaluated ? p->eval.mean : NAN);
+    rlt_msg_put_f64(&p->writer, "eval_std", evaluated ? p->eval.std : NAN);
     return say(p, err);
 }
 
@@ -467,6 +486,7 @@ done:
     rlt_msg_writer_fini(&p->writer);
     rlt_free(p->config_json);
     rlt_free(p->script);
+    rlt_free(p->space);
     rlt_free(p);
     return status;
 }

@@ -22,7 +22,8 @@ typedef struct rlt_learning_options {
     const char *config_json, *script, *script_name;
     rlt_status (*idle)(void *user, rlt_err *err);
     void *idle_user;
-    rlt_group *group; /* NULL: alone */
+    rlt_group *group;  /* NULL: alone */
+    const char *space; /* of networks that share weights, which are trained; NULL: a policy is */
 } rlt_learning_options;
 typedef struct rlt_learning {
     rlt_workers_options workers; /* referred to by source */

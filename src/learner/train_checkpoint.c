@@ -40,10 +40,20 @@ static void add_policy(tensor_list *list, const rlt_policy_spec *spec,
     add(list, "observation.inv_std", RLT_DTYPE_F32, spec->obs_dim, 0, view->inv_std);
 }
 
+static void add_shaped(void *list, const char *name, int rank, const int64_t *shape, float *data) {
+    add(list, name, RLT_DTYPE_F32, 0, 0, data);
+    rlt_tensor *t = &((tensor_list *)list)->tensors[((tensor_list *)list)->count - 1];
+    t->rank = rank;
+    memcpy(t->shape, shape, sizeof(t->shape));
+}
+
 /* What else belongs to the weights: optimiser and running statistics. */
 static void add_learned(tensor_list *list, rlt_trainer *t) {
     size_t moments = 0;
     float *state = t->algorithm->state(t, &moments);
+    if (t->algorithm->tensors != NULL) {
+        t->algorithm->tensors(t, add_shaped, list);
+    }
     add(list, "optimiser.state", RLT_DTYPE_F32, (int64_t)moments, 0, state);
     add(list, "optimiser.step", RLT_DTYPE_I64, 1, 0, t->algorithm->step(t));
     add(list, "observation.count", RLT_DTYPE_F64, 1, 0, &t->obs_stats.count);

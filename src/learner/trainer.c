@@ -73,9 +73,10 @@ static void make_weights(rlt_trainer *t) {
                            (float)t->config.normalise.clip);
 }
 
-rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
-                              int envs_per_part, int threads, const rlt_ppo_team *team,
-                              rlt_trainer **trainer, rlt_err *err) {
+/* spaces: config_json and space_json of a supernet, or NULL. */
+static rlt_status create(const rlt_run_config *config, const rlt_env_def *def, int parts,
+                         int envs_per_part, int threads, const rlt_ppo_team *team,
+                         const char *const spaces[2], rlt_trainer **trainer, rlt_err *err) {
     RLT_ASSERT(parts >= 1 && envs_per_part >= 1);
     rlt_policy_spec spec;
     RLT_TRY(rlt_policy_spec_make(config, def, &spec, err));
@@ -88,6 +89,8 @@ rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *d
     t->envs = parts * envs_per_part;
     make_weights(t);
     start(t);
+    t->config_json = spaces != NULL ? spaces[0] : NULL;
+    t->space_json = spaces != NULL ? spaces[1] : NULL;
     rlt_status status = rlt_pool_create(threads, &t->pool, err);
     if (status == RLT_OK) {
         status = t->algorithm->create(t, team, err);
@@ -98,6 +101,19 @@ rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *d
     }
     *trainer = t;
     return RLT_OK;
+}
+
+rlt_status rlt_trainer_create(const rlt_run_config *config, const rlt_env_def *def, int parts,
+                              int envs_per_part, int threads, const rlt_ppo_team *team,
+                              rlt_trainer **trainer, rlt_err *err) {
+    return create(config, def, parts, envs_per_part, threads, team, NULL, trainer, err);
+}
+
+rlt_status rlt_trainer_create_supernet(const rlt_run_config *config, const rlt_env_def *def,
+                                       int threads, const char *config_json, const char *space_json,
+                                       rlt_trainer **trainer, rlt_err *err) {
+    const char *const spaces[2] = {config_json, space_json};
+    return create(config, def, 1, 1, threads, NULL, spaces, trainer, err);
 }
 
 void rlt_trainer_destroy(rlt_trainer **trainer) {

@@ -4,6 +4,7 @@
  * Thread: the caller's. Owner: the trainer. */
 #include "learner/algorithm.h"
 #include "learner/dataset.h"
+#include "learner/supernet.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 struct rlt_cloning {
     rlt_dataset data;
     rlt_device *device;
+    rlt_bc_options options;
     rlt_bc *bc;
+    rlt_supernet *net;  /* that is trained; NULL: the policy itself is */
     bool normalised;    /* the dataset's observations are as the policy is to see them */
     int64_t taken;      /* sequences of a minibatch */
     int64_t epoch;      /* that `shuffled` is of; -1: none */
@@ -53,7 +56,7 @@ static rlt_status open_engine(rlt_trainer *t, rlt_err *err) {
         rlt_precision precision = t->spec.bf16 ? RLT_PRECISION_BF16 : RLT_PRECISION_FP32;
         RLT_TRY(rlt_device_open("cpu", precision, &c->device, err));
     }
-    const rlt_bc_options options = {
+    c->options = (rlt_bc_options){
         .sequences = c->taken,
         .steps = c->data.horizon,
         .masked = c->data.mask != NULL,
@@ -66,7 +69,7 @@ static rlt_status open_engine(rlt_trainer *t, rlt_err *err) {
                       .weight_decay = (float)f->weight_decay},
         .device = c->device,
     };
-    return rlt_bc_create(&t->spec, &options, &c->bc, err);
+    return c->net != NULL ? RLT_OK : rlt_bc_create(&t->spec, &c->options, &c->bc, err);
 }
 
 static rlt_status bc_create(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *err) {
@@ -76,7 +79,14 @@ static rlt_status bc_create(rlt_trainer *t, const rlt_ppo_team *team, rlt_err *e
         return rlt_fail(err, RLT_ECONFIG,
                         "learners: behaviour cloning is done by one learner; learners = 1");
     }
-    RLT_TRY(rlt_dataset_make(&t->config, t->def, &t->spec, &c->data, err));
+    bool memory = rlt_policy_state_width(&t->spec) > 0;
+    if (t->space_json != NULL) {
+        RLT_TRY(rlt_supernet_create(t->config_json, t->space_json, t->def, (uint64_t)t->config.seed,
+                                    &c->net, err));
+        memory = rlt_supernet_has_memory(c->net);
+        rlt_supernet_take(c->net, &t->spec, t->view.params);
+    }
+    RLT_TRY(rlt_dataset_make(&t->config, t->def, &t->spec, memory, &c->data, err));
     int64_t taken = f->minibatch / c->data.horizon;
     c->taken = taken < 1 ? 1 : taken > c->data.train ? c->data.train : taken;
     t->rows = f->iteration * c->taken * c->data.horizon;
@@ -95,6 +105,7 @@ static void bc_destroy(rlt_trainer *t) {
         return;
     }
     rlt_bc_destroy(&c->bc);
+    rlt_supernet_destroy(&c->net);
     rlt_device_close(&c->device);
     rlt_dataset_fini(&c->data);
     rlt_free(c->shuffled);
@@ -115,9 +126,26 @@ static void choose(rlt_trainer *t, int64_t number, uint32_t *order) {
     memcpy(order, c->shuffled + number % in_epoch * c->taken, sizeof(uint32_t) * (size_t)c->taken);
 }
 
+static int64_t *bc_step(rlt_trainer *t) {
+    rlt_cloning *c = t->cloning;
+    return c->net != NULL ? rlt_supernet_step(c->net) : rlt_bc_step(c->bc);
+}
+
+static rlt_status train(rlt_trainer *t, const rlt_bc_rows *rows, float lr, rlt_bc_result *result,
+                        rlt_err *err) {
+    rlt_cloning *c = t->cloning;
+    int count = (int)t->config.bc.iteration;
+    if (c->net == NULL) {
+        return rlt_bc_train(c->bc, t->view.params, rows, c->order, count, lr, result, err);
+    }
+    RLT_TRY(rlt_supernet_train(c->net, &c->options, rows, c->order, count, lr, result, err));
+    rlt_supernet_take(c->net, &t->spec, t->view.params);
+    return RLT_OK;
+}
+
 static rlt_status bc_update(rlt_trainer *t, rlt_err *err) {
     rlt_cloning *c = t->cloning;
-    int64_t count = t->config.bc.iteration, first = *rlt_bc_step(c->bc);
+    int64_t count = t->config.bc.iteration, first = *bc_step(t);
     const rlt_bc_rows rows = rlt_dataset_rows(&c->data);
     double lr = t->config.bc.lr * (t->config.bc.anneal_lr ? rlt_trainer_left(t) : 1);
     rlt_bc_result result;
@@ -125,8 +153,7 @@ static rlt_status bc_update(rlt_trainer *t, rlt_err *err) {
     for (int64_t k = 0; k < count; k++) {
         choose(t, first + k, c->order + k * c->taken);
     }
-    RLT_TRY(
-        rlt_bc_train(c->bc, t->view.params, &rows, c->order, (int)count, (float)lr, &result, err));
+    RLT_TRY(train(t, &rows, (float)lr, &result, err));
     t->stats.policy_loss = result.loss;
     t->stats.entropy = result.entropy;
     t->stats.grad_norm = result.grad_norm;
@@ -138,6 +165,9 @@ static rlt_status bc_measure(rlt_trainer *t, rlt_train_figures *figures, rlt_err
     rlt_cloning *c = t->cloning;
     const rlt_bc_rows rows = rlt_dataset_rows(&c->data);
     rlt_bc_figures found;
+    if (c->net != NULL) {
+        return RLT_OK; /* each network has figures of its own */
+    }
     normalise_data(t);
     RLT_TRY(
         rlt_bc_measure(c->bc, t->view.params, &rows, c->data.train, c->data.valid, &found, err));
@@ -147,11 +177,14 @@ static rlt_status bc_measure(rlt_trainer *t, rlt_train_figures *figures, rlt_err
 }
 
 static float *bc_state(rlt_trainer *t, size_t *count) {
-    return rlt_bc_state(t->cloning->bc, count);
+    rlt_cloning *c = t->cloning;
+    return c->net != NULL ? rlt_supernet_state(c->net, count) : rlt_bc_state(c->bc, count);
 }
 
-static int64_t *bc_step(rlt_trainer *t) {
-    return rlt_bc_step(t->cloning->bc);
+static void bc_tensors(rlt_trainer *t, rlt_add_tensor add, void *list) {
+    if (t->cloning->net != NULL) {
+        rlt_supernet_tensors(t->cloning->net, add, list);
+    }
 }
 
 const rlt_algorithm rlt_algorithm_bc = {
@@ -162,4 +195,5 @@ const rlt_algorithm rlt_algorithm_bc = {
     .measure = bc_measure,
     .state = bc_state,
     .step = bc_step,
+    .tensors = bc_tensors,
 };

@@ -27,7 +27,8 @@ struct rlt_trainer {
     rlt_reward_scaler rewards;
     double window[RLT_RETURN_WINDOW], window_length[RLT_RETURN_WINDOW]; /* rings */
     int64_t rows;                                                       /* of an iteration */
-    rlt_cloning *cloning; /* of bc; what follows is ppo's */
+    const char *config_json, *space_json; /* of a supernet, borrowed by create; else NULL */
+    rlt_cloning *cloning;                 /* of bc; what follows is ppo's */
     rlt_ppo *ppo;
     rlt_batch_spec batch; /* of one part; env_state_bytes unused */
     /* the flat batch: row t * envs + global environment */

@@ -370,6 +370,13 @@ int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number) {
     return place >= 0 && configuration >= 0 ? rlt_tuner_first(tuner, configuration) : -1;
 }
 
+rlt_stage rlt_tuner_stage(const rlt_tuner *tuner, int64_t number) {
+    RLT_ASSERT(number >= 0 && number < tuner->count);
+    return tuner->sampler->stage != NULL
+               ? tuner->sampler->stage(tuner->sampler_state, rlt_tuner_place(tuner, number))
+               : RLT_STAGE_ALONE;
+}
+
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err) {
     if (number != tuner->count) {
         return rlt_fail(err, RLT_ECORRUPT,

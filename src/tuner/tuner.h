@@ -44,6 +44,7 @@ typedef struct rlt_value {
     int choice; /* -1 when numeric */
 } rlt_value;
 json_t *rlt_value_json(const rlt_param *param, rlt_value value); /* new reference */
+json_t *rlt_param_values(const rlt_param *param); /* all of a finite one, ascending; the same */
 
 /* ---- trials ---- */
 typedef enum {
@@ -106,8 +107,8 @@ void rlt_tuner_destroy(rlt_tuner **tuner);
 const rlt_search_space *rlt_tuner_space(const rlt_tuner *tuner);
 
 /* The next trial: *number counts from 0; *params is a new JSON object {path: value}.
- * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). RLT_EBUSY, with
- * tune.seeds only: not now, but the end of a trial that runs may add a further seed. */
+ * RLT_ENOTFOUND: the space, `trials` or the budget is exhausted (err says which). RLT_EBUSY, not
+ * now, but the end of a trial that runs will or may change that. */
 rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err);
 /* tune.seeds: several trials, its replicates, have the same parameters, a configuration, which goes
  * by the number of the first of them. Both as they are in the trial's row; replicate k of every
@@ -120,6 +121,10 @@ int64_t rlt_tuner_planned(const rlt_tuner *tuner);
 /* Number of the trial whose weights trial `number` is to start from, or -1. A trial of the past
  * that has ended, as a rule with a checkpoint. */
 int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number);
+/* What a trial does: it trains a network; or weights that all networks of the space share; or it
+ * only measures a network with its parent's weights. */
+typedef enum { RLT_STAGE_ALONE, RLT_STAGE_SUPERNET, RLT_STAGE_SHARED } rlt_stage;
+rlt_stage rlt_tuner_stage(const rlt_tuner *tuner, int64_t number);
 /* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
  */
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);

@@ -83,6 +83,8 @@ typedef struct rlt_sampler_def {
     void (*ended)(void *state, int64_t number);
     /* The place of the trial whose weights this one is to start from, or -1. NULL: none. */
     int64_t (*parent)(const void *state, int64_t number);
+    /* What the trial at place `number` does. NULL: it trains. */
+    rlt_stage (*stage)(const void *state, int64_t number);
     /* The place of the trial whose draw the space that function `param` returns is sampled at, for
      * that at place `number` (the one asked for last, or an earlier one). NULL: its own. */
     int64_t (*origin)(const void *state, int64_t number, int param);

@@ -107,6 +107,14 @@ json_t *rlt_value_json(const rlt_param *param, rlt_value value) {
     return param->integer ? json_integer((json_int_t)value.number) : json_real(value.number);
 }
 
+json_t *rlt_param_values(const rlt_param *param) {
+    json_t *all = json_array();
+    for (int64_t i = 0; i < rlt_param_count(param); i++) {
+        json_array_append_new(all, rlt_value_json(param, rlt_param_nth(param, i)));
+    }
+    return all;
+}
+
 static rlt_status refuse(const rlt_param *param, const json_t *json, rlt_err *err) {
     char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_COMPACT);
     rlt_status status;
