@@ -180,6 +180,93 @@ static void a_search_by_validation_loss(void **state) {
     run_close(&place);
 }
 
+/* ---- networks that share weights ---- */
+
+static const char shared_model[] = "{ { 'dense', space.choice{ 4, 16 } },\n"
+                                   "  space.choice{ { 'skip' }, { 'gru', 8 }, { 'lstm', 8 } } }";
+static const char oneshot[] =
+    ", tune = { metric = 'valid_loss', mode = 'min', trials = 9, parallel = %d,\n"
+    "  sampler = { 'oneshot', retrain = 2, inherit = %s } }";
+
+static void write_oneshot(run_place *place, int steps, int parallel, const char *inherit) {
+    char more[sizeof oneshot + 16];
+    snprintf(more, sizeof more, oneshot, parallel, inherit);
+    write_clone(place, expert, shared_model, steps, more);
+}
+
+static void one_training_ranks_all_networks(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_oneshot(&place, 60000, 2, "true");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    static const struct {
+        const char *sql;
+        int64_t expected;
+    } rows[] = {
+        {"SELECT count(*) FROM trials WHERE state = 'completed'", 9},
+        {"SELECT count(*) FROM trials WHERE number = 0 AND value IS NULL AND steps > 0", 1},
+        {"SELECT count(DISTINCT params_json) FROM trials WHERE parent = 1 AND steps = 0 AND value "
+         "> "
+         "0",
+         6},
+        {"SELECT count(*) FROM trials WHERE number > 6 AND parent = 1 AND steps > 0", 2},
+        /* the two are those that were best with shared weights, the best one first */
+        {"SELECT group_concat(params_json) = (SELECT group_concat(params_json) FROM (SELECT "
+         "params_json FROM trials WHERE number > 6 ORDER BY number)) FROM (SELECT params_json FROM "
+         "trials WHERE number BETWEEN 1 AND 6 ORDER BY value LIMIT 2)",
+         1},
+        /* trained on, a network is better than with weights that are shared */
+        {"SELECT count(*) FROM trials a JOIN trials s USING (params_json) WHERE a.number > 6 AND "
+         "s.number BETWEEN 1 AND 6 AND a.value < s.value",
+         2},
+        {"SELECT count(*) FROM checkpoints WHERE trial BETWEEN 2 AND 7", 0},
+        {"SELECT count(*) FROM transitions WHERE from_state IS NULL AND reason LIKE 'is measured "
+         "with the weights of trial 0'",
+         6},
+    };
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) {
+        if (run_sql_int(&place, rows[i].sql) != rows[i].expected) {
+            fail_msg("%s: %lld", rows[i].sql, (long long)run_sql_int(&place, rows[i].sql));
+        }
+    }
+    run_close(&place);
+}
+
+static void killed_supernets_end_as_others_do(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_oneshot(&place, 500000, 1, "false");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
+    char *expected = run_results(&place);
+    run_close(&place);
+
+    run_open(&place);
+    write_oneshot(&place, 500000, 1, "false");
+    pid_t driver = run_start(&place, "run", place.script, "--quiet");
+    static const char *const moments[] = {"SELECT coalesce(max(step), 0) > 100000 FROM checkpoints",
+                                          "SELECT coalesce(max(step), 0) > 300000 FROM checkpoints",
+                                          "SELECT count(*) FROM trials WHERE number > 2",
+                                          "SELECT count(*) FROM trials WHERE number > 7"};
+    for (size_t i = 0; i < RLT_COUNT(moments); i++) {
+        run_await_sql(&place, moments[i], 1, DEADLINE_S);
+        kill(driver, SIGKILL);
+        run_wait(&place, driver, DEADLINE_S);
+        driver = run_start(&place, "resume", "1", "--quiet");
+    }
+    run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    char *results = run_results(&place);
+    run_assert_same(expected, results);
+    free(expected);
+    free(results);
+    run_close(&place);
+}
+
 /* ---- bad input ---- */
 
 static void check_refused(const char *bc, const char *model, const char *more, const char *words) {
@@ -202,6 +289,9 @@ static void bad_input_is_named(void **state) {
     check_refused(expert, mlp, ", learners = 2", "learners: behaviour cloning is done by one");
     check_refused(expert, mlp, ", tune = { metric = 'mean_return' }",
                   "algo = \"bc\" does not report mean_return");
+    check_refused(expert, "{ { 'dense', function(p) return 4 end } }",
+                  ", tune = { metric = 'valid_loss', mode = 'min', sampler = 'oneshot' }",
+                  "not by functions");
     check_refused("expert = 'x', epochs = 3", mlp, "", "bc.epochs");
 }
 
@@ -211,6 +301,8 @@ int main(void) {
         cmocka_unit_test(killed_clones_end_as_others_do),
         cmocka_unit_test(a_file_teaches_too),
         cmocka_unit_test(a_search_by_validation_loss),
+        cmocka_unit_test(one_training_ranks_all_networks),
+        cmocka_unit_test(killed_supernets_end_as_others_do),
         cmocka_unit_test(bad_input_is_named),
     };
     return cmocka_run_group_tests_name("clone", tests, train_expert, drop_expert);
