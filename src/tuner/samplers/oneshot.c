@@ -65,9 +65,10 @@ static rlt_status oneshot_check(const rlt_search_space *space, const rlt_tune_fi
                                 rlt_err *err) {
     RLT_TRY(check_space(space, err));
     if (config->sampler != RLT_SAMPLER_ONESHOT) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.sampler.base: oneshot cannot be wrapped; give model's fields that are "
-                        "fixed one value");
+        return rlt_fail(
+            err, RLT_ECONFIG,
+            "tune.sampler.base: oneshot cannot be wrapped; give model's fields that are "
+            "fixed one value");
     }
     if (config->stopper != RLT_STOPPER_NONE || config->seeds > 1) {
         return rlt_fail(err, RLT_ECONFIG,
