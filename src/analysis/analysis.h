@@ -110,4 +110,16 @@ rlt_welch rlt_welch_test(const rlt_moments *x, const rlt_moments *y, double conf
  * below 0 as this, or more, if their mean is 0 (scipy.stats.ttest_1samp, alternative "less"). All
  * the same: 0 below 0, 1 above, 1/2 at 0. NAN: fewer than 2. */
 double rlt_paired_less(const double *differences, int count);
+double rlt_student_tails(double t, double freedom); /* P(|T| > t) of Student's distribution */
+
+typedef struct rlt_friedman {
+    double statistic, p; /* chi-squared, corrected for ties; NAN: all are ties */
+    double error;        /* of a difference of two rank sums (Conover 1999, 5.8) */
+    double freedom;      /* its degrees: (blocks - 1) (treatments - 1) */
+} rlt_friedman;
+/* Friedman 1937: whether treatments differ, ranked within each block: values[blocks, treatments],
+ * finite. rank_sums[treatments]: 1 is the smallest of a block. All NAN: fewer than 2 of either. */
+rlt_friedman rlt_friedman_test(const double *values, int blocks, int treatments, double *rank_sums);
+/* Two-sided p-value of a difference of two rank sums; the test before it should be significant. */
+double rlt_conover(const rlt_friedman *test, double difference);
 #endif

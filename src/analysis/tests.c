@@ -139,20 +139,19 @@ static double beta_part(double a, double b, double x) {
                                      : 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
-/* P(|T| > t) of Student's distribution. */
-static double student_tails(double t, double freedom) {
+double rlt_student_tails(double t, double freedom) {
     return beta_part(freedom / 2, 0.5, freedom / (freedom + t * t));
 }
 
 /* t with P(|T| > t) = p, by bisection. */
 static double student_quantile(double p, double freedom) {
     double low = 0, high = 1;
-    while (student_tails(high, freedom) > p && high < 1e12) {
+    while (rlt_student_tails(high, freedom) > p && high < 1e12) {
         high *= 2;
     }
     for (int i = 0; i < 200 && high - low > 1e-14 * high; i++) {
         double middle = low + (high - low) / 2;
-        *(student_tails(middle, freedom) > p ? &low : &high) = middle;
+        *(rlt_student_tails(middle, freedom) > p ? &low : &high) = middle;
     }
     return low + (high - low) / 2;
 }
@@ -170,7 +169,7 @@ rlt_welch rlt_welch_test(const rlt_moments *x, const rlt_moments *y, double conf
     test.t = test.difference / error;
     /* Welch and Satterthwaite */
     test.freedom = (a + b) * (a + b) / (a * a / (x->count - 1) + b * b / (y->count - 1));
-    test.p = student_tails(test.t, test.freedom);
+    test.p = rlt_student_tails(test.t, test.freedom);
     double room = student_quantile(1 - confidence, test.freedom) * error;
     test.low = test.difference - room;
     test.high = test.difference + room;
@@ -186,6 +185,6 @@ double rlt_paired_less(const double *differences, int count) {
         return all.mean < 0 ? 0 : all.mean > 0 ? 1 : 0.5;
     }
     double t = all.mean / (all.deviation / sqrt(count));
-    double tail = student_tails(t, count - 1) / 2;
+    double tail = rlt_student_tails(t, count - 1) / 2;
     return t < 0 ? tail : 1 - tail;
 }

@@ -132,7 +132,7 @@ typedef enum {
     RLT_AGGREGATE_MEDIAN,
     RLT_AGGREGATE_WORST
 } rlt_aggregate_kind;
-typedef enum { RLT_RACE_T, RLT_RACE_WILCOXON } rlt_race_test;
+typedef enum { RLT_RACE_T, RLT_RACE_WILCOXON, RLT_RACE_FRIEDMAN } rlt_race_test;
 /* the order of src/tuner/stoppers/stoppers.def */
 typedef enum {
     RLT_STOPPER_NONE,

@@ -22,7 +22,7 @@ static const char *const activations[] = {"tanh", "relu", "silu", NULL};
 static const char *const optimisers[] = {"adam", "adamw", "sgd", "rmsprop", NULL};
 static const char *const modes[] = {"min", "max", NULL};
 static const char *const aggregates[] = {"iqm", "mean", "median", "worst", NULL};
-static const char *const race_tests[] = {"t", "wilcoxon", NULL};
+static const char *const race_tests[] = {"t", "wilcoxon", "friedman", NULL};
 
 static const rlt_field top[] = {
     {"name", RLT_FIELD_STRING, RUN(name), .initial = "experiment",
@@ -225,8 +225,11 @@ static const rlt_field race[] = {
      .flags = RLT_FIELD_OPEN_MIN | RLT_FIELD_OPEN_MAX,
      .help = "It gets no further seed when the p-value of its being worse is less than this."},
     {"test", RLT_FIELD_ENUM, TUNE(race.test), .initial = "t", .choices = race_tests,
-     .help = "Paired over common seeds, one-sided: t (Student's) or wilcoxon (signed ranks; needs "
-             "6 seeds for 0.05)."},
+     .help =
+         "On common seeds: t (Student's, paired with the best one), wilcoxon (signed ranks; needs "
+         "6 "
+         "seeds for 0.05), or friedman (ranks among all configurations that are still in, as irace "
+         "does)."},
     {0}};
 
 static const rlt_field budget[] = {

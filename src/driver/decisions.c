@@ -158,11 +158,11 @@ rlt_status rlt_driver_raced(rlt_driver *d, const rlt_driver_entry *t, rlt_err *e
     if (!rlt_tuner_race(d->tuner, t->number, &race)) {
         return RLT_OK;
     }
-    json_t *numbers =
-        json_pack("{s:I, s:o, s:I, s:o, s:i, s:o, s:o}", "configuration",
-                  (json_int_t)race.configuration, "value", real_or_null(race.value), "best",
-                  (json_int_t)race.best, "threshold", real_or_null(race.threshold), "seeds",
-                  race.seeds, "p", real_or_null(race.p), "alpha", real_or_null(race.alpha));
+    json_t *numbers = json_pack(
+        "{s:I, s:o, s:I, s:o, s:i, s:i, s:o, s:o}", "configuration", (json_int_t)race.configuration,
+        "value", real_or_null(race.value), "best", (json_int_t)race.best, "threshold",
+        real_or_null(race.threshold), "seeds", race.seeds, "compared", race.compared, "p",
+        real_or_null(race.p), "alpha", real_or_null(race.alpha));
     char *text = json_dumps(numbers, JSON_COMPACT);
     json_decref(numbers);
     const rlt_decision_row row = {.trial = t->id,

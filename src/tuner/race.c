@@ -31,8 +31,50 @@ static int64_t find_rival(const rlt_tuner *tuner, int64_t index, int seeds) {
     return best;
 }
 
+/* Whether it was never dropped, and has all its first `seeds` replicates with a result. */
+static bool is_in(const rlt_tuner *tuner, int64_t index, int seeds) {
+    const rlt_configuration *c = &tuner->configurations.items[index];
+    bool whole = c->completed == tuner->config.seeds;
+    bool counts = c->completed >= seeds && !c->failed && !c->infeasible && (whole || !c->dropped);
+    const double *keys = rlt_configuration_keys(tuner, index);
+    for (int k = 0; counts && k < seeds; k++) {
+        counts = isfinite(keys[k]);
+    }
+    return counts;
+}
+
+/* As irace's F-test: ranks of all that are still in, on every seed; then Conover's comparison with
+ * the rival. The larger p of the two decides. */
+static double friedman(const rlt_tuner *tuner, int64_t index, int64_t rival, int seeds,
+                       int *compared) {
+    const rlt_configurations *all = &tuner->configurations;
+    int64_t *in = rlt_alloc(sizeof *in * (size_t)all->count);
+    int count = 0, own = 0, its = 0;
+    for (int64_t i = 0; i < all->count; i++) {
+        if (i == index || i == rival || is_in(tuner, i, seeds)) {
+            own = i == index ? count : own;
+            its = i == rival ? count : its;
+            in[count++] = i;
+        }
+    }
+    double *values = rlt_alloc(sizeof *values * (size_t)count * (size_t)(seeds + 1));
+    double *sums = values + (size_t)count * (size_t)seeds;
+    for (int k = 0; k < seeds; k++) {
+        for (int i = 0; i < count; i++) {
+            values[k * count + i] = rlt_configuration_keys(tuner, in[i])[k];
+        }
+    }
+    rlt_friedman test = rlt_friedman_test(values, seeds, count, sums);
+    double behind = sums[its] - sums[own];
+    double p = isnan(test.p) || !(behind > 0) ? 1 : fmax(test.p, rlt_conover(&test, behind));
+    *compared = count;
+    rlt_free(values);
+    rlt_free(in);
+    return p;
+}
+
 /* The p-value of "no worse"; NAN: nothing can be said. differences: own less the rival's. */
-static double test(const rlt_tuner *tuner, double *differences, int seeds) {
+static double test_pair(const rlt_tuner *tuner, double *differences, int seeds) {
     double sum = 0;
     for (int i = 0; i < seeds; i++) {
         sum += differences[i];
@@ -40,14 +82,17 @@ static double test(const rlt_tuner *tuner, double *differences, int seeds) {
     if (!isfinite(sum)) {
         return NAN;
     }
-    return tuner->config.race.test == RLT_RACE_WILCOXON
+    return tuner->config.race.test != RLT_RACE_T
                ? rlt_signed_rank_less(differences, seeds, differences + seeds)
                : rlt_paired_less(differences, seeds);
 }
 
 static void explain(const rlt_tuner *tuner, rlt_race *race) {
     static const char *const tests[] = {
-        [RLT_RACE_T] = "paired t-test", [RLT_RACE_WILCOXON] = "signed-rank test"};
+        [RLT_RACE_T] = "paired t-test",
+        [RLT_RACE_WILCOXON] = "signed-rank test",
+        [RLT_RACE_FRIEDMAN] = "Friedman test",
+    };
     const char *metric = tuner->config.metric[0] != 0 ? tuner->config.metric : "the result";
     const char *next = race->extend ? "it gets another seed" : "it gets no further seed";
     if (race->best < 0) {
@@ -71,6 +116,16 @@ static double amount(const rlt_tuner *tuner, int64_t index, int seeds) {
     return rlt_tuner_oriented(
         tuner,
         rlt_aggregate(tuner->config.aggregate, rlt_configuration_keys(tuner, index), seeds, true));
+}
+
+/* With two, Friedman's is the sign test: the signed ranks say more, as irace has it. */
+static void judge_by_ranks(const rlt_tuner *tuner, int64_t index, int64_t rival, rlt_race *race) {
+    int compared;
+    double p = friedman(tuner, index, rival, race->seeds, &compared);
+    if (compared > 2) {
+        race->p = p;
+        race->compared = compared;
+    }
 }
 
 bool rlt_race_judge(rlt_tuner *tuner, int64_t number) {
@@ -97,7 +152,11 @@ bool rlt_race_judge(rlt_tuner *tuner, int64_t number) {
         }
         race->best = all->items[rival].first;
         race->threshold = amount(tuner, rival, seeds);
-        race->p = test(tuner, all->scratch, seeds);
+        race->p = test_pair(tuner, all->scratch, seeds);
+        race->compared = 2;
+        if (tuner->config.race.test == RLT_RACE_FRIEDMAN && !isnan(race->p)) {
+            judge_by_ranks(tuner, index, rival, race);
+        }
         race->extend = !(race->p < race->alpha);
     }
     explain(tuner, race);

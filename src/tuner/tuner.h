@@ -198,6 +198,7 @@ typedef struct rlt_race {
     int64_t number;              /* the trial whose end led to it */
     int64_t configuration, best; /* compared with the best one (-1: there is none yet) ... */
     int seeds;                   /* ... on this many common seeds */
+    int compared;                /* configurations that the test looked at, itself included */
     bool extend;                 /* it gets another seed; else no further one */
     double value, threshold;     /* what both amount to on these; NAN: nothing to compare with */
     double p, alpha; /* that it is no worse, and below which it counts as worse; p NAN: not known */

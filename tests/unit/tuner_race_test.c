@@ -74,10 +74,39 @@ static void p_values_are_those_of_scipy(void **state) {
     assert_true(rlt_paired_less((double[]){0, 0}, 2) == 0.5);
 }
 
+static void ranks_are_compared_as_by_scipy_and_conover(void **state) {
+    (void)state;
+    json_t *golden = json_load_file(RLT_SOURCE_DIR "/tests/golden/race.json", 0, NULL), *one;
+    size_t index;
+    assert_int_equal(json_array_size(json_object_get(golden, "several")), 30);
+    json_array_foreach(json_object_get(golden, "several"), index, one) {
+        json_t *rows = json_object_get(one, "values"), *p = json_object_get(one, "conover");
+        int blocks = (int)json_array_size(rows);
+        int treatments = (int)json_array_size(json_array_get(rows, 0));
+        double values[200], sums[20];
+        for (int i = 0; i < blocks * treatments; i++) {
+            json_t *row = json_array_get(rows, (size_t)(i / treatments));
+            values[i] = json_number_value(json_array_get(row, (size_t)(i % treatments)));
+        }
+        rlt_friedman test = rlt_friedman_test(values, blocks, treatments, sums);
+        assert_near(test.statistic, json_number_value(json_object_get(one, "statistic")), 1e-10);
+        assert_near(test.p, json_number_value(json_object_get(one, "p")), 1e-12);
+        for (int i = 0; i < treatments * treatments; i++) {
+            int a = i / treatments, b = i % treatments;
+            json_t *expected = json_array_get(json_array_get(p, (size_t)a), (size_t)b);
+            assert_near(rlt_conover(&test, sums[a] - sums[b]), json_number_value(expected), 1e-9);
+        }
+    }
+    json_decref(golden);
+    double sums[3];
+    assert_true(isnan(rlt_friedman_test((double[]){1, 1, 1, 2, 2, 2}, 2, 3, sums).p));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_race_finds_the_winner_with_fewer_trials),
         cmocka_unit_test(p_values_are_those_of_scipy),
+        cmocka_unit_test(ranks_are_compared_as_by_scipy_and_conover),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,35 @@ static int model_best(const model *m, int other, int least) {
     return best;
 }
 
+/* Of all that are in the race still, by ranks. -1: there are no three of them. */
+static double p_of_ranks(const model *m, int c, int rival, int n) {
+    static double values[SEEDS_MAX * CONFIGURATIONS_MAX], sums[CONFIGURATIONS_MAX];
+    int in[CONFIGURATIONS_MAX], count = 0, own = 0, its = 0;
+    for (int i = 0; i < m->configurations; i++) {
+        double keys[SEEDS_MAX];
+        int completed = in_state(m, i, RLT_TRIAL_COMPLETED);
+        bool out = m->over[i] && completed < m->f->seeds;
+        if (i == rival || (!out && completed >= n && results(m, i, n, keys) == n &&
+                           in_state(m, i, RLT_TRIAL_FAILED) == 0)) {
+            own = i == c ? count : own;
+            its = i == rival ? count : its;
+            in[count++] = i;
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        double keys[SEEDS_MAX];
+        results(m, in[i], n, keys);
+        for (int k = 0; k < n; k++) {
+            values[k * count + i] = keys[k];
+        }
+    }
+    rlt_friedman test = rlt_friedman_test(values, n, count, sums);
+    double p = isnan(test.p) || sums[own] >= sums[its]
+                   ? 1
+                   : fmax(test.p, rlt_conover(&test, sums[its] - sums[own]));
+    return count > 2 ? p : -1;
+}
+
 static bool is_worse(model *m, int c) {
     double own[SEEDS_MAX], its[SEEDS_MAX], d[SEEDS_MAX], scratch[SEEDS_MAX];
     int n = results(m, c, SEEDS_MAX, own);
@@ -120,8 +149,11 @@ static bool is_worse(model *m, int c) {
     for (int i = 0; i < n; i++) {
         d[i] = own[i] - its[i];
     }
-    double p = m->f->race.test == RLT_RACE_WILCOXON ? rlt_signed_rank_less(d, n, scratch)
-                                                    : rlt_paired_less(d, n);
+    double p = m->f->race.test == RLT_RACE_FRIEDMAN ? p_of_ranks(m, c, m->rival, n) : -1;
+    if (p < 0) {
+        p = m->f->race.test != RLT_RACE_T ? rlt_signed_rank_less(d, n, scratch)
+                                          : rlt_paired_less(d, n);
+    }
     return p < m->f->race.alpha;
 }
 
@@ -286,7 +318,7 @@ static rlt_tune_fields random_fields(rlt_rng *rng) {
     if (rlt_rng_below(rng, 3) > 0) {
         f.race.start = 1 + rlt_rng_below(rng, (uint32_t)f.seeds);
         f.race.alpha = 0.2;
-        f.race.test = rlt_rng_below(rng, 2) ? RLT_RACE_T : RLT_RACE_WILCOXON;
+        f.race.test = (int)rlt_rng_below(rng, 3);
     }
     return f;
 }
