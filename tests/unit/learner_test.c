@@ -201,6 +201,62 @@ static void test_goes_on_from_a_checkpoint(void **unused) {
     }
 }
 
+static void save(session *s, char path[64], char sha256[RLT_SHA256_HEX]) {
+    static int number;
+    int64_t size = 0;
+    rlt_err err = {0};
+    snprintf(path, 64, "/tmp/rltune-learner-test-%d-%d.safetensors", (int)getpid(), number++);
+    assert_int_equal(rlt_train_save(s->trainer, s->source, path, "{}", sha256, &size, &err),
+                     RLT_OK);
+}
+
+/* Weights of another trial: the policy is its, steps and environments are the trial's own. */
+static void test_takes_over_the_weights_of_another(void **unused) {
+    (void)unused;
+    for (size_t i = 0; i < RLT_COUNT(small_configs); i++) {
+        rlt_run_config config = config_of(small_configs[i]), other_config = config;
+        char path[2][64], sha256[2][RLT_SHA256_HEX];
+        other_config.seed = 77;
+        session own = open_session(&config, 1), other = open_session(&other_config, 1);
+        iterate(&own, 2);
+        iterate(&other, 4);
+        save(&own, path[0], sha256[0]);
+        save(&other, path[1], sha256[1]);
+        session third = open_session(&config, 1), fourth = open_session(&config, 1);
+        const rlt_train_origin origin = {path[0], sha256[0], path[1], sha256[1]};
+        rlt_err err = {0};
+        assert_int_equal(rlt_train_load(third.trainer, third.source, &origin, &err), RLT_OK);
+        third.stats = *rlt_trainer_stats(third.trainer);
+        assert_int_equal(third.stats.steps, own.stats.steps);
+        uint64_t version, ignored;
+        rlt_weights_view a = rlt_trainer_weights(other.trainer, &ignored),
+                         b = rlt_trainer_weights(third.trainer, &version);
+        assert_int_equal(version, 3);
+        assert_memory_equal(a.params, b.params,
+                            sizeof(float) * rlt_weights_floats(rlt_trainer_policy(own.trainer)));
+        size_t size[2];
+        void *states[] = {own.source->ops->state(own.source, 0, &size[0]),
+                          third.source->ops->state(third.source, 0, &size[1])};
+        assert_int_equal(size[0], size[1]);
+        assert_memory_equal(states[0], states[1], size[0]);
+        unlink(path[0]); /* and goes on from a checkpoint of its own */
+        iterate(&third, 1);
+        save(&third, path[0], sha256[0]);
+        const rlt_train_origin later = {path[0], sha256[0], NULL, NULL};
+        assert_int_equal(rlt_train_load(fourth.trainer, fourth.source, &later, &err), RLT_OK);
+        fourth.stats = *rlt_trainer_stats(fourth.trainer);
+        iterate(&third, 2);
+        iterate(&fourth, 2);
+        assert_same(&third, &fourth);
+        session *const all[] = {&own, &other, &third, &fourth};
+        for (size_t s = 0; s < RLT_COUNT(all); s++) {
+            close_session(all[s]);
+        }
+        unlink(path[0]);
+        unlink(path[1]);
+    }
+}
+
 static void test_training_allocates_nothing(void **unused) {
     (void)unused;
     for (size_t i = 0; i < RLT_COUNT(small_configs); i++) {
@@ -267,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_sequences_are_those_of_the_rollout),
         cmocka_unit_test(test_threads_change_nothing),
         cmocka_unit_test(test_goes_on_from_a_checkpoint),
+        cmocka_unit_test(test_takes_over_the_weights_of_another),
         cmocka_unit_test(test_training_allocates_nothing),
         cmocka_unit_test(test_checkpoint_of_another_shape_is_refused),
         cmocka_unit_test(test_bad_configurations_name_the_field),
