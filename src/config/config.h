@@ -184,7 +184,7 @@ typedef struct rlt_tune_fields { /* table "tune" */
     struct {
         int64_t n_startup_trials, n_ei_candidates, gamma_max;
         double gamma, prior_weight;
-        bool multivariate, constant_liar, consider_magic_clip, consider_endpoints;
+        bool multivariate, constant_liar, consider_magic_clip, consider_endpoints, group;
     } tpe; /* of a sampler table */
     struct {
         int64_t size;

@@ -16,6 +16,9 @@ const rlt_field rlt_fields_tpe[] = {
      .help =
          "Parameters are drawn together, not one by one; false where tune.metrics names several "
          "and this is left out."},
+    {"group", RLT_FIELD_BOOL, TUNE(tpe.group), .initial = "true",
+     .help = "Spaces that functions return: those that the same trials have are drawn together, if "
+             "multivariate; false: each alone."},
     {"constant_liar", RLT_FIELD_BOOL, TUNE(tpe.constant_liar), .initial = "true",
      .help = "Running trials count as bad ones, so that parallel trials spread."},
     {"gamma", RLT_FIELD_DOUBLE, TUNE(tpe.gamma), .initial = "0.1", .min = 0, .max = 1,

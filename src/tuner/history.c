@@ -22,8 +22,10 @@ static void reserve(rlt_history *history) {
         {(void **)&history->violations, sizeof(double)},
         {(void **)&history->steps, sizeof(int64_t)},
         {(void **)&history->states, 1},
+        {(void **)&history->taken, sizeof(int32_t) * (size_t)history->dimensions},
     };
-    for (size_t i = 0; i < RLT_COUNT(all); i++) {
+    const size_t arrays = RLT_COUNT(all) - (history->branching ? 0 : 1);
+    for (size_t i = 0; i < arrays; i++) {
         history->capacity = had;
         *all[i].array = rlt_tuner_grow(*all[i].array, &history->capacity, needed, all[i].row);
     }
@@ -45,6 +47,9 @@ void rlt_history_start(rlt_history *history, const rlt_value *values) {
     history->violations[number] = 0;
     history->steps[number] = 0;
     history->states[number] = RLT_TRIAL_RUNNING;
+    for (int i = 0; i < history->dimensions && history->branching; i++) {
+        history->taken[number * history->dimensions + i] = -1;
+    }
 }
 
 void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state,
@@ -110,5 +115,6 @@ void rlt_history_fini(rlt_history *history) {
     rlt_free(history->violations);
     rlt_free(history->steps);
     rlt_free(history->states);
+    rlt_branches_fini(history);
     *history = (rlt_history){0};
 }

@@ -39,6 +39,7 @@ rlt_status rlt_tuner_source(rlt_tuner *tuner, const json_t *params, const double
     }
     const int64_t place = tuner->history.sources++;
     rlt_history_start(&tuner->history, tuner->values);
+    rlt_tuner_note_branches(tuner, params);
     if (sampler->started != NULL) {
         sampler->started(tuner->sampler_state, place);
     }

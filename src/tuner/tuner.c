@@ -113,6 +113,10 @@ static rlt_status start(rlt_tuner *tuner, const json_t *experiment, rlt_err *err
     tuner->history.dimensions = tuner->space.count;
     tuner->history.objectives = tuner->config.objectives.count;
     tuner->history.constraints = tuner->config.constraints.count;
+    for (int i = 0; i < tuner->space.count; i++) {
+        tuner->history.branching |=
+            sampler->branch != NULL && tuner->space.params[i].kind == RLT_DIST_FUNCTION;
+    }
     sampler->init(tuner->sampler_state, &tuner->space, &tuner->config, &tuner->history);
     if (sampler->prepare != NULL) {
         RLT_TRY(sampler->prepare(tuner->sampler_state, options, err));
@@ -208,8 +212,14 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
             of = tuner->sampler->origin(tuner->sampler_state, number + sources, i) - sources;
         }
         double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, of, path);
+        rlt_value drawn = rlt_param_at(&param, draw);
+        int branch = rlt_history_branch(&tuner->history, i, &param);
+        if (branch >= 0 && number >= point_count(tuner)) {
+            tuner->sampler->branch(tuner->sampler_state, number - point_count(tuner), branch,
+                                   &drawn);
+        }
         json_decref(*value);
-        *value = rlt_value_json(&param, rlt_param_at(&param, draw));
+        *value = rlt_value_json(&param, drawn);
     }
     rlt_param_fini(&param);
     return status;
@@ -289,6 +299,7 @@ static rlt_status add_trial(rlt_tuner *tuner, const json_t *params, rlt_err *err
     if (rlt_sampler_learns(tuner->sampler) || !rlt_tuner_is_single(tuner)) {
         RLT_TRY(rlt_tuner_read_values(tuner, params, err));
         rlt_history_start(&tuner->history, tuner->values);
+        rlt_tuner_note_branches(tuner, params);
     }
     push_trial(tuner, rlt_tuner_configurations(tuner), 0);
     if (rlt_tuner_replicates(tuner)) {

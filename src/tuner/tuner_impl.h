@@ -40,10 +40,15 @@ double rlt_normal_quantile(double u);
 
 /* ---- samplers ---- */
 enum { RLT_SAMPLER_SEVERAL = 1 << 0, RLT_SAMPLER_LIMITS = 1 << 1 };
+/* A space that function `param` of the script has returned. */
+typedef struct rlt_branch {
+    int param;
+    rlt_param space; /* owned */
+} rlt_branch;
 /* Every trial so far, by place: first those of earlier experiments (rlt_tuner_source), then this
  * one's by number: started by ask, a point to try first or restored, all the same. The functions'
- * values are {NAN, -1}. Kept for samplers with `started` or `ended`, and with several objectives or
- * constraints. */
+ * values are {NAN, -1}, but for samplers with `branch` that of the branch that it is of. Kept for
+ * samplers with `started` or `ended`, and with several objectives or constraints. */
 typedef struct rlt_history {
     int dimensions; /* parameters of the space */
     int objectives, constraints;
@@ -52,9 +57,14 @@ typedef struct rlt_history {
     rlt_value *values; /* [count, dimensions] */
     double *keys;   /* [count, objectives] the larger the better; NAN: none, failed, or running */
     double *limits; /* [count, constraints] feasible where none is above 0; NAN: unknown */
-    double *violations; /* [count] sum of limits above 0; INFINITY: one is unknown */
-    int64_t *steps;     /* [count] when it ended, else 0 */
-    uint8_t *states;    /* [count] RLT_TRIAL_RUNNING, then STOPPED, COMPLETED or FAILED */
+    double *violations;   /* [count] sum of limits above 0; INFINITY: one is unknown */
+    int64_t *steps;       /* [count] when it ended, else 0 */
+    uint8_t *states;      /* [count] RLT_TRIAL_RUNNING, then STOPPED, COMPLETED or FAILED */
+    bool branching;       /* the two below are kept */
+    int32_t *taken;       /* [count, dimensions] the branch of a function's value; -1: of none */
+    rlt_branch *branches; /* [branch_count] in the order in which trials had them first */
+    int branch_count;
+    int64_t branch_capacity;
 } rlt_history;
 /* What is asked is a function of the seed, the index and the calls of `started` and `ended` so far:
  * restoring repeats those in the order of time, and `ask` leaves nothing behind but caches (what it
@@ -88,6 +98,9 @@ typedef struct rlt_sampler_def {
     /* The place of the trial whose draw the space that function `param` returns is sampled at, for
      * that at place `number` (the one asked for last, or an earlier one). NULL: its own. */
     int64_t (*origin)(const void *state, int64_t number, int param);
+    /* The value of a function that has returned history->branches[branch], for the point asked for
+     * last; false: a random one. NULL: always. */
+    bool (*branch)(void *state, int64_t index, int branch, rlt_value *value);
     /* The trial at place `number` had `key` at the stopper's milestone of `step` steps, once each;
      * one of an earlier experiment that was stopped where it ended. NULL: of no interest. */
     void (*reported)(void *state, int64_t number, int64_t step, double key);
@@ -103,6 +116,9 @@ void rlt_history_start(rlt_history *history, const rlt_value *values);
 void rlt_history_end(rlt_history *history, int64_t number, rlt_trial_state state,
                      const double *keys, const double *limits, int64_t steps);
 void rlt_history_fini(rlt_history *history);
+void rlt_branches_fini(rlt_history *history);
+/* The branch of function `param` with this space, or -1. */
+int rlt_history_branch(const rlt_history *history, int param, const rlt_param *space);
 /* Whether trial a counts as better than b, both ended and not failed, by the first objective:
  * completed ones before those that were stopped, these by steps, then by key (NAN last); after both
  * those that are not feasible, by violation. Equal ones by number. */
@@ -330,6 +346,8 @@ static inline bool rlt_sampler_learns(const rlt_sampler_def *sampler) {
 /* The values as they come back from rows, so that a restored sampler sees the same ones, into
  * tuner->values. RLT_ECONFIG names a value that is missing or not the parameter's. */
 rlt_status rlt_tuner_read_values(rlt_tuner *tuner, const json_t *params, rlt_err *err);
+/* Which branches the functions' values of the history's last trial are of. */
+void rlt_tuner_note_branches(rlt_tuner *tuner, const json_t *params);
 /* RLT_ENOTFOUND: no such trial; RLT_ESTALE: it has ended. */
 rlt_status rlt_tuner_live(const rlt_tuner *tuner, int64_t number, rlt_tuner_trial **found,
                           rlt_err *err);

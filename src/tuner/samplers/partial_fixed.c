@@ -154,6 +154,11 @@ static void fixed_reported(void *state, int64_t number, int64_t step, double key
     }
 }
 
+static bool fixed_branch(void *state, int64_t index, int branch, rlt_value *value) {
+    fixed_state *at = state;
+    return at->base->branch != NULL && at->base->branch(at->base_state, index, branch, value);
+}
+
 static int64_t fixed_parent(const void *state, int64_t number) {
     const fixed_state *at = state;
     return at->base->parent != NULL ? at->base->parent(at->base_state, number) : -1;
@@ -174,6 +179,7 @@ const rlt_sampler_def rlt_sampler_partial_fixed = {
     .started = fixed_started,
     .ended = fixed_ended,
     .reported = fixed_reported,
+    .branch = fixed_branch,
     .parent = fixed_parent,
     .origin = fixed_origin,
 };

@@ -4,7 +4,8 @@
  * the largest l / g is tried. Ranks: completed trials by value, those without a number last; then
  * those stopped early, by steps, then value; then those that are not feasible, by how much; equal
  * ones by number. Failed trials are left out. Several objectives: tpe_split.c.
- * Multivariate: all parameters at once, else one by one. The functions stay out of it.
+ * Multivariate: all parameters at once, else one by one. What functions of the script return:
+ * tpe_group.c.
  * What is suggested is a function of the seed, the index and the set of results, not of their
  * order. Thread: the tuner's. */
 #include "tuner/samplers/tpe.h"
@@ -12,8 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef enum { MEMBER_NONE, MEMBER_BELOW, MEMBER_ABOVE } member;
 
 /* ---- the state ---- */
 
@@ -42,6 +41,7 @@ static void tpe_init(void *state, const rlt_search_space *space, const rlt_tune_
     at->space = space;
     at->config = config;
     at->history = history;
+    at->groups.drawn_first = -1;
     make_dims(at);
     rlt_parzen_options options = {config->tpe.prior_weight, config->tpe.consider_magic_clip,
                                   config->tpe.consider_endpoints, false};
@@ -59,6 +59,7 @@ static void tpe_init(void *state, const rlt_search_space *space, const rlt_tune_
 
 static void tpe_fini(void *state) {
     rlt_tpe *at = state;
+    rlt_tpe_groups_fini(at);
     rlt_parzen_fini(&at->good);
     rlt_parzen_fini(&at->bad);
     void *const owned[] = {at->dims, at->params, at->rank,     at->below,  at->members,
@@ -94,17 +95,17 @@ static void fill_point(rlt_tpe *at, int64_t number) {
     }
 }
 
-static void set_member(rlt_tpe *at, int64_t number, member to) {
+static void set_member(rlt_tpe *at, int64_t number, rlt_tpe_member to) {
     at->members = rlt_tuner_grow(at->members, &at->member_capacity, number + 1, 1);
-    member from = (member)at->members[number];
+    rlt_tpe_member from = (rlt_tpe_member)at->members[number];
     if (from == to) {
         return;
     }
     at->members[number] = (uint8_t)to;
-    at->below_changed |= from == MEMBER_BELOW || to == MEMBER_BELOW;
-    if (from == MEMBER_ABOVE) {
+    at->below_changed |= from == RLT_TPE_BELOW || to == RLT_TPE_BELOW;
+    if (from == RLT_TPE_ABOVE) {
         rlt_parzen_remove(&at->bad, number);
-    } else if (to == MEMBER_ABOVE) {
+    } else if (to == RLT_TPE_ABOVE) {
         fill_point(at, number);
         rlt_parzen_insert(&at->bad, number, at->point);
     }
@@ -112,17 +113,19 @@ static void set_member(rlt_tpe *at, int64_t number, member to) {
 
 static void tpe_started(void *state, int64_t number) {
     rlt_tpe *at = state;
-    set_member(at, number, at->config->tpe.constant_liar ? MEMBER_ABOVE : MEMBER_NONE);
+    at->groups.drawn_first = -1;
+    set_member(at, number, at->config->tpe.constant_liar ? RLT_TPE_ABOVE : RLT_TPE_NONE);
 }
 
 static void tpe_ended(void *state, int64_t number) {
     rlt_tpe *at = state;
+    rlt_tpe_groups_ended(at, number);
     if (at->history->states[number] == RLT_TRIAL_FAILED) {
-        set_member(at, number, MEMBER_NONE);
+        set_member(at, number, RLT_TPE_NONE);
         return;
     }
     add_rank(at, number);
-    set_member(at, number, MEMBER_ABOVE);
+    set_member(at, number, RLT_TPE_ABOVE);
     double part = ceil(at->config->tpe.gamma * (double)at->rank_count);
     int64_t before = at->below_count;
     if (at->history->objectives > 1) { /* who is below is found out when it matters */
@@ -133,7 +136,7 @@ static void tpe_ended(void *state, int64_t number) {
     at->below_count = (int64_t)fmin(part, (double)at->config->tpe.gamma_max);
     /* only what stands at or before the cut may have changed sides */
     for (int64_t i = 0; i <= before && i < at->rank_count; i++) {
-        set_member(at, at->rank[i], i < at->below_count ? MEMBER_BELOW : MEMBER_ABOVE);
+        set_member(at, at->rank[i], i < at->below_count ? RLT_TPE_BELOW : RLT_TPE_ABOVE);
     }
 }
 
@@ -146,11 +149,11 @@ static void split_several(rlt_tpe *at) {
     rlt_tpe_split(at->history, at->rank, at->rank_count, at->below_count, at->below);
     uint8_t *to = rlt_alloc((size_t)at->member_capacity);
     for (int64_t i = 0; i < at->below_count; i++) {
-        to[at->below[i]] = MEMBER_BELOW;
+        to[at->below[i]] = RLT_TPE_BELOW;
     }
     for (int64_t i = 0; i < at->rank_count; i++) {
         int64_t number = at->rank[i];
-        set_member(at, number, to[number] == MEMBER_BELOW ? MEMBER_BELOW : MEMBER_ABOVE);
+        set_member(at, number, to[number] == RLT_TPE_BELOW ? RLT_TPE_BELOW : RLT_TPE_ABOVE);
     }
     rlt_free(to);
     at->split_stale = false;
@@ -180,17 +183,22 @@ static void rebuild_below(rlt_tpe *at) {
 
 /* ---- asking ---- */
 
-/* Draws the candidates over dimensions first .. last - 1 and takes the best of them. */
-static void choose(rlt_tpe *at, rlt_rng *rng, int first, int last, rlt_value *values) {
-    rlt_parzen_sample(&at->good, rng, first, last, at->x, at->lanes);
-    rlt_parzen_log_pdf(&at->good, first, last, at->x, at->lanes, at->log_good);
-    rlt_parzen_log_pdf(&at->bad, first, last, at->x, at->lanes, at->log_bad);
+int rlt_tpe_best_lane(const rlt_tpe *at) {
     int best = 0;
     for (int l = 1; l < at->config->tpe.n_ei_candidates; l++) {
         if (at->log_good[l] - at->log_bad[l] > at->log_good[best] - at->log_bad[best]) {
             best = l;
         }
     }
+    return best;
+}
+
+/* Draws the candidates over dimensions first .. last - 1 and takes the best of them. */
+static void choose(rlt_tpe *at, rlt_rng *rng, int first, int last, rlt_value *values) {
+    rlt_parzen_sample(&at->good, rng, first, last, at->x, at->lanes);
+    rlt_parzen_log_pdf(&at->good, first, last, at->x, at->lanes, at->log_good);
+    rlt_parzen_log_pdf(&at->bad, first, last, at->x, at->lanes, at->log_bad);
+    int best = rlt_tpe_best_lane(at);
     for (int d = first; d < last; d++) {
         int i = at->params[d];
         values[i] =
@@ -208,10 +216,13 @@ static rlt_status tpe_ask(void *state, int64_t index, rlt_value *values, rlt_err
             values[i] = rlt_param_at(param, rlt_tuner_draw(seed, index, param->path));
         }
     }
-    if (at->rank_count < at->config->tpe.n_startup_trials || at->dim_count == 0) {
+    if (at->rank_count < at->config->tpe.n_startup_trials) {
         return RLT_OK;
     }
     split_several(at);
+    if (at->dim_count == 0) {
+        return RLT_OK;
+    }
     rebuild_below(at);
     /* apart from rlt_tuner_draw, whose blocks are hashes of paths */
     rlt_rng rng = rlt_rng_make(seed, RLT_STREAM_SAMPLER, (uint32_t)index);
@@ -233,4 +244,5 @@ const rlt_sampler_def rlt_sampler_tpe = {
     .ask = tpe_ask,
     .started = tpe_started,
     .ended = tpe_ended,
+    .branch = rlt_tpe_branch_value,
 };

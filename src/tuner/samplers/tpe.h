@@ -3,6 +3,22 @@
 #define RLT_TUNER_TPE_H
 #include "tuner/samplers/parzen.h"
 
+typedef enum { RLT_TPE_NONE, RLT_TPE_BELOW, RLT_TPE_ABOVE } rlt_tpe_member;
+
+typedef struct rlt_tpe_branch { /* of finished trials that have it */
+    int64_t trials;
+    uint64_t signature; /* the same for the same trials */
+} rlt_tpe_branch;
+typedef struct rlt_tpe_groups {
+    rlt_tpe_branch *items; /* [count] by branch of the history */
+    int64_t capacity;
+    int count;
+    int *members;        /* of the group that was asked for last */
+    double *drawn;       /* its point, for the draw */
+    int drawn_first;     /* of the group with this first member; -1: none */
+    int64_t drawn_index; /* and this index */
+} rlt_tpe_groups;
+
 typedef struct rlt_tpe {
     const rlt_search_space *space;
     const rlt_history *history;
@@ -18,7 +34,17 @@ typedef struct rlt_tpe {
     int lanes;                      /* n_ei_candidates, rounded up */
     double *x, *log_good, *log_bad; /* [dim_count, lanes], [lanes], [lanes] */
     double *point;                  /* [dim_count] */
+    rlt_tpe_groups groups;
 } rlt_tpe;
+
+/* Of the lanes' candidates that with the largest ratio of densities. */
+int rlt_tpe_best_lane(const rlt_tpe *at);
+void rlt_tpe_groups_ended(rlt_tpe *at, int64_t number);
+void rlt_tpe_groups_fini(rlt_tpe *at);
+/* The branches that are drawn together with this one, ascending, into members [groups.count];
+ * returns how many. */
+int rlt_tpe_group_of(rlt_tpe *at, int branch, int *members);
+bool rlt_tpe_branch_value(void *state, int64_t index, int branch, rlt_value *value);
 
 /* The `size` of `count` finished trials that make the density of good ones, with several
  * objectives. */
