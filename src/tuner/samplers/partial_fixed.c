@@ -100,6 +100,12 @@ static rlt_status fixed_prepare(void *state, const json_t *options, rlt_err *err
                         "tune.sampler.base: partial_fixed cannot wrap itself; one `fixed` may hold "
                         "any number of parameters");
     }
+    if (rlt_sampler_defs[kind]->stage != NULL) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.sampler.base: %s has trials of several kinds and cannot be wrapped; "
+                        "give the fields that are to be fixed one value each",
+                        rlt_samplers[kind].name);
+    }
     json_object_foreach(json_object_get(options, "fixed"), path, value) {
         RLT_TRY(fix(at, path, value, err));
     }
