@@ -486,7 +486,7 @@ static void what_cannot_work_is_refused(void **state) {
     refuse(&fields, good, "first comparison is at 1000 steps, but trials end at 1000");
     fields.pbt.interval = INTERVAL;
     fields.seeds = 3;
-    refuse(&fields, good, "tune.seeds = 3");
+    refuse(&fields, good, "tune.seeds: with pbt trials copy each other");
 }
 
 int main(void) {

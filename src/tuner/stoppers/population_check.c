@@ -108,12 +108,6 @@ rlt_status rlt_population_init(rlt_population *at, const rlt_stopper_setup *setu
                         "tune.stopper: %s needs a population: tune.trials of at least 2, got %lld",
                         name_of(at), (long long)at->expected);
     }
-    if (setup->config->seeds > 1) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: %s has trials copy each other, so that several seeds of a "
-                        "configuration (tune.seeds = %lld) mean nothing; leave one of the two out",
-                        name_of(at), (long long)setup->config->seeds);
-    }
     RLT_TRY(make_milestones(at, setup->max_steps, err));
     RLT_TRY(choose_named(at, setup->options, err));
     return check_params(at, err);
