@@ -59,7 +59,14 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
     }
     json_decref(params);
     printf("\n");
-    return rlt_report_print_json(rlt_report_parse(best->config_json), err);
+    json_t *config = rlt_report_parse(best->config_json);
+    rlt_buf model = {0};
+    rlt_show_model(config, &model);
+    if (model.data != NULL) {
+        printf("as a script has it:\n%s\n", model.data);
+    }
+    rlt_buf_fini(&model);
+    return rlt_report_print_json(config, err);
 }
 
 /* Several metrics, and nobody has said which of the front it is to be. */

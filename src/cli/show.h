@@ -9,4 +9,6 @@ rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, 
 rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err);
 /* The `count` first trials of the order, with their parameters. */
 void rlt_show_leaderboard(const rlt_report *report, int count);
+/* model_text.c: the network of a configuration as Lua, if it is a list of layers; else nothing. */
+void rlt_show_model(const json_t *config, rlt_buf *text);
 #endif

@@ -22,7 +22,7 @@ static const char mlp[] = "{ hidden = { 64, 64 } }";
 
 static void write_clone(run_place *place, const char *bc, const char *model, int steps,
                         const char *more) {
-    char text[sizeof clone_script + 512];
+    char text[sizeof clone_script + 1024];
     snprintf(text, sizeof text, clone_script, bc, model, steps, more);
     run_write_script(place, text);
 }
@@ -235,6 +235,37 @@ static void one_training_ranks_all_networks(void **state) {
     run_close(&place);
 }
 
+/* The network that `best` prints goes into a script as it is. */
+static void the_best_network_can_be_pasted(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_clone(&place, expert,
+                "{ space.choice{ { 'residual', { { 'dense', 4, 'tanh' } } }, { 'rms_norm' } },\n"
+                "  { 'dense', space.choice{ 4, 8 }, activation = 'silu' }, { 'skip' },\n"
+                "  space.choice{ { 'gru', units = 8 } }, separate = true }",
+                8192, ", tune = { metric = 'valid_loss', mode = 'min', trials = 2 }");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
+    run_forget_output(&place);
+    run_expect_code(&place, run_command(&place, "best", "1"), 0);
+    char *output = run_output(&place), *model = strstr(output, "model = {"), *end;
+    assert_non_null(model);
+    end = strstr(model, "\n}\n");
+    assert_non_null(end);
+    end[2] = 0;
+    assert_non_null(strstr(model, "{ \"dense\", units = "));
+    assert_non_null(strstr(model, "separate = true"));
+    write_clone(&place, expert, model + strlen("model = "), 8192, "");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
+    assert_int_equal(run_sql_int(&place, "SELECT count(DISTINCT json_extract(t.config_json, "
+                                         "'$.model.layers[1].units')) FROM trials t WHERE "
+                                         "experiment = 2 OR (experiment = 1 AND value = (SELECT "
+                                         "min(value) FROM trials WHERE experiment = 1))"),
+                     1);
+    free(output);
+    run_close(&place);
+}
+
 static void killed_supernets_end_as_others_do(void **state) {
     (void)state;
     run_place place;
@@ -302,6 +333,7 @@ int main(void) {
         cmocka_unit_test(a_file_teaches_too),
         cmocka_unit_test(a_search_by_validation_loss),
         cmocka_unit_test(one_training_ranks_all_networks),
+        cmocka_unit_test(the_best_network_can_be_pasted),
         cmocka_unit_test(killed_supernets_end_as_others_do),
         cmocka_unit_test(bad_input_is_named),
     };
