@@ -130,6 +130,12 @@ rlt_status rlt_configurations_init(rlt_tuner *tuner, rlt_err *err) {
                         "%d; tune one of them, or leave seeds out",
                         tuner->config.objectives.count);
     }
+    if (tuner->config.sampler == RLT_SAMPLER_ONESHOT) {
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.seeds: with oneshot trials are measured with one training's weights, "
+                        "which another seed does not change; leave seeds out, and judge the winner "
+                        "by final = { seeds = 5 }");
+    }
     if (rlt_stopper_defs[tuner->config.stopper]->copies) {
         return rlt_fail(
             err, RLT_ECONFIG,

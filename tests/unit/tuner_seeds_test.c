@@ -631,6 +631,10 @@ static void trials_that_copy_each_other_are_refused(void **state) {
     rlt_err err = {0};
     assert_int_equal(try_tuner(&f, space, NULL, &tuner, &err), RLT_ECONFIG);
     assert_contains(err.message, "tune.seeds: with pbt trials copy each other");
+    f.stopper = RLT_STOPPER_NONE;
+    f.sampler = RLT_SAMPLER_ONESHOT;
+    assert_int_equal(try_tuner(&f, space, NULL, &tuner, &err), RLT_ECONFIG);
+    assert_contains(err.message, "tune.seeds: with oneshot");
 }
 
 static void a_limit_holds_on_every_seed(void **state) {
