@@ -50,12 +50,16 @@ static rlt_status check_trials(const rlt_env_def *def, const rlt_experiment_conf
     rlt_tuner *tuner = NULL;
     RLT_TRY(rlt_driver_make_tuner(config, script, &tuner, err));
     rlt_status status = rlt_driver_check_models(def, config, rlt_tuner_space(tuner), err);
-    for (int i = 0; i < TRIALS_TRIED && config->tuned && status == RLT_OK; i++) {
-        int64_t number;
+    for (int tried = 0; tried < TRIALS_TRIED && config->tuned && status == RLT_OK;) {
+        int64_t number, configuration, replicate = 0;
         json_t *params = NULL;
         status = rlt_tuner_ask(tuner, &number, &params, err);
         if (status == RLT_OK) {
+            rlt_tuner_replicate(tuner, number, &configuration, &replicate);
+        }
+        if (status == RLT_OK && replicate == 0) {
             status = check_trial(def, config, params, err);
+            tried++;
         }
         json_decref(params);
     }
