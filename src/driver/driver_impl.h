@@ -196,6 +196,8 @@ rlt_status rlt_driver_exploit(rlt_driver *d, rlt_driver_entry *t, const rlt_deci
 /* Puts the checkpoint that the trial goes on from into its task, and the weights that it takes
  * over; *step: of that checkpoint, -1: none. Its parameters are those of that step. */
 rlt_status rlt_driver_put_origin(rlt_driver *d, rlt_driver_entry *t, int64_t *step, rlt_err *err);
+/* The trial is about to end: what it took over at its last step was of no use any more. */
+rlt_status rlt_driver_void_exploit(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 rlt_status rlt_driver_restore_exploit(rlt_driver *d, rlt_driver_entry *t, int64_t step,
                                       const char *source, const char *params_json, rlt_err *err);
 /* Whether a trial that goes on should let others have its slot first. */

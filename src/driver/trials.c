@@ -62,6 +62,9 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     t->params = NULL;
     free(t->verdict);
     t->verdict = NULL;
+    if (d->copies && !t->final && to == RLT_TRIAL_COMPLETED) {
+        RLT_TRY(rlt_driver_void_exploit(d, t, err));
+    }
     if (d->copies && d->host == NULL) { /* nobody will copy it any more */
         RLT_TRY(rlt_driver_prune(d, t, err));
     }

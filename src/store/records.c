@@ -208,6 +208,26 @@ rlt_status rlt_store_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_e
     return store_leave(store, insert_exploit(store, row, err), err);
 }
 
+static rlt_status void_exploit(rlt_store *store, int64_t trial, int64_t step, bool *voided,
+                               rlt_err *err) {
+    RLT_TRY(store_check_trial(store, trial, err));
+    sqlite3_stmt *stmt;
+    RLT_TRY(store_stmt(store, STMT_EXPLOIT_VOID, &stmt, err));
+    store_bind_int(stmt, 1, trial);
+    store_bind_int(stmt, 2, step);
+    int64_t decision;
+    rlt_status status = store_row(store, stmt, &decision, 1, "void what a trial copies", err);
+    *voided = status == RLT_OK;
+    return status == RLT_ENOTFOUND ? RLT_OK : status;
+}
+
+rlt_status rlt_store_exploit_void(rlt_store *store, int64_t trial, int64_t step, bool *voided,
+                                  rlt_err *err) {
+    *voided = false;
+    RLT_TRY(store_enter(store, true, err));
+    return store_leave(store, void_exploit(store, trial, step, voided, err), err);
+}
+
 rlt_status rlt_store_params(rlt_store *store, int64_t trial, int64_t step, char **params_json,
                             int64_t *at, int64_t *source, rlt_err *err) {
     *params_json = NULL;

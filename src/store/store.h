@@ -158,6 +158,10 @@ typedef struct rlt_exploit_row {
     const char *params_json;
 } rlt_exploit_row;
 rlt_status rlt_store_exploit(rlt_store *store, const rlt_exploit_row *row, rlt_err *err);
+/* The trial has ended at `step`, before it could go on with what it took over there: as if it had
+ * not. *voided: there was such an exploit. */
+rlt_status rlt_store_exploit_void(rlt_store *store, int64_t trial, int64_t step, bool *voided,
+                                  rlt_err *err);
 /* The parameters in force when a trial has taken `step` steps, which may differ from those that it
  * started with: owned by the caller (rlt_free). *at: the step of the newest exploit up to there,
  * *source: the id of the trial whose weights it took; 0, 0: none. */

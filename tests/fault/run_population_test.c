@@ -88,6 +88,27 @@ static void the_worst_take_over_the_best(void **state) {
     run_close(&place);
 }
 
+/* The last milestone is at 6,000 steps, its checkpoint at 6,016, and no further batch fits: what
+ * the worst would have taken over there is of no use, and their results are of their own weights.
+ */
+static void what_comes_too_late_is_void(void **state) {
+    (void)state;
+    run_place place;
+    open_with(&place, false, 1, 0);
+    run_expect_code(
+        &place, run_command(&place, "run", place.script, "--quiet", "--set", "stop.steps=6100"), 0);
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    assert_true(run_sql_int(&place, "SELECT count(*) FROM decisions WHERE action = 'exploit' AND "
+                                    "step = 6000") > 0);
+    assert_true(run_sql_int(&place, "SELECT max(step) FROM exploits") < 6016);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM checkpoints WHERE step = 6016"), 6);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM checkpoints WHERE step = 6016 AND "
+                                         "path LIKE '%-of-t%'"),
+                     0);
+    run_close(&place);
+}
+
 /* A checkpoint between milestones, one kept: that of the last milestone stays as long as others may
  * copy it, and what is taken over outlives its source's. */
 static void what_may_be_copied_is_kept(void **state) {
@@ -379,6 +400,7 @@ static void a_full_disk_leaves_a_trial_its_own_weights(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worst_take_over_the_best),
+        cmocka_unit_test(what_comes_too_late_is_void),
         cmocka_unit_test(what_may_be_copied_is_kept),
         cmocka_unit_test(a_driver_killed_after_each_decision),
         cmocka_unit_test(a_driver_of_an_asynchronous_population_killed),
