@@ -66,10 +66,11 @@ rlt_status rlt_sampler_check(int kind, const rlt_search_space *space, const rlt_
                         name, config->objectives.count);
     }
     if (config->constraints.count > 0 && (knows & RLT_SAMPLER_LIMITS) == 0) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.sampler: %s knows nothing of constraints; tpe, de, nsga2, nsga3 or "
-                        "random go with tune.constraints",
-                        name);
+        return rlt_fail(
+            err, RLT_ECONFIG,
+            "tune.sampler: %s knows nothing of constraints; tpe, gp, de, nsga2, nsga3 or "
+            "random go with tune.constraints",
+            name);
     }
     return RLT_OK;
 }

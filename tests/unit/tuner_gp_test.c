@@ -270,7 +270,14 @@ static void test_search(void **unused) {
         }
     }
     rlt_gp_fit(&gp, 60);
-    rlt_gp_search search = {&gp, dims, best, incumbent, 1, 4, 20};
+    rlt_gp_search search = {.gp = &gp,
+                            .dims = dims,
+                            .any_feasible = true,
+                            .best = best,
+                            .incumbents = incumbent,
+                            .incumbent_count = 1,
+                            .seed = 4,
+                            .index = 20};
     double found = rlt_gp_search_run(&search, x), mean, variance, most = -INFINITY;
     rlt_gp_predict(&gp, x, &mean, &variance, NULL, NULL);
     assert_near(found, rlt_gp_log_improvement(&search, mean, variance), 1e-9);

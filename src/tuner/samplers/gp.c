@@ -9,7 +9,10 @@
  * than HISTORY results the best quarter and the newest ones count; of more than FITTED of these the
  * best third and an even choice of the rest decide on the kernel's parameters; the FANTASIES oldest
  * running trials count. What is asked is a function of results and running trials: there is no
- * state but caches. Thread: the tuner's. Owner: the tuner. */
+ * state but caches.
+ * Constraints: as Optuna, each has a process of its own, and log expected improvement on the best
+ * feasible trial plus the log probability of each limit is largest. Thread: the tuner's. Owner: the
+ * tuner. */
 #include "tuner/samplers/gp.h"
 #include "tuner/samplers/gp_search.h"
 #include "tuner/tuner_impl.h"
@@ -34,6 +37,11 @@ typedef struct gp_state {
     rlt_gp_dim *dims;  /* [d] */
     bool *categorical; /* [d] */
     rlt_gp gp, fit;
+    rlt_gp_limit *limits; /* [history->constraints], of which limit_count say something */
+    int limit_count;
+    bool any_feasible; /* of the results that count */
+    gp_result *values; /* [count] scratch: a constraint's */
+    int64_t value_capacity;
     double *places;     /* [INCUMBENTS + 1][d] */
     gp_result *results; /* [capacity] those that count, by number */
     int64_t capacity;
@@ -68,12 +76,18 @@ static void gp_init(void *state, const rlt_search_space *space, const rlt_tune_f
         }
     }
     at->places = rlt_alloc(sizeof(double) * (INCUMBENTS + 1) * count);
+    at->limits = rlt_alloc(sizeof(rlt_gp_limit) * (size_t)history->constraints);
 }
 
 static void gp_fini(void *state) {
     gp_state *at = state;
     rlt_gp_fini(&at->gp);
     rlt_gp_fini(&at->fit);
+    for (int k = 0; at->limits != NULL && k < at->history->constraints; k++) {
+        rlt_gp_fini(&at->limits[k].gp);
+    }
+    rlt_free(at->limits);
+    rlt_free(at->values);
     rlt_free(at->params);
     rlt_free(at->dims);
     rlt_free(at->categorical);
@@ -144,26 +158,28 @@ static void clip_outliers(gp_state *at) {
     }
 }
 
-/* Mean 0, variance 1. */
-static void standardise(gp_state *at) {
+/* Mean 0, variance 1. Returns what 0 has become, or NAN: all are the same. */
+static double standardise(gp_result *results, int count) {
     double largest = 0, mean = 0, squares = 0;
-    for (int i = 0; i < at->count; i++) {
-        largest = fmax(largest, fabs(at->results[i].key));
+    for (int i = 0; i < count; i++) {
+        largest = fmax(largest, fabs(results[i].key));
     }
-    for (int i = 0; i < at->count; i++) {
-        at->results[i].key /= largest > 0 ? largest : 1;
-        mean += at->results[i].key / at->count;
+    for (int i = 0; i < count; i++) {
+        results[i].key /= largest > 0 ? largest : 1;
+        mean += results[i].key / count;
     }
-    for (int i = 0; i < at->count; i++) {
-        squares += (at->results[i].key - mean) * (at->results[i].key - mean);
+    for (int i = 0; i < count; i++) {
+        squares += (results[i].key - mean) * (results[i].key - mean);
     }
-    double std = sqrt(squares / at->count);
-    for (int i = 0; i < at->count; i++) {
-        at->results[i].key = std > 1e-14 ? (at->results[i].key - mean) / std : 0;
+    double std = sqrt(squares / count);
+    for (int i = 0; i < count; i++) {
+        results[i].key = std > 1e-14 ? (results[i].key - mean) / std : 0;
     }
+    return std > 1e-14 ? -mean / std : NAN;
 }
 
-static void fit_kernel(gp_state *at) {
+/* Of at->count results, the best first. */
+static void fit_kernel(gp_state *at, const gp_result *results, rlt_gp *gp) {
     enum { BEST = FITTED / 3 };
     double *x = at->places;
     rlt_gp_clear(&at->fit);
@@ -172,41 +188,123 @@ static void fit_kernel(gp_state *at) {
         if (at->count > FITTED && i >= BEST) {
             take = BEST + (int)((int64_t)(i - BEST) * (at->count - BEST) / (FITTED - BEST));
         }
-        read_place(at, at->results[take].number, x);
-        rlt_gp_add(&at->fit, x, at->results[take].key);
+        read_place(at, results[take].number, x);
+        rlt_gp_add(&at->fit, x, results[take].key);
     }
     rlt_gp_fit(&at->fit, FIT_CALLS);
-    memcpy(at->gp.weights, at->fit.weights, sizeof(double) * (size_t)at->d);
-    at->gp.scale = at->fit.scale;
-    at->gp.noise = at->fit.noise;
+    memcpy(gp->weights, at->fit.weights, sizeof(double) * (size_t)at->d);
+    gp->scale = at->fit.scale;
+    gp->noise = at->fit.noise;
+}
+
+/* The process of the results, with the kernel that fits them. */
+static void fill_process(gp_state *at, const gp_result *results, rlt_gp *gp) {
+    if (gp->block == NULL) {
+        rlt_gp_init(gp, at->d, at->categorical, HISTORY + FANTASIES);
+    }
+    fit_kernel(at, results, gp);
+    rlt_gp_clear(gp);
+    double *x = at->places + (size_t)INCUMBENTS * at->d;
+    for (int i = 0; i < at->count; i++) {
+        read_place(at, results[i].number, x);
+        rlt_gp_add(gp, x, results[i].key);
+    }
+    rlt_gp_factor(gp);
+}
+
+/* How far constraint k was kept, for each result; one that is not known counts as the worst that
+ * is. false: none is known. */
+static bool read_limits(gp_state *at, int k) {
+    const rlt_history *history = at->history;
+    double worst = NAN;
+    at->values = rlt_tuner_grow(at->values, &at->value_capacity, at->count + 1, sizeof(gp_result));
+    for (int i = 0; i < at->count; i++) {
+        int64_t number = at->results[i].number;
+        double limit = history->limits[number * history->constraints + k];
+        at->values[i] = (gp_result){number, fmin(fmax(-limit, -1e300), 1e300)};
+        at->values[i].key = isnan(limit) ? NAN : at->values[i].key;
+        worst = fmin(worst, at->values[i].key); /* ignores NAN */
+    }
+    for (int i = 0; i < at->count; i++) {
+        at->values[i].key = isnan(at->values[i].key) ? worst : at->values[i].key;
+    }
+    return !isnan(worst);
+}
+
+/* A process for each constraint that was kept by some results and not by others, or by all to a
+ * different degree. */
+static void make_limits(gp_state *at) {
+    at->limit_count = 0;
+    for (int k = 0; k < at->history->constraints; k++) {
+        rlt_gp_limit *limit = &at->limits[at->limit_count];
+        if (!read_limits(at, k)) {
+            continue;
+        }
+        limit->threshold = standardise(at->values, at->count);
+        if (!isnan(limit->threshold)) {
+            fill_process(at, at->values, &limit->gp);
+            at->limit_count++;
+        }
+    }
+}
+
+/* The best feasible results, then those with the least violation. */
+static void choose_incumbents(gp_state *at) {
+    const double *violations = at->history->violations;
+    double least = 0;
+    at->incumbents = 0;
+    for (int i = 0; i < at->count && at->incumbents < INCUMBENTS; i++) {
+        if (violations[at->results[i].number] == 0) {
+            read_place(at, at->results[i].number, at->places + (size_t)at->incumbents++ * at->d);
+        }
+    }
+    at->any_feasible = at->incumbents > 0;
+    while (at->incumbents < INCUMBENTS && at->incumbents < at->count) {
+        double next = INFINITY;
+        int found = -1;
+        for (int i = 0; i < at->count; i++) {
+            double violation = violations[at->results[i].number];
+            if (violation > least && (found < 0 || violation < next)) {
+                next = violation;
+                found = i;
+            }
+        }
+        if (found < 0) {
+            break;
+        }
+        least = next;
+        read_place(at, at->results[found].number, at->places + (size_t)at->incumbents++ * at->d);
+    }
 }
 
 static void make_model(gp_state *at) {
-    if (at->gp.block == NULL) {
-        rlt_gp_init(&at->gp, at->d, at->categorical, HISTORY + FANTASIES);
+    if (at->fit.block == NULL) {
         rlt_gp_init(&at->fit, at->d, at->categorical, FITTED);
     }
     limit_history(at);
     clip_outliers(at);
-    standardise(at);
-    fit_kernel(at);
-    rlt_gp_clear(&at->gp);
+    standardise(at->results, at->count);
+    fill_process(at, at->results, &at->gp);
+    make_limits(at);
+    choose_incumbents(at); /* last: fits use their room */
     at->best = -INFINITY;
-    at->incumbents = at->count < INCUMBENTS ? at->count : INCUMBENTS;
-    for (int i = 0; i < at->incumbents; i++) {
-        read_place(at, at->results[i].number, at->places + (size_t)i * at->d);
-    }
-    double *x = at->places + (size_t)INCUMBENTS * at->d;
-    for (int i = 0; i < at->count; i++) {
-        read_place(at, at->results[i].number, x);
-        rlt_gp_add(&at->gp, x, at->results[i].key);
-    }
-    rlt_gp_factor(&at->gp);
     for (int i = 0; i < at->count; i++) { /* K alpha = y - noise alpha */
-        at->best = fmax(at->best, at->gp.y[i] - at->gp.noise * at->gp.alpha[i]);
+        bool feasible = at->history->violations[at->results[i].number] == 0;
+        double expected = at->gp.y[i] - at->gp.noise * at->gp.alpha[i];
+        at->best = feasible ? fmax(at->best, expected) : at->best;
     }
     at->seen = 0;
     at->stale = false;
+}
+
+static bool likely_feasible(gp_state *at, const double *x) {
+    double mean, variance;
+    bool all = at->any_feasible;
+    for (int k = 0; k < at->limit_count && all; k++) {
+        rlt_gp_predict(&at->limits[k].gp, x, &mean, &variance, NULL, NULL);
+        all = mean >= at->limits[k].threshold;
+    }
+    return all;
 }
 
 /* Running trials since `seen`. */
@@ -217,8 +315,11 @@ static void add_running(gp_state *at) {
             at->gp.n - at->gp.known < FANTASIES) {
             read_place(at, at->seen, x);
             rlt_gp_predict(&at->gp, x, &mean, &variance, NULL, NULL);
-            at->best = fmax(at->best, mean);
+            at->best = likely_feasible(at, x) ? fmax(at->best, mean) : at->best;
             rlt_gp_pend(&at->gp, x);
+            for (int k = 0; k < at->limit_count; k++) {
+                rlt_gp_pend(&at->limits[k].gp, x);
+            }
         }
     }
 }
@@ -254,6 +355,9 @@ static rlt_status gp_ask(void *state, int64_t index, rlt_value *values, rlt_err 
     }
     add_running(at);
     rlt_gp_search search = {.gp = &at->gp,
+                            .limits = at->limits,
+                            .limit_count = at->limit_count,
+                            .any_feasible = at->any_feasible,
                             .dims = at->dims,
                             .best = at->best,
                             .incumbents = at->places,
@@ -274,6 +378,7 @@ static void gp_ended(void *state, int64_t number) {
 }
 
 const rlt_sampler_def rlt_sampler_gp = {
+    .abilities = RLT_SAMPLER_LIMITS,
     .state_size = sizeof(gp_state),
     .init = gp_init,
     .fini = gp_fini,

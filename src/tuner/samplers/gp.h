@@ -61,4 +61,6 @@ void rlt_gp_predict8(rlt_gp *gp, const double *x, double *mean, double *variance
  * Improvements to Expected Improvement" (2023), (9); here by the continued fraction of Mills'
  * ratio, which loses nothing to cancellation. */
 double rlt_log_h(double z, double *slope);
+/* log Phi(z), and its derivative; finite for the same z. */
+double rlt_log_phi(double z, double *slope);
 #endif

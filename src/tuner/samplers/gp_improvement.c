@@ -27,3 +27,14 @@ double rlt_log_h(double z, double *slope) {
     *slope = cdf / h;
     return log(h);
 }
+
+double rlt_log_phi(double z, double *slope) {
+    const double log_sqrt_2pi = 0.91893853320467274178;
+    if (z < -2) { /* Phi = phi / (t + q) */
+        *slope = -z + mills_rest(-z);
+        return -0.5 * z * z - log_sqrt_2pi - log(*slope);
+    }
+    double cdf = 0.5 * erfc(-z * M_SQRT1_2);
+    *slope = exp(-0.5 * z * z - log_sqrt_2pi) / cdf;
+    return log(cdf);
+}

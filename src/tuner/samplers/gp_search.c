@@ -42,10 +42,17 @@ double rlt_gp_log_improvement(const rlt_gp_search *at, double mean, double varia
 
 /* Eight places x [d][8]. */
 static void improvements(const rlt_gp_search *at, const double *x, double out[LANES]) {
-    double mean[LANES], variance[LANES];
+    double mean[LANES], variance[LANES], slope;
     rlt_gp_predict8(at->gp, x, mean, variance);
     for (int i = 0; i < LANES; i++) {
-        out[i] = rlt_gp_log_improvement(at, mean[i], variance[i]);
+        out[i] = at->any_feasible ? rlt_gp_log_improvement(at, mean[i], variance[i]) : 0;
+    }
+    for (int k = 0; k < at->limit_count; k++) {
+        rlt_gp_predict8(&at->limits[k].gp, x, mean, variance);
+        for (int i = 0; i < LANES; i++) {
+            double z = (mean[i] - at->limits[k].threshold) / sqrt(variance[i] + 1e-12);
+            out[i] += rlt_log_phi(z, &slope);
+        }
     }
 }
 
@@ -147,26 +154,46 @@ typedef struct climb {
     const rlt_gp_search *at;
     double *x; /* [d] */
     int free_count;
-    int *free;       /* [free_count] dimensions that are searched by gradient */
-    double *lengths; /* [free_count] x = length z, so that all z matter alike */
-    double *slopes;  /* [2][d] */
+    int *free;        /* [free_count] dimensions that are searched by gradient */
+    double *lengths;  /* [free_count] x = length z, so that all z matter alike */
+    double *slopes;   /* [2][d] scratch */
+    double *gradient; /* [d] */
     double *z, *low, *high;
 } climb;
 
+double rlt_gp_acquisition(const rlt_gp_search *at, const double *x, double *gradient,
+                          double *scratch) {
+    const int d = at->gp->d;
+    double *by_mean = scratch, *by_variance = scratch + d, mean, variance, slope, value = 0;
+    memset(gradient, 0, sizeof(double) * (size_t)d);
+    if (at->any_feasible) {
+        rlt_gp_predict(at->gp, x, &mean, &variance, by_mean, by_variance);
+        double std = sqrt(variance + 1e-12), distance = (mean - at->best) / std;
+        value = rlt_log_h(distance, &slope) + log(std);
+        for (int j = 0; j < d; j++) {
+            double by_std = by_variance[j] / (2 * std);
+            gradient[j] = (slope * by_mean[j] + (1 - slope * distance) * by_std) / std;
+        }
+    }
+    for (int k = 0; k < at->limit_count; k++) {
+        rlt_gp_predict(&at->limits[k].gp, x, &mean, &variance, by_mean, by_variance);
+        double std = sqrt(variance + 1e-12), z = (mean - at->limits[k].threshold) / std;
+        value += rlt_log_phi(z, &slope);
+        for (int j = 0; j < d; j++) {
+            gradient[j] += slope * (by_mean[j] - z * by_variance[j] / (2 * std)) / std;
+        }
+    }
+    return value;
+}
+
 static double downhill(void *user, const double *z, double *gradient) {
     climb *up = user;
-    rlt_gp *gp = up->at->gp;
-    double mean, variance, slope;
     for (int f = 0; f < up->free_count; f++) {
         up->x[up->free[f]] = z[f] * up->lengths[f];
     }
-    rlt_gp_predict(gp, up->x, &mean, &variance, up->slopes, up->slopes + gp->d);
-    double std = sqrt(variance + 1e-12), distance = (mean - up->at->best) / std;
-    double value = rlt_log_h(distance, &slope) + log(std);
+    double value = rlt_gp_acquisition(up->at, up->x, up->gradient, up->slopes);
     for (int f = 0; f < up->free_count; f++) {
-        double by_std = up->slopes[gp->d + up->free[f]] / (2 * std);
-        double by_mean = up->slopes[up->free[f]];
-        gradient[f] = -up->lengths[f] * (slope * by_mean + (1 - slope * distance) * by_std) / std;
+        gradient[f] = -up->lengths[f] * up->gradient[up->free[f]];
     }
     return -value;
 }
@@ -248,12 +275,13 @@ static void init_climb(climb *up, const rlt_gp_search *at) {
     size_t d = (size_t)at->gp->d;
     *up = (climb){.at = at};
     up->free = rlt_alloc(sizeof(int) * d);
-    up->x = rlt_alloc(sizeof(double) * 7 * d);
+    up->x = rlt_alloc(sizeof(double) * 8 * d);
     up->lengths = up->x + d;
     up->slopes = up->lengths + d;
     up->z = up->slopes + 2 * d;
     up->low = up->z + d;
     up->high = up->low + d;
+    up->gradient = up->high + d;
     for (int j = 0; j < at->gp->d; j++) {
         if (!is_discrete(&at->dims[j])) {
             double length = 1 / sqrt(fmin(fmax(at->gp->weights[j], 1e-2), 1e6));

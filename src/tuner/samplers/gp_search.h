@@ -16,17 +16,32 @@ double rlt_gp_place(const rlt_gp_dim *dim, rlt_value value);
 /* At u in [0, 1), the value of a place or the one nearest to it. */
 rlt_value rlt_gp_value(const rlt_gp_dim *dim, double place);
 
+/* A constraint: a trial is feasible where its function is at least `threshold`. */
+typedef struct rlt_gp_limit {
+    rlt_gp gp;
+    double threshold;
+} rlt_gp_limit;
+
 typedef struct rlt_gp_search {
     rlt_gp *gp;
-    const rlt_gp_dim *dims;   /* [gp->d] */
-    double best;              /* value to improve on */
+    rlt_gp_limit *limits; /* [limit_count] */
+    int limit_count;
+    bool any_feasible;      /* else there is nothing to improve on: the most likely feasible one */
+    const rlt_gp_dim *dims; /* [gp->d] */
+    double best;            /* value to improve on */
     const double *incumbents; /* [incumbent_count][d] good places, the best first */
     int incumbent_count;
     uint64_t seed;
     int64_t index; /* seed and index: what candidates are drawn by */
 } rlt_gp_search;
 double rlt_gp_log_improvement(const rlt_gp_search *at, double mean, double variance);
-/* x [d]: the best place found. Returns its log expected improvement. Candidates are a Sobol
+/* What is maximised, at x, and its gradient [d] (of categories 0): the log expected improvement,
+ * plus the log probability of each limit (Gardner et al. 2014, as Optuna's GPSampler). scratch: [2
+ * d]
+ */
+double rlt_gp_acquisition(const rlt_gp_search *at, const double *x, double *gradient,
+                          double *scratch);
+/* x [d]: the best place found. Returns the value there. Candidates are a Sobol
  * sequence and places around the incumbents; the most promising ones are improved by gradient in
  * the numbers and by trying out values in the rest. */
 double rlt_gp_search_run(const rlt_gp_search *at, double *x);
