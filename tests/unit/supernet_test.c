@@ -129,6 +129,37 @@ static void test_blocks(void **unused) {
     rlt_supernet_destroy(&net);
 }
 
+/* A narrower cell is a block of every gate. */
+static void test_gates(void **unused) {
+    (void)unused;
+    rlt_supernet *net = NULL;
+    rlt_policy_spec spec = network(4, RLT_ACT_TANH, RLT_LAYER_GRU);
+    static list shared;
+    shared.count = 0;
+    spec.layers[1].units = 3;
+    assert_int_equal(rlt_supernet_create(config_json, "{\"model[2]\":[[\"gru\",6],[\"gru\",3]]}",
+                                         cartpole(), 1, &net, NULL),
+                     RLT_OK);
+    rlt_supernet_tensors(net, add, &shared);
+    const taken *hidden = find(&shared, "super.layer.2.gru.hidden_weight");
+    float *params = rlt_alloc(sizeof(float) * rlt_policy_param_count(&spec));
+    rlt_policy_tensor *tensors = rlt_alloc(sizeof(*tensors) * RLT_POLICY_TENSORS_MAX);
+    int count = rlt_policy_tensors(&spec, tensors), checked = 0;
+    rlt_supernet_take(net, &spec, params);
+    for (int k = 0; k < count; k++) {
+        for (int i = 0; strcmp(tensors[k].name, "layer.2.gru.hidden_weight") == 0 && i < 27; i++) {
+            int row = i / 9, gate = i / 3 % 3, unit = i % 3;
+            assert_true(params[tensors[k].offset + (size_t)i] ==
+                        hidden->data[row * 18 + gate * 6 + unit]);
+            checked++;
+        }
+    }
+    assert_int_equal(checked, 27);
+    rlt_free(tensors);
+    rlt_free(params);
+    rlt_supernet_destroy(&net);
+}
+
 /* ---- training ---- */
 
 typedef struct data {
@@ -263,9 +294,8 @@ static void test_refused(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),
-        cmocka_unit_test(test_one_minibatch),
-        cmocka_unit_test(test_all_learn),
+        cmocka_unit_test(test_blocks),        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_one_minibatch), cmocka_unit_test(test_all_learn),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("supernet", tests, NULL, NULL);
