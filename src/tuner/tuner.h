@@ -174,11 +174,11 @@ int64_t rlt_tuner_sources(const rlt_tuner *tuner); /* how many were used */
 /* Restoring from rows, before anything else but rlt_tuner_source is called: trials in the order of
  * number, as if `ask` had returned these params; the reports of a trial after it, in the order of
  * steps, by rlt_tuner_report (decisions are then ignored); its end, if any, by rlt_tuner_finish
- * after them. Stoppers and the samplers random, grid, sobol, tpe, halton, lhs, brute, cmaes, gp
- * take trial by trial as well as the order of time; others need trials and their ends in the order
- * of time. Then later suggestions and decisions are the same. What was decided already depends on
- * the order of time, so unless rows are replayed in that order, each stored decision of a trial
- * that goes on, and each ruling, follows by rlt_tuner_restore_decision. */
+ * after them. Stoppers and all samplers but evolution take trial by trial as well as the order
+ * of time; that one needs trials and their ends in the order of time. Then later suggestions and
+ * decisions are the same. What was decided already depends on the order of time, so unless rows are
+ * replayed in that order, each stored decision of a trial that goes on, and each ruling, follows by
+ * rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
 /* The action decided for the report of a trial at `step` (rlt_decision.step), or the ruling on it:
  * the newest one is the last. A trial that has ended is of no interest: RLT_OK. RLT_ECORRUPT: there

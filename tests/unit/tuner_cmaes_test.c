@@ -221,7 +221,6 @@ static void test_odd_spaces(void **unused) {
     check_runs("{}", 5);
     check_runs("{\"a\":{\"$space\":\"fixed\",\"value\":5}}", 5);
     check_runs("{\"ppo\":{\"epochs\":{\"$space\":\"uniform\",\"low\":2.5,\"high\":3.5}}}", 5);
-    check_runs("{\"a\":{\"$space\":\"choice\",\"values\":[1,2,3]}}", 20);
     check_runs("{\"a\":{\"$space\":\"uniform\",\"low\":0,\"high\":1}}", 400);
     check_runs("{\"a\":{\"$space\":\"randint\",\"low\":0,\"high\":1}}", 100);
     check_runs("{\"a\":{\"$space\":\"randint\",\"low\":0,\"high\":1000000}}", 200);

@@ -29,8 +29,11 @@ static rlt_status cmaes_check(const rlt_search_space *space, const rlt_tune_fiel
     (void)config;
     enum { DIMENSIONS_MAX = 200 }; /* a generation costs their cube: here about half a second */
     int dimensions = 0;
+    const rlt_param *choice = NULL;
     for (int i = 0; i < space->count; i++) {
+        bool varies = rlt_param_varies(&space->params[i]);
         dimensions += takes_dimension(&space->params[i]);
+        choice = choice == NULL && varies ? &space->params[i] : choice;
         if (dimensions > DIMENSIONS_MAX) {
             return rlt_fail(err, RLT_ECONFIG,
                             "%s: is number %d to be searched, the cmaes sampler adapts at most %d; "
@@ -38,7 +41,12 @@ static rlt_status cmaes_check(const rlt_search_space *space, const rlt_tune_fiel
                             space->params[i].path, dimensions, DIMENSIONS_MAX);
         }
     }
-    return RLT_OK;
+    return dimensions > 0 || choice == NULL
+               ? RLT_OK
+               : rlt_fail(err, RLT_ECONFIG,
+                          "%s: is a %s; the cmaes sampler adapts numbers, and there is none to be "
+                          "searched; use sampler = \"tpe\" or \"brute\"",
+                          choice->path, rlt_dist_name(choice->kind));
 }
 
 static void cmaes_init(void *state, const rlt_search_space *space, const rlt_tune_fields *config,
