@@ -7,22 +7,35 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define RLT_CLI_ATTACHED_OPTION                                                                    \
+    {                                                                                              \
+        "--attached", NULL,                                                                        \
+            "for programs that start it: say as a line of JSON where it listens, end with "        \
+            "standard input"                                                                       \
+    }
 const rlt_cli_option rlt_cli_run_options[] = {
     {"--set", "KEY=VALUE", "override one field, e.g. ppo.lr=3e-4 (may be given several times)"},
     {"--dry-run", NULL, "check everything and print the configuration, start nothing"},
     {"--quiet", NULL, "no progress"},
+    RLT_CLI_ATTACHED_OPTION,
     RLT_CLI_JSON_OPTION,
     RLT_CLI_DB_OPTION,
     {0},
 };
 const rlt_cli_option rlt_cli_resume_options[] = {
-    {"--quiet", NULL, "no progress"}, RLT_CLI_JSON_OPTION, RLT_CLI_DB_OPTION, {0}};
+    {"--trials", "N", "as tune.trials from now on: the search grows"},
+    {"--quiet", NULL, "no progress"},
+    RLT_CLI_ATTACHED_OPTION,
+    RLT_CLI_JSON_OPTION,
+    RLT_CLI_DB_OPTION,
+    {0}};
 const rlt_cli_option rlt_cli_stop_options[] = {RLT_CLI_JSON_OPTION, RLT_CLI_DB_OPTION, {0}};
 
 static volatile sig_atomic_t stop_requests;
@@ -207,7 +220,8 @@ static rlt_status finish(const rlt_cli_args *args, rlt_status status,
                          const rlt_driver_result *result, rlt_err *err) {
     const char *db = rlt_report_db(args);
     rlt_err why = *err;
-    if (result->experiment > 0 && (status == RLT_OK || status == RLT_EFAILED)) {
+    bool attached = rlt_cli_flag(args, "--attached");
+    if (!attached && result->experiment > 0 && (status == RLT_OK || status == RLT_EFAILED)) {
         RLT_TRY(rlt_cli_flag(args, "--json") ? print_end_json(db, result, err)
                                              : print_end(args, result, err));
     }
@@ -217,6 +231,40 @@ static rlt_status finish(const rlt_cli_args *args, rlt_status status,
                         (long long)result->experiment, db);
     }
     return status;
+}
+
+/* ---- attached ---- */
+
+static void *await_end_of_input(void *unused) {
+    char part[256];
+    (void)unused;
+    while (read(STDIN_FILENO, part, sizeof part) > 0) {
+    }
+    kill(getpid(), SIGTERM);
+    return NULL;
+}
+
+static void say_where(void *user, int64_t experiment, const char *name) {
+    (void)user;
+    json_t *line = json_pack("{s:I, s:s}", "experiment", (json_int_t)experiment, "socket", name);
+    json_dumpf(line, stdout, JSON_COMPACT);
+    printf("\n");
+    fflush(stdout);
+    json_decref(line);
+}
+
+/* Whoever started this process ends it by ending itself. */
+static rlt_status attach(const rlt_cli_args *args, rlt_driver_options *options, rlt_err *err) {
+    pthread_t thread;
+    if (!rlt_cli_flag(args, "--attached")) {
+        return RLT_OK;
+    }
+    options->listening = say_where;
+    if (pthread_create(&thread, NULL, await_end_of_input, NULL) != 0) {
+        return rlt_fail(err, RLT_EIO, "could not start a thread");
+    }
+    pthread_detach(thread);
+    return RLT_OK;
 }
 
 static rlt_driver_options make_options(const rlt_cli_args *args, rlt_live *live, char *facts_json) {
@@ -246,7 +294,9 @@ rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err) {
     } else if (status == RLT_OK) {
         rlt_driver_result result;
         catch_signals();
-        status = rlt_driver_run(&options, script, &result, err);
+        result = (rlt_driver_result){0};
+        status = attach(&args, &options, err);
+        status = status == RLT_OK ? rlt_driver_run(&options, script, &result, err) : status;
         rlt_live_fini(&live);
         if (result.experiment == 0) {
             name_set(&args, err);
@@ -274,9 +324,11 @@ rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_parse("resume", 1, 1, argc, argv, &args, err));
     RLT_TRY(experiment_id(&args, &id, err));
     rlt_driver_options options = make_options(&args, &live, NULL);
-    rlt_driver_result result;
+    rlt_driver_result result = {0};
+    RLT_TRY(rlt_cli_option_integer(&args, "--trials", 1, 10000000, &options.trials, err));
     catch_signals();
-    rlt_status status = rlt_driver_resume(&options, id, &result, err);
+    rlt_status status = attach(&args, &options, err);
+    status = status == RLT_OK ? rlt_driver_resume(&options, id, &result, err) : status;
     rlt_live_fini(&live);
     return finish(&args, status, &result, err);
 }

@@ -49,7 +49,12 @@ typedef struct rlt_preset_fields {
 
 /* What a trial is: training here, any program, or a function of the script. Of a program, the
  * texts (argv, env, metrics) stay in the JSON. */
-typedef enum { RLT_OBJECTIVE_TRAIN, RLT_OBJECTIVE_COMMAND, RLT_OBJECTIVE_FUNCTION } rlt_objective;
+typedef enum {
+    RLT_OBJECTIVE_TRAIN,
+    RLT_OBJECTIVE_COMMAND,
+    RLT_OBJECTIVE_FUNCTION,
+    RLT_OBJECTIVE_EXTERNAL /* whoever asks over the experiment's socket */
+} rlt_objective;
 /* Which outputs have files: of programs that failed or had more to say than a moment's; all; of the
  * failed and the best. */
 typedef enum { RLT_KEEP_AUTO, RLT_KEEP_ALL, RLT_KEEP_FAILED } rlt_keep_logs;
@@ -57,6 +62,7 @@ typedef struct rlt_objective_fields {   /* "objective" */
     int kind;                           /* rlt_objective */
     char folder[512], tensorboard[512]; /* tensorboard "": none */
     bool json, socket, params_file, checkpoint;
+    bool grows; /* external: the search space, by what clients ask for */
     double grace_s, silence_s;
     int64_t log_max; /* bytes */
     int keep_logs;   /* rlt_keep_logs */
@@ -180,6 +186,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int64_t steps;
         double wall_s;
     } budget; /* 0: none */
+    struct {
+        int64_t experiment; /* 0: none */
+        char db[512];       /* "": the run's own */
+    } warm_start;
     int sampler, stopper;
     struct {
         int64_t n_startup_trials, n_ei_candidates, gamma_max;

@@ -79,25 +79,28 @@ static rlt_status refuse_objective(rlt_config_loading *loading, rlt_err *err) {
     snprintf(loading->failed, sizeof loading->failed, "objective");
     return rlt_fail(err, RLT_ECONFIG,
                     "objective: a table such as { \"command\", argv = { \"python3\", \"train.py\", "
-                    "\"--lr\", \"{lr}\" } } or a function is needed");
+                    "\"--lr\", \"{lr}\" } }, { \"external\" } or a function is needed");
 }
 
-static rlt_status read_command(rlt_config_loading *loading, const json_t *given, json_t *out,
-                               rlt_objective_fields *fields, rlt_err *err) {
+/* { "command", ... } or { "external", ... } */
+static rlt_status read_named(rlt_config_loading *loading, const json_t *given, json_t *out,
+                             rlt_objective_fields *fields, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
     bool alone = json_is_array(given) && json_array_size(given) == 1; /* { "command" } */
     const json_t *table = alone ? NULL : given;
     const char *name =
         json_string_value(alone ? json_array_get(given, 0) : json_object_get(given, "name"));
-    if (name == NULL || strcmp(name, "command") != 0) {
+    bool external = name != NULL && strcmp(name, "external") == 0;
+    if (name == NULL || (!external && strcmp(name, "command") != 0)) {
         return refuse_objective(loading, err);
     }
-    const rlt_config_section *section = rlt_config_section_find("objective.command");
+    const rlt_config_section *section =
+        rlt_config_section_find(external ? "objective.external" : "objective.command");
     json_object_set_new(out, "name", json_string(name));
     RLT_TRY(rlt_config_read_section(loading, section, "objective", other_keys, table, out, err));
     rlt_schema_store(section->fields, out, fields);
-    fields->kind = RLT_OBJECTIVE_COMMAND;
-    if (json_array_size(json_object_get(out, "argv")) == 0) {
+    fields->kind = external ? RLT_OBJECTIVE_EXTERNAL : RLT_OBJECTIVE_COMMAND;
+    if (!external && json_array_size(json_object_get(out, "argv")) == 0) {
         snprintf(loading->failed, sizeof loading->failed, "objective.argv");
         return rlt_fail(err, RLT_ECONFIG,
                         "objective.argv: names no program; argv = { \"python3\", \"train.py\" }");
@@ -127,7 +130,7 @@ static rlt_status read_objective(rlt_config_loading *loading, rlt_objective_fiel
         read_function(given, out, fields);
         return RLT_OK;
     }
-    return read_command(loading, given, out, fields, err);
+    return read_named(loading, given, out, fields, err);
 }
 
 /* ---- what else such an experiment has ---- */
@@ -220,6 +223,11 @@ static const char *only_pattern(const json_t *objective) {
     return found;
 }
 
+static bool tune_is_external(const json_t *objective) {
+    const char *name = json_string_value(json_object_get(objective, "name"));
+    return name != NULL && strcmp(name, "external") == 0;
+}
+
 rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_fields *tune,
                                      json_t *out, rlt_err *err) {
     const json_t *objective = json_object_get(loading->out, "objective");
@@ -227,7 +235,9 @@ rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_field
     if (json_object_get(json_object_get(loading->raw, "tune"), "metric") != NULL) {
         return RLT_OK;
     }
-    name = json_object_get(objective, "$function") != NULL ? "value" : name;
+    bool own = json_object_get(objective, "$function") != NULL ||
+               tune_is_external(objective); /* what it gives has no name */
+    name = own ? "value" : name;
     if (name == NULL || *name == 0 || strlen(name) >= RLT_NAME_MAX) {
         snprintf(loading->failed, sizeof loading->failed, "tune");
         return rlt_fail(err, RLT_ECONFIG,
@@ -246,6 +256,11 @@ rlt_status rlt_config_check_program(rlt_config_loading *loading,
         return rlt_fail(err, RLT_ECONFIG,
                         "objective: needs a table tune, such as tune = { metric = \"loss\", mode = "
                         "\"min\", trials = 16 }");
+    }
+    if (config->run.objective.kind == RLT_OBJECTIVE_EXTERNAL && config->tune.final.seeds > 0) {
+        snprintf(loading->failed, sizeof loading->failed, "tune.final.seeds");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.final.seeds: who runs the trials retrains the winner; leave it out");
     }
     return RLT_OK;
 }

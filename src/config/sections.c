@@ -239,6 +239,13 @@ static const rlt_field budget[] = {
      .aliases = "time_budget_s", .help = "Seconds for the whole search; 0: no limit."},
     {0}};
 
+static const rlt_field warm_start[] = {
+    {"experiment", RLT_FIELD_INT, TUNE(warm_start.experiment), .initial = "0", .min = 0,
+     .max = 1e18, .help = "Number of the experiment (rltune ls); 0: none."},
+    {"db", RLT_FIELD_STRING, TUNE(warm_start.db), .initial = "null", .flags = RLT_FIELD_OPTIONAL,
+     .help = "The database that it is in; without it the run's own."},
+    {0}};
+
 static const rlt_field final[] = {
     {"seeds", RLT_FIELD_INT, TUNE(final.seeds), .initial = "0", .min = 0, .max = 1000,
      .help = "Seeds from which the winner is retrained from scratch; 0: not retrained."},
@@ -286,6 +293,15 @@ static const rlt_field command[] = {
              "4 KiB; all; failed, of those that fail and of the best one."},
     {0}};
 
+static const rlt_field external[] = {
+    {"silence_s", RLT_FIELD_DOUBLE, OBJECTIVE(silence_s), .initial = "60", .min = 0.1, .max = 1e9,
+     .aliases = "heartbeat",
+     .help = "Seconds without a sign of life after which a client has lost its trial, and somebody "
+             "else gets it."},
+    {"grows", RLT_FIELD_BOOL, OBJECTIVE(grows), .initial = "true",
+     .help = "Clients may ask for parameters that params does not have: the search space grows."},
+    {0}};
+
 static const rlt_field no_fields[] = {{0}};
 
 const rlt_config_section rlt_config_sections[] = {
@@ -301,6 +317,8 @@ const rlt_config_section rlt_config_sections[] = {
     {"eval", "Evaluation episodes with the most likely actions.", eval, RLT_SECTION_RUN},
     {"checkpoint", "Saved models.", checkpoint, RLT_SECTION_RUN},
     {"tune", "The search; without this table one run is made.", tune, RLT_SECTION_TUNE},
+    {"tune.warm_start", "An earlier experiment whose trials the sampler learns from.", warm_start,
+     RLT_SECTION_TUNE},
     {"tune.budget", "Limits of the whole search.", budget, RLT_SECTION_TUNE},
     {"tune.final", "Retraining of the winner.", final, RLT_SECTION_TUNE},
     {"tune.race",
@@ -379,6 +397,9 @@ const rlt_config_section rlt_config_sections[] = {
      rlt_fields_pbt_replay, RLT_SECTION_TUNE},
     {"objective.command", "objective = { \"command\", ... }: a trial runs a program.", command,
      RLT_SECTION_OBJECTIVE},
+    {"objective.external",
+     "objective = { \"external\" }: trials are run by clients that ask for them over a socket.",
+     external, RLT_SECTION_OBJECTIVE},
     {"objective.function",
      "objective = function(params, report, trial) ... end: a trial calls it. report(step, value) "
      "or "

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const tune_keys[] = {"budget",  "final",  "race", "sampler",
-                                        "stopper", "points", NULL};
+static const char *const tune_keys[] = {"budget",  "final",   "race",   "warm_start",
+                                        "sampler", "stopper", "points", NULL};
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     snprintf(loading->failed, sizeof loading->failed, "%s", path);
@@ -124,7 +124,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     RLT_TRY(rlt_config_read_section(loading, section, "tune", tune_keys, raw, out, err));
     rlt_schema_store(section->fields, out, &config->tune);
     RLT_TRY(rlt_config_read_objectives(loading, raw, out, &config->tune, err));
-    static const char *const names[] = {"budget", "final"};
+    static const char *const names[] = {"budget", "final", "warm_start"};
     for (size_t i = 0; i < RLT_COUNT(names); i++) {
         char path[32];
         snprintf(path, sizeof path, "tune.%s", names[i]);

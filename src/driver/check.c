@@ -23,7 +23,12 @@ static rlt_status check_run(const rlt_env_def *def, const rlt_run_config *config
 
 rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
                                  rlt_tuner **tuner, rlt_err *err) {
-    return rlt_tuner_create(&config->tune, config->json, rlt_script_resolve, script, tuner, err);
+    rlt_tune_fields tune = config->tune;
+    if (config->run.objective.kind == RLT_OBJECTIVE_EXTERNAL && config->run.objective.grows &&
+        json_object_size(json_object_get(config->json, "params")) == 0) {
+        tune.sampler = RLT_SAMPLER_RANDOM; /* until there is something to search */
+    }
+    return rlt_tuner_create(&tune, config->json, rlt_script_resolve, script, tuner, err);
 }
 
 /* One trial's configuration (def NULL: of a program): functions of the script answer, and the

@@ -55,6 +55,9 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
     if (d->host != NULL) { /* a place of its own in the list; it is pumped in any case */
         items[count++] = (rlt_poll_item){.fd = rlt_command_host_fd(d->host)};
     }
+    if (d->server != NULL) {
+        items[count++] = (rlt_poll_item){.fd = rlt_study_server_fd(d->server)};
+    }
     int first = count;
     for (size_t i = d->first_open; i < d->count && count < RLT_POLL_ITEMS_MAX; i++) {
         if (rlt_job_is_running(&d->trials[i].job)) {
@@ -62,7 +65,8 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
             items[count++] = (rlt_poll_item){.fd = d->trials[i].job.pidfd};
         }
     }
-    rlt_status status = rlt_channel_poll(items, count, d->active > 0 ? POLL_MS : 0, &ready, err);
+    int timeout_ms = d->active > 0 || rlt_driver_is_external(d) ? POLL_MS : 0;
+    rlt_status status = rlt_channel_poll(items, count, timeout_ms, &ready, err);
     if (status != RLT_OK && status != RLT_EINTERRUPTED) {
         return status;
     }
@@ -79,6 +83,7 @@ static rlt_status wait_for_events(rlt_driver *d, size_t *exited, size_t *exited_
 
 static void check_requests(rlt_driver *d) {
     int stop = d->o->stop != NULL ? (int)*d->o->stop : 0;
+    stop = stop == 0 && d->stop_asked ? 1 : stop;
     if (stop > 0 && d->stop_seen == 0) {
         d->stop_seen = stop;
         d->ending = "stop requested";
@@ -153,6 +158,9 @@ static rlt_status write_rows(rlt_driver *d, const size_t *exited, size_t exited_
     if (d->host != NULL) {
         RLT_TRY(rlt_driver_pump_programs(d, err));
     }
+    if (d->server != NULL) {
+        RLT_TRY(rlt_driver_pump_clients(d, err));
+    }
     for (size_t i = 0; i < exited_count; i++) {
         RLT_TRY(on_exit_of(d, &d->trials[exited[i]], err));
     }
@@ -175,6 +183,9 @@ static rlt_status pass(rlt_driver *d, rlt_err *err) {
     }
     RLT_TRY(rlt_store_commit(d->store, err));
     RLT_TRY(rlt_driver_remove_files(d, err));
+    if (d->server != NULL) {
+        rlt_study_server_flush(d->server);
+    }
     RLT_TRY(rlt_driver_replies(d, err));
     RLT_TRY(rlt_driver_spawn(d, err));
     if (d->ending != NULL) {
@@ -281,6 +292,9 @@ static rlt_status create_experiment(rlt_driver *d, rlt_err *err) {
     if (status == RLT_OK) {
         status = add_objectives(d, err);
     }
+    if (status == RLT_OK) {
+        status = rlt_driver_copy_earlier(d, err);
+    }
     if (status != RLT_OK) {
         rlt_store_rollback(d->store);
         return status;
@@ -322,6 +336,8 @@ rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
     RLT_TRY_GOTO(rlt_driver_open(&d, err), done);
     RLT_TRY_GOTO(create_experiment(&d, err), done);
     result->experiment = d.experiment;
+    RLT_TRY_GOTO(rlt_driver_learn_earlier(&d, err), done);
+    RLT_TRY_GOTO(rlt_driver_listen(&d, err), done);
     status = run_loop(&d, result, err);
 done:
     if (status != RLT_OK) {
@@ -343,10 +359,32 @@ static rlt_status load_experiment(rlt_driver *d, int64_t id, rlt_err *err) {
         return rlt_fail(err, RLT_ECORRUPT, "%s: experiment %lld holds no valid configuration",
                         d->o->db_path, (long long)id);
     }
+    json_t *tune = json_object_get(raw, "tune");
+    if (d->o->trials > 0 && tune == NULL) {
+        json_decref(raw);
+        return rlt_fail(err, RLT_EINVAL, "experiment %lld is a single run: it has no trials to add",
+                        (long long)id);
+    }
+    if (d->o->trials > 0) {
+        json_object_set_new(tune, "trials", json_integer(d->o->trials));
+    }
     rlt_config_place nowhere = {0};
     rlt_status status = rlt_experiment_config_load(raw, &nowhere, &d->config, err);
     json_decref(raw);
     return status;
+}
+
+/* More trials than before are part of the experiment from now on. */
+static rlt_status keep_trials(rlt_driver *d, rlt_err *err) {
+    if (d->o->trials == 0) {
+        return RLT_OK;
+    }
+    char *json = json_dumps(d->config.json, JSON_COMPACT), text[64];
+    rlt_status status = rlt_store_experiment_config(d->store, d->experiment, json, err);
+    free(json);
+    RLT_TRY(status);
+    snprintf(text, sizeof text, "tune.trials = %lld", (long long)d->o->trials);
+    return rlt_store_event(d->store, d->experiment, 0, "driver.trials", text, err);
 }
 
 rlt_status rlt_driver_resume(const rlt_driver_options *options, int64_t experiment,
@@ -358,13 +396,49 @@ rlt_status rlt_driver_resume(const rlt_driver_options *options, int64_t experime
     RLT_TRY_GOTO(rlt_store_open(options->db_path, RLT_STORE_WRITE, &d.store, err), done);
     RLT_TRY_GOTO(load_experiment(&d, experiment, err), done);
     RLT_TRY_GOTO(rlt_store_experiment_own(d.store, experiment, &epoch, err), done);
+    RLT_TRY_GOTO(keep_trials(&d, err), done);
     RLT_TRY_GOTO(rlt_driver_open(&d, err), done);
     RLT_TRY_GOTO(rlt_driver_restore(&d, err), done);
+    RLT_TRY_GOTO(rlt_driver_listen(&d, err), done);
     status = run_loop(&d, result, err);
 done:
     if (status != RLT_OK) {
         note_error(&d, err);
     }
+    rlt_driver_close(&d);
+    return status;
+}
+
+static rlt_status enqueue(rlt_driver *d, const json_t *point, rlt_err *err) {
+    rlt_experiment_row row;
+    char state[16];
+    int64_t epoch;
+    RLT_TRY(rlt_store_experiment_get(d->store, d->experiment, &row, err));
+    snprintf(state, sizeof state, "%s", row.state);
+    rlt_experiment_row_fini(&row);
+    RLT_TRY(rlt_store_experiment_own(d->store, d->experiment, &epoch, err));
+    RLT_TRY(rlt_script_create(d->script_text, strlen(d->script_text), d->script_path, NULL,
+                              &d->script, err));
+    rlt_script_set_experiment(d->script, d->config.json);
+    RLT_TRY(rlt_driver_make_tuner(&d->config, d->script, &d->tuner, err));
+    RLT_TRY(rlt_driver_count_queue(d, err));
+    rlt_status status = rlt_driver_add_point(d, point, err);
+    rlt_err ignored; /* it is as it was: taking it had made it "running" */
+    bool ended = strcmp(state, "running") != 0;
+    rlt_store_experiment_end(d->store, d->experiment, ended ? state : "stopped", &ignored);
+    return status;
+}
+
+rlt_status rlt_driver_enqueue(const char *db_path, int64_t experiment, const json_t *point,
+                              int64_t *queued, rlt_err *err) {
+    const rlt_driver_options options = {.db_path = db_path};
+    rlt_driver d = {.o = &options};
+    rlt_status status;
+    RLT_TRY_GOTO(rlt_store_open(db_path, RLT_STORE_WRITE, &d.store, err), done);
+    RLT_TRY_GOTO(load_experiment(&d, experiment, err), done);
+    status = enqueue(&d, point, err);
+    *queued = d.queued;
+done:
     rlt_driver_close(&d);
     return status;
 }

@@ -44,9 +44,12 @@ typedef struct rlt_driver_options {
     void (*progress)(void *user, const rlt_driver_view *view);
     /* May be NULL: one line for each thing that happened, without a newline. */
     void (*event)(void *user, const char *line);
+    /* May be NULL: clients may connect to the socket of this name from now on. */
+    void (*listening)(void *user, int64_t experiment, const char *name);
     void *user;
     /* Counts the requests to stop: 1 ends cleanly with checkpoints, 2 at once. */
     const volatile sig_atomic_t *stop;
+    int64_t trials; /* of resume: tune.trials from now on; 0: as it was */
 } rlt_driver_options;
 
 typedef struct rlt_driver_result {
@@ -65,6 +68,10 @@ rlt_status rlt_driver_check(const rlt_driver_options *options, rlt_script *scrip
  * RLT_EFAILED when more failed than tune.max_failed allows, or all. */
 rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
                           rlt_driver_result *result, rlt_err *err);
+/* A point ({path: value}) for an experiment that nobody drives: its next driver tries it. *queued:
+ * how many wait. RLT_EBUSY: somebody drives it. */
+rlt_status rlt_driver_enqueue(const char *db_path, int64_t experiment, const json_t *point,
+                              int64_t *queued, rlt_err *err);
 /* Where the checkpoint of a row lies: beside the database, wherever that has been moved to. */
 rlt_status rlt_driver_checkpoint_path(const char *db_path, const char *row_path, char *path,
                                       size_t size, rlt_err *err);

@@ -5,11 +5,12 @@
 #include "driver/driver.h"
 #include "scheduler/scheduler.h"
 #include "store/store.h"
+#include "study/study.h"
 #include "transport/transport.h"
 
 #define RLT_DECIDER_REPLAY "pbt_replay" /* of schedules; the tuner knows nothing of them */
 #define RLT_DECIDER_RACE "race" /* in rows; not of the stopper, and found again without them */
-enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 1, RLT_PROGRAMS_MAX = 4096 };
+enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 2, RLT_PROGRAMS_MAX = 4096 };
 
 typedef enum { RLT_REPLY_NONE, RLT_REPLY_DECISION, RLT_REPLY_LEAVE } rlt_reply;
 
@@ -53,6 +54,8 @@ typedef struct rlt_driver_entry { /* one trial */
     rlt_action action;
     int64_t milestone;
     rlt_driver_program program;
+    int64_t client;     /* that runs it in the driver's place; 0: none */
+    double beat;        /* when its lease was written */
     int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
 
@@ -70,6 +73,9 @@ typedef struct rlt_driver {
     int64_t experiment;
     rlt_experiment_config config;
     char *script_text, *script_path; /* owned */
+    rlt_study_server *server;        /* of clients; NULL: a single run */
+    int64_t queued;                  /* points that wait in the table queue */
+    bool stop_asked;                 /* by a client */
     rlt_script *script;              /* its own copy, for conditional parameters */
     rlt_tuner *tuner;
     char folder[512];       /* of checkpoints */
@@ -159,6 +165,34 @@ rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, jso
                                    rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* The next trial that is to run, running in its row; NULL: there is none now. */
+rlt_status rlt_driver_start_next(rlt_driver *d, rlt_driver_entry **t, rlt_err *err);
+
+/* queue.c: points to be tried before the sampler's, trials to learn from */
+rlt_status rlt_driver_count_queue(rlt_driver *d, rlt_err *err);
+/* The oldest point that waits, as a trial; *queued is its row. */
+rlt_status rlt_driver_ask_queued(rlt_driver *d, int64_t *queued, int64_t *number, json_t **params,
+                                 rlt_err *err);
+/* A point as somebody gave it, checked; it waits in the queue. */
+rlt_status rlt_driver_add_point(rlt_driver *d, const json_t *given, rlt_err *err);
+/* The value that a queued point gave the trial's parameter, or NULL; a new reference. */
+rlt_status rlt_driver_queued_value(rlt_driver *d, const rlt_driver_entry *t, const char *path,
+                                   json_t **value, rlt_err *err);
+/* tune.warm_start: the trials become rows, once; from these they go to the tuner. */
+rlt_status rlt_driver_copy_earlier(rlt_driver *d, rlt_err *err);
+rlt_status rlt_driver_learn_earlier(rlt_driver *d, rlt_err *err);
+
+/* clients.c: who asks and tells over the socket; inside the group commit */
+bool rlt_driver_is_external(const rlt_driver *d);
+rlt_status rlt_driver_listen(rlt_driver *d, rlt_err *err);
+rlt_status rlt_driver_pump_clients(rlt_driver *d, rlt_err *err);
+
+/* grow.c: a parameter that the search space does not have yet. RLT_ECONFIG: it cannot have it. */
+rlt_status rlt_driver_grow(rlt_driver *d, rlt_driver_entry *t, const char *path,
+                           const json_t *space, rlt_err *err);
+/* Everything that rows tell the tuner, in the order of time. */
+rlt_status rlt_driver_replay(rlt_driver *d, rlt_err *err);
 
 /* measures.c: several objectives, constraints */
 void rlt_driver_measures_init(const rlt_driver *d, rlt_driver_entry *t);

@@ -67,7 +67,8 @@ static void drop(rlt_driver *d, rlt_driver_entry *t) {
 
 void rlt_driver_drop_ended(rlt_driver *d) {
     size_t over = 0, kept = 0;
-    if (d->count < d->drop_at || d->count < 2 * ENDED_KEPT) {
+    /* a search space that grows needs them again, and a client may tell twice */
+    if (d->count < d->drop_at || d->count < 2 * ENDED_KEPT || rlt_driver_is_external(d)) {
         return;
     }
     for (size_t i = 0; i < d->count; i++) {

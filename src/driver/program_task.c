@@ -313,14 +313,18 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
     return rlt_command_start(d->host, &options, err);
 }
 
-rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
-    program_task task = {.fields = &d->config.run.objective};
+rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     t->action = RLT_ACTION_CONTINUE;
     t->program = (rlt_driver_program){.diverged_at = -1, .files = t->program.files};
-    t->program.files |= task.fields->checkpoint || task.fields->params_file;
     rlt_driver_measures_restart(d, t);
     bool goes_on = d->copies || rlt_driver_follows(d, t); /* after what was asked last */
-    RLT_TRY(rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, &t->milestone, err));
+    return rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, &t->milestone, err);
+}
+
+rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    program_task task = {.fields = &d->config.run.objective};
+    RLT_TRY(rlt_driver_begin_program(d, t, err));
+    t->program.files |= task.fields->checkpoint || task.fields->params_file;
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {
         status = start(d, t, &task, err);

@@ -10,7 +10,7 @@
 
 /* ---- reports ---- */
 
-static bool is_ending(const rlt_driver_entry *t) {
+bool rlt_driver_is_ending(const rlt_driver_entry *t) {
     return t->stopped_at != 0 || t->action == RLT_ACTION_PAUSE || t->stop_reason != NULL ||
            t->program.done != NULL;
 }
@@ -22,24 +22,24 @@ static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, do
     t->program.last_step = step > t->program.last_step ? step : t->program.last_step;
     t->program.diverged_at = isnan(value) ? step : -1;
     rlt_driver_note_value(d, t, value);
-    if (step >= t->milestone && !is_ending(t) && rlt_driver_follows(d, t)) {
+    if (step >= t->milestone && !rlt_driver_is_ending(t) && rlt_driver_follows(d, t)) {
         RLT_TRY(rlt_driver_follow(d, t, t->milestone, value, err));
-    } else if (!t->final && step >= t->milestone && !is_ending(t)) {
+    } else if (!t->final && step >= t->milestone && !rlt_driver_is_ending(t)) {
         RLT_TRY(rlt_driver_decide(d, t, step, value, false, err));
     }
     return RLT_OK;
 }
 
+/* A client says itself when its trial is complete. */
 static void check_steps(const rlt_driver *d, rlt_driver_entry *t) {
-    if (t->steps_max > 0 && t->program.last_step >= t->steps_max && !is_ending(t) &&
-        rlt_driver_measures_reached(d, t, t->steps_max)) {
+    if (!rlt_driver_is_external(d) && t->steps_max > 0 && t->program.last_step >= t->steps_max &&
+        !rlt_driver_is_ending(t) && rlt_driver_measures_reached(d, t, t->steps_max)) {
         t->program.done = "stop.steps reached";
     }
 }
 
-static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rlt_err *err) {
-    rlt_driver *d = user;
-    rlt_driver_entry *t = rlt_driver_of_key(d, id);
+rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const rlt_report *report,
+                                     rlt_err *err) {
     t->heard = rlt_clock_s();
     t->program.asks |= report->asks;
     t->program.dirty |= report->count > 0;
@@ -54,6 +54,11 @@ static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rl
     }
     check_steps(d, t);
     return RLT_OK;
+}
+
+static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rlt_err *err) {
+    rlt_driver *d = user;
+    return rlt_driver_program_report(d, rlt_driver_of_key(d, id), report, err);
 }
 
 /* ---- ends ---- */
@@ -83,9 +88,9 @@ static rlt_status fail_trial(rlt_driver *d, rlt_driver_entry *t, const rlt_comma
     return rlt_driver_finish(d, t, RLT_TRIAL_FAILED, reason, err);
 }
 
-/* It came to its end: what it reported last is its result. */
-static rlt_status complete(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
-                           const char *reason, rlt_err *err) {
+rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
+                                       const rlt_command_end *end, const char *reason,
+                                       rlt_err *err) {
     char why[512];
     const char *metric = d->config.tune.metric;
     int64_t diverged_at = t->program.diverged_at;
@@ -147,7 +152,7 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
         return rlt_driver_broken(d, t, cause, err);
     }
     if (t->program.done != NULL) {
-        return complete(d, t, end, t->program.done, err);
+        return rlt_driver_program_complete(d, t, end, t->program.done, err);
     }
     if (t->stop_reason != NULL && end->stopped) {
         bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
@@ -160,7 +165,7 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
     }
     return end->error != NULL || end->code != 0 || end->signal != 0
                ? on_failure(d, t, end, err)
-               : complete(d, t, end, "the program ended", err);
+               : rlt_driver_program_complete(d, t, end, "the program ended", err);
 }
 
 /* ---- the pump ---- */
@@ -185,7 +190,7 @@ rlt_status rlt_driver_pump_programs(rlt_driver *d, rlt_err *err) {
         if (!t->program.runs) {
             continue;
         }
-        if (wall_s > 0 && now - t->started >= wall_s && !is_ending(t)) {
+        if (wall_s > 0 && now - t->started >= wall_s && !rlt_driver_is_ending(t)) {
             t->program.done = "stop.wall_s passed";
         }
         if (t->program.dirty) {
@@ -203,9 +208,9 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t) {
     }
     if (t->program.asks) {
         t->program.asks = false;
-        rlt_command_reply(d->host, rlt_driver_key(t), is_ending(t), t->milestone);
+        rlt_command_reply(d->host, rlt_driver_key(t), rlt_driver_is_ending(t), t->milestone);
     }
-    if (is_ending(t)) {
+    if (rlt_driver_is_ending(t)) {
         rlt_command_stop(d->host, rlt_driver_key(t));
     }
 }

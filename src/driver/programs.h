@@ -34,6 +34,15 @@ rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
 rlt_status rlt_driver_pump_programs(rlt_driver *d, rlt_err *err);
 void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t); /* after the commit */
 void rlt_driver_kill_programs(rlt_driver *d);
+/* A new attempt of a trial that is no training begins. */
+rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const rlt_report *report,
+                                     rlt_err *err);
+/* What it reported last is its result. */
+rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
+                                       const rlt_command_end *end, const char *reason,
+                                       rlt_err *err);
+bool rlt_driver_is_ending(const rlt_driver_entry *t); /* whether it is to end */
 
 /* program_files.c */
 typedef struct rlt_program_paths {

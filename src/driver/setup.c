@@ -67,6 +67,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
 }
 
 void rlt_driver_close(rlt_driver *d) {
+    rlt_study_server_destroy(&d->server);
     rlt_driver_close_programs(d);
     for (size_t i = 0; i < d->count; i++) {
         rlt_job_end(&d->trials[i].job, 0);
@@ -135,11 +136,12 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
  * of a database of version 1 do not know their time: they come before their trial's end, those of
  * live trials last, which is as good for the stoppers that there were then. */
 static const char tuner_calls[] =
-    "WITH search AS (SELECT id, number FROM trials WHERE experiment = ?1 AND role = 'search'), "
+    "WITH search AS (SELECT id, number, params_json FROM trials WHERE experiment = ?1 AND role = "
+    "'search'), "
     "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
     "'failed')) "
-    "SELECT t.number AS number, 'ask' AS call, 0 AS step, NULL, NULL, NULL, NULL, NULL, r.id AS "
-    "at, "
+    "SELECT t.number AS number, 'ask' AS call, 0 AS step, t.params_json, "
+    "EXISTS (SELECT 1 FROM queue q WHERE q.trial = t.id), NULL, NULL, NULL, r.id AS at, "
     "0 AS part, 0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS "
     "NULL "
     "UNION ALL SELECT t.number, 'decision', d.step, d.numbers_json, d.action, d.reason, "
@@ -154,6 +156,25 @@ static const char tuner_calls[] =
     "FROM search t JOIN ends e ON e.trial = t.id "
     "ORDER BY at, part, row, number";
 
+/* What a trial has no value for came into the space after it. */
+static rlt_status restore_ask(rlt_driver *d, const rlt_driver_entry *t, const char *const *values,
+                              rlt_err *err) {
+    if (t->replicate > 0) {
+        return rlt_tuner_restore_replicate(d->tuner, t->number, t->configuration, t->replicate,
+                                           err);
+    }
+    bool given = strcmp(values[4], "1") == 0;
+    json_t *params =
+        t->params != NULL ? json_copy(t->params) : json_loads(values[3], JSON_DECODE_ANY, NULL);
+    if (rlt_driver_is_external(d)) {
+        rlt_tuner_fill(d->tuner, t->number, params);
+    }
+    rlt_status status = given ? rlt_tuner_restore_point(d->tuner, t->number, params, err)
+                              : rlt_tuner_restore(d->tuner, t->number, params, err);
+    json_decref(params);
+    return status;
+}
+
 static rlt_status restore_call(void *user, int columns, const char *const *names,
                                const char *const *values, rlt_err *err) {
     (void)columns;
@@ -166,19 +187,34 @@ static rlt_status restore_call(void *user, int columns, const char *const *names
                         d->o->db_path, (long long)number);
     }
     if (strcmp(values[1], "ask") == 0) {
-        return t->replicate == 0 ? rlt_tuner_restore(d->tuner, number, t->params, err)
-                                 : rlt_tuner_restore_replicate(d->tuner, number, t->configuration,
-                                                               t->replicate, err);
+        return restore_ask(d, t, values, err);
     }
     return strcmp(values[1], "decision") == 0
                ? rlt_driver_restore_decision(d, number, values + 2, err)
                : rlt_driver_tell(d, t, t->state, err);
 }
 
+rlt_status rlt_driver_replay(rlt_driver *d, rlt_err *err) {
+    const int64_t args[] = {d->experiment};
+    RLT_TRY(rlt_driver_learn_earlier(d, err));
+    return rlt_store_query(d->store, tuner_calls, args, 1, restore_call, d, err);
+}
+
+/* A trial that a client runs goes on while its driver was away: the client may come back. */
+static bool may_live_on(const rlt_driver *d, const rlt_driver_entry *t) {
+    return rlt_driver_is_external(d) && t->state == RLT_TRIAL_RUNNING;
+}
+
 static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
     for (size_t i = 0; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
+        if (may_live_on(d, t)) {
+            d->active++;
+            t->ended = false;
+            t->program.runs = true;
+            t->started = t->heard = rlt_clock_s();
+            t->milestone = rlt_tuner_milestone(d->tuner, t->number, t->steps);
+        } else if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
             RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
         }
         if (t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||
@@ -193,8 +229,8 @@ static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
 static rlt_status restore_rows(rlt_driver *d, rlt_err *err) {
     RLT_TRY(rlt_store_trials(d->store, d->experiment, restore_trial, d, err));
     RLT_TRY(rlt_driver_restore_measures(d, err));
-    const int64_t args[] = {d->experiment};
-    RLT_TRY(rlt_store_query(d->store, tuner_calls, args, 1, restore_call, d, err));
+    RLT_TRY(rlt_driver_replay(d, err));
+    RLT_TRY(rlt_driver_count_queue(d, err));
     RLT_TRY(rlt_store_event(d->store, d->experiment, 0, "driver.resumed", "", err));
     RLT_TRY(rlt_driver_restore_schedule(d, err));
     return restore_states(d, err);

@@ -183,9 +183,10 @@ static bool is_of_configuration(rlt_status status) {
 /* The sampler's next trial; sets d->exhausted when there is none, *later when there may be one once
  * a trial has ended. */
 static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
-    int64_t number;
+    int64_t number, queued = 0;
     json_t *params = NULL;
-    rlt_status status = rlt_tuner_ask(d->tuner, &number, &params, err);
+    rlt_status status = d->queued > 0 ? rlt_driver_ask_queued(d, &queued, &number, &params, err)
+                                      : rlt_tuner_ask(d->tuner, &number, &params, err);
     *later = status == RLT_EBUSY;
     if (status == RLT_ENOTFOUND || status == RLT_EBUSY) {
         d->exhausted = status == RLT_ENOTFOUND;
@@ -201,6 +202,10 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
         status = rlt_driver_find_parent(d, t, err);
         if (status == RLT_OK) {
             status = create_row(d, t, err);
+        }
+        if (status == RLT_OK && queued != 0) {
+            d->queued--;
+            status = rlt_store_queue_take(d->store, queued, t->id, err);
         }
         if (status != RLT_OK) {
             json_decref(params);
@@ -300,36 +305,70 @@ static rlt_status settle(rlt_driver *d, rlt_driver_entry *t, bool *settled, rlt_
     return rlt_driver_finish(d, t, waits ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED, t->verdict, err);
 }
 
-rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
-    while (d->ending == NULL && d->active < d->parallel) {
+/* The next trial to run, or NULL: there is none, or (*later) none before another one has ended. */
+static rlt_status next_trial(rlt_driver *d, rlt_driver_entry **next, bool *later, rlt_err *err) {
+    *later = false;
+    while (d->ending == NULL) {
         bool all_first = d->copies && !d->exhausted; /* a population is one */
-        rlt_driver_entry *t = all_first ? NULL : next_open(d);
-        bool later = false;
-        if (t == NULL && !d->exhausted) {
-            RLT_TRY(ask(d, &later, err));
-            if (!later || next_open(d) != NULL) { /* one that waited may have been ruled on */
+        *next = all_first ? NULL : next_open(d);
+        *later = false;
+        if (*next == NULL && (!d->exhausted || d->queued > 0)) {
+            RLT_TRY(ask(d, later, err));
+            if (!*later || next_open(d) != NULL) { /* one that waited may have been ruled on */
                 continue;
             }
         }
-        if (t == NULL && !later && d->active == 0 && !d->finals_planned) {
+        bool settled = false;
+        RLT_TRY(*next != NULL ? settle(d, *next, &settled, err) : RLT_OK);
+        if (!settled) {
+            return RLT_OK;
+        }
+    }
+    *next = NULL;
+    return RLT_OK;
+}
+
+static rlt_status start(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+    const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
+    RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
+    t->ended = t->silent = false;
+    t->stop_reason = NULL;
+    t->started = t->heard = rlt_clock_s();
+    d->active++;
+    return RLT_OK;
+}
+
+rlt_status rlt_driver_start_next(rlt_driver *d, rlt_driver_entry **t, rlt_err *err) {
+    bool later;
+    *t = NULL;
+    RLT_TRY(next_trial(d, t, &later, err));
+    return *t != NULL ? start(d, *t, err) : RLT_OK;
+}
+
+/* Trials are started when somebody asks for one; here is only seen that none is left. */
+static void plan_external(rlt_driver *d) {
+    d->exhausted |= rlt_tuner_is_full(d->tuner) && d->queued == 0;
+    d->finals_planned |= d->exhausted && d->active == 0;
+}
+
+rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
+    if (rlt_driver_is_external(d)) {
+        plan_external(d);
+        return RLT_OK;
+    }
+    while (d->ending == NULL && d->active < d->parallel) {
+        rlt_driver_entry *t;
+        bool later;
+        RLT_TRY(next_trial(d, &t, &later, err));
+        if (t == NULL && !later && d->active == 0 && !d->finals_planned && d->ending == NULL) {
             RLT_TRY(plan_finals(d, err));
             continue;
         }
         if (t == NULL) {
             break;
         }
-        bool settled;
-        RLT_TRY(settle(d, t, &settled, err));
-        if (settled) {
-            continue;
-        }
-        const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
-        RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
+        RLT_TRY(start(d, t, err));
         t->spawn = true;
-        t->ended = t->silent = false;
-        t->stop_reason = NULL;
-        t->started = t->heard = rlt_clock_s();
-        d->active++;
     }
     return RLT_OK;
 }

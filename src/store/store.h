@@ -181,6 +181,26 @@ rlt_status rlt_store_lineage(rlt_store *store, int64_t trial, rlt_lineage_visit 
 rlt_status rlt_store_event(rlt_store *store, int64_t experiment, int64_t trial, const char *kind,
                            const char *text, rlt_err *err);
 
+/* ---- what a search changes about itself; of experiments that this store drives ---- */
+rlt_status rlt_store_experiment_config(rlt_store *store, int64_t experiment, const char *json,
+                                       rlt_err *err);
+/* Parameters that a trial got later, all of them again. */
+rlt_status rlt_store_trial_params(rlt_store *store, int64_t trial, const char *params,
+                                  const char *config, rlt_err *err);
+/* A point to be tried before the sampler's; taken by the trial that tries it. The table is `queue`.
+ */
+rlt_status rlt_store_enqueue(rlt_store *store, int64_t experiment, const char *params,
+                             const char *origin, int64_t *id, rlt_err *err);
+rlt_status rlt_store_queue_take(rlt_store *store, int64_t id, int64_t trial, rlt_err *err);
+typedef struct rlt_earlier_row { /* of the table earlier_trials; all borrowed */
+    int64_t experiment, position, steps;
+    const char *origin, *state, *params_json, *values_json, *constraints_json;
+} rlt_earlier_row;
+rlt_status rlt_store_earlier_add(rlt_store *store, const rlt_earlier_row *row, rlt_err *err);
+/* Who runs a trial in the driver's place; again: a sign of life. As durable as a metric point. */
+rlt_status rlt_store_lease(rlt_store *store, int64_t trial, const char *client, rlt_err *err);
+rlt_status rlt_store_lease_end(rlt_store *store, int64_t trial, rlt_err *err);
+
 /* Any read-only query, for views and exports: each row as text columns (NULL: SQL NULL). One SELECT
  * with as many parameters (?1, ...) as args; anything else is RLT_EINVAL. The callback must not
  * write. docs/schema.md lists tables and views. */

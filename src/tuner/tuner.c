@@ -179,21 +179,40 @@ static int64_t point_count(const rlt_tuner *tuner) {
     return (int64_t)json_array_size(tuner->points);
 }
 
+/* The point that somebody wants tried as this trial, or NULL: the sampler's. */
+static const json_t *point_of(const rlt_tuner *tuner, int64_t number) {
+    return tuner->given != NULL ? tuner->given
+                                : json_array_get(tuner->points, (size_t)number); /* NULL beyond */
+}
+
+static json_t *random_value(const rlt_tuner *tuner, int64_t number, const rlt_param *param) {
+    /* ~number: apart from the draws of the sampler, whose points count from 0 too */
+    double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, ~number, param->path);
+    return rlt_value_json(param, rlt_param_at(param, draw));
+}
+
 /* What the trial's point to try first leaves open is drawn at random. */
 static json_t *value_of(const rlt_tuner *tuner, int64_t number, int i) {
     const rlt_param *param = &tuner->space.params[i];
-    if (number >= point_count(tuner)) {
+    const json_t *point = point_of(tuner, number);
+    if (point == NULL) {
         return rlt_value_json(param, tuner->values[i]);
     }
-    const json_t *given =
-        json_object_get(json_array_get(tuner->points, (size_t)number), param->path);
+    const json_t *given = json_object_get(point, param->path);
     rlt_value value;
     if (given != NULL && rlt_value_parse(param, given, &value, NULL) == RLT_OK) {
         return rlt_value_json(param, value);
     }
-    /* ~number: apart from the draws of the sampler, whose points count from 0 too */
-    double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, ~number, param->path);
-    return rlt_value_json(param, rlt_param_at(param, draw));
+    return random_value(tuner, number, param);
+}
+
+void rlt_tuner_fill(const rlt_tuner *tuner, int64_t number, json_t *params) {
+    for (int i = 0; i < tuner->space.count; i++) {
+        const rlt_param *param = &tuner->space.params[i];
+        if (param->kind != RLT_DIST_FUNCTION && json_object_get(params, param->path) == NULL) {
+            json_object_set_new(params, param->path, random_value(tuner, number, param));
+        }
+    }
 }
 
 /* A space that a function returned is sampled at the draw of the trial, or of the one that it takes
@@ -207,7 +226,7 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
         status = rlt_fail(err, RLT_ESCRIPT, "%s: the function returned another function", path);
     }
     if (status == RLT_OK) {
-        bool takes_after = tuner->sampler->origin != NULL && number >= point_count(tuner);
+        bool takes_after = tuner->sampler->origin != NULL && point_of(tuner, number) == NULL;
         int64_t sources = tuner->history.sources, of = number;
         if (takes_after) {
             of = tuner->sampler->origin(tuner->sampler_state, number + sources, i) - sources;
@@ -229,11 +248,7 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
 static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, int i, json_t *params,
                                    rlt_err *err) {
     const char *path = tuner->space.params[i].path;
-    json_t *value = NULL;
-    if (number < point_count(tuner)) {
-        const json_t *point = json_array_get(tuner->points, (size_t)number);
-        value = json_deep_copy(json_object_get(point, path));
-    }
+    json_t *value = json_deep_copy(json_object_get(point_of(tuner, number), path));
     rlt_status status =
         value != NULL ? RLT_OK : tuner->resolve(tuner->user, path, params, &value, err);
     if (status == RLT_OK && value == NULL) {
@@ -251,9 +266,9 @@ static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, int i
 
 static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, rlt_err *err) {
     const rlt_search_space *space = &tuner->space;
-    if (number >= point_count(tuner)) {
-        RLT_TRY(tuner->sampler->ask(tuner->sampler_state, number - point_count(tuner),
-                                    tuner->values, err));
+    if (point_of(tuner, number) == NULL) {
+        int64_t index = number - point_count(tuner) - tuner->given_count;
+        RLT_TRY(tuner->sampler->ask(tuner->sampler_state, index, tuner->values, err));
     }
     for (int i = 0; i < space->count; i++) {
         if (space->params[i].kind != RLT_DIST_FUNCTION) {
@@ -324,10 +339,15 @@ static rlt_status check_budget(const rlt_tuner *tuner, rlt_err *err) {
                           tuner->steps);
 }
 
+bool rlt_tuner_is_full(const rlt_tuner *tuner) {
+    return tuner->config.trials > 0 &&
+           rlt_tuner_configurations(tuner) - tuner->given_count >= tuner->config.trials;
+}
+
 /* A new configuration. */
 static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
     const rlt_tune_fields *config = &tuner->config;
-    if (config->trials > 0 && rlt_tuner_configurations(tuner) >= config->trials) {
+    if (rlt_tuner_is_full(tuner)) {
         return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
                         config->trials);
     }
@@ -370,6 +390,37 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
         return rlt_fail(err, RLT_EBUSY, "further seeds depend on trials that run");
     }
     return status;
+}
+
+rlt_status rlt_tuner_ask_point(rlt_tuner *tuner, const json_t *point, int64_t *number,
+                               json_t **params, rlt_err *err) {
+    RLT_TRY(rlt_point_check(point, "the point", &tuner->space, err));
+    json_t *made = json_object();
+    tuner->given = point;
+    rlt_status status = fill_params(tuner, rlt_tuner_configurations(tuner), made, err);
+    tuner->given = NULL;
+    if (status == RLT_OK) {
+        status = add_trial(tuner, made, err);
+    }
+    if (status != RLT_OK) {
+        json_decref(made);
+        return status;
+    }
+    tuner->given_count++;
+    *number = tuner->count - 1;
+    *params = made;
+    return RLT_OK;
+}
+
+rlt_status rlt_tuner_check_point(const rlt_tuner *tuner, const json_t *point, rlt_err *err) {
+    return rlt_point_check(point, "the point", &tuner->space, err);
+}
+
+rlt_status rlt_tuner_restore_point(rlt_tuner *tuner, int64_t number, const json_t *params,
+                                   rlt_err *err) {
+    RLT_TRY(rlt_tuner_restore(tuner, number, params, err));
+    tuner->given_count++;
+    return RLT_OK;
 }
 
 int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number) {

@@ -125,6 +125,20 @@ int64_t rlt_tuner_parent(const rlt_tuner *tuner, int64_t number);
  * only measures a network with its parent's weights. */
 typedef enum { RLT_STAGE_ALONE, RLT_STAGE_SUPERNET, RLT_STAGE_SHARED } rlt_stage;
 rlt_stage rlt_tuner_stage(const rlt_tuner *tuner, int64_t number);
+/* A trial with a point that somebody gave ({path: value}; what it leaves open is drawn at random),
+ * whatever `trials` and the budget say: it counts for neither. RLT_ECONFIG names what the space
+ * does not have. */
+rlt_status rlt_tuner_ask_point(rlt_tuner *tuner, const json_t *point, int64_t *number,
+                               json_t **params, rlt_err *err);
+rlt_status rlt_tuner_check_point(const rlt_tuner *tuner, const json_t *point, rlt_err *err);
+/* rlt_tuner_restore for a trial of rlt_tuner_ask_point. */
+rlt_status rlt_tuner_restore_point(rlt_tuner *tuner, int64_t number, const json_t *params,
+                                   rlt_err *err);
+/* Whether `trials` have been asked for. */
+bool rlt_tuner_is_full(const rlt_tuner *tuner);
+/* Gives every parameter that is missing a random value, the same one for the same trial and
+ * parameter: for trials that were asked for before the space had grown. */
+void rlt_tuner_fill(const rlt_tuner *tuner, int64_t number, json_t *params);
 /* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
  */
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);

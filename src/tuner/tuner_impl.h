@@ -255,6 +255,9 @@ void *rlt_tuner_grow(void *items, int64_t *capacity, int64_t needed, size_t size
 /* ---- the tuner ---- */
 /* The points to try first of experiment.tune.points, checked: a new array of {path: value}, or NULL
  * when there are none. */
+/* Whether the space has the point's parameters and their values; `what` it is called. */
+rlt_status rlt_point_check(const json_t *point, const char *what, const rlt_search_space *space,
+                           rlt_err *err);
 rlt_status rlt_points_read(const json_t *experiment, const rlt_search_space *space, json_t **points,
                            rlt_err *err);
 
@@ -303,7 +306,10 @@ typedef struct rlt_configurations {
 struct rlt_tuner {
     rlt_tune_fields config;
     rlt_search_space space;
-    json_t *points; /* array of {path: value}, checked; NULL: none */
+    json_t *points;      /* array of {path: value}, checked; NULL: none */
+    const json_t *given; /* while it is asked for a point that somebody gave; borrowed */
+    int64_t
+        given_count; /* of trials with such points: samplers and tune.trials do not count them */
     rlt_resolve resolve;
     void *user;
     const rlt_sampler_def *sampler;

@@ -1,0 +1,319 @@
+"""The Python package against the real binary (RLTUNE names it). Standard library only."""
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+import rltune
+from rltune._client import Client, Driver
+
+
+def quadratic(trial):
+    x = trial.suggest_float("x", -10, 10)
+    return (x - 2) ** 2 + trial.suggest_int("n", 0, 5)
+
+
+class StudyTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.db = os.path.join(self.folder.name, "s.db")
+        self.studies = []
+
+    def tearDown(self):
+        for study in self.studies:
+            study.close()
+        self.folder.cleanup()
+
+    def make(self, **options):
+        options.setdefault("storage", self.db)
+        study = rltune.create_study(**options)
+        self.studies.append(study)
+        return study
+
+    def query(self, sql):
+        connection = sqlite3.connect(self.db)
+        rows = connection.execute(sql).fetchall()
+        connection.close()
+        return rows
+
+    def test_optimize(self):
+        study = self.make(sampler=rltune.samplers.TPESampler(seed=3), study_name="a")
+        study.optimize(quadratic, n_trials=40)
+        self.assertEqual([t.number for t in study.trials], list(range(40)))
+        best = min(t.value for t in study.trials)
+        self.assertEqual(study.best_value, best)
+        self.assertEqual((study.best_params["x"] - 2) ** 2 + study.best_params["n"], best)
+        self.assertLess(best, 3)
+        self.assertEqual(self.query("SELECT count(*), min(value) FROM trials WHERE state = "
+                                    "'completed'"), [(40, best)])
+
+    def test_same_seed_same_trials(self):
+        found = []
+        for _ in range(2):
+            study = self.make(storage=None, sampler=rltune.samplers.TPESampler(seed=7))
+            study.optimize(quadratic, n_trials=15)
+            found.append([t.params for t in study.trials])
+            study.close()
+        self.assertEqual(found[0], found[1])
+
+    def test_goes_on_where_it_stopped(self):
+        whole = self.make(storage=None, sampler=rltune.samplers.TPESampler(seed=5))
+        whole.optimize(quadratic, n_trials=24)
+        study = self.make(study_name="a", sampler=rltune.samplers.TPESampler(seed=5))
+        study.optimize(quadratic, n_trials=13)
+        study.close()
+        again = rltune.load_study(study_name="a", storage="sqlite:///" + self.db)
+        self.studies.append(again)
+        again.optimize(quadratic, n_trials=11)
+        self.assertEqual([t.params for t in again.trials], [t.params for t in whole.trials])
+
+    def test_threads(self):
+        study = self.make()
+        study.optimize(quadratic, n_trials=30, n_jobs=4)
+        self.assertEqual(len(study.trials), 30)
+        self.assertTrue(all(t.state == rltune.TrialState.COMPLETE for t in study.trials))
+
+    def test_pruning(self):
+        def objective(trial):
+            level = trial.suggest_float("level", 0, 1)
+            for step in range(1, 30):
+                trial.report(level, step)
+                if trial.should_prune():
+                    raise rltune.TrialPruned()
+            return level
+
+        study = self.make(direction="maximize", sampler=rltune.samplers.RandomSampler(seed=1),
+                          pruner=rltune.pruners.MedianPruner(n_startup_trials=3))
+        study.optimize(objective, n_trials=30)
+        pruned = [t for t in study.trials if t.state == rltune.TrialState.PRUNED]
+        self.assertTrue(5 < len(pruned) < 27)
+        self.assertTrue(all(len(t.intermediate_values) < 29 for t in pruned))
+        self.assertEqual(study.best_value, max(t.params["level"] for t in study.trials))
+        reasons = self.query("SELECT count(*) FROM decisions WHERE action = 'stop'")
+        self.assertEqual(reasons, [(len(pruned),)])
+
+    def test_categories_and_steps(self):
+        seen = []
+
+        def objective(trial):
+            kind = trial.suggest_categorical("kind", ["a", "b", None])
+            number = trial.suggest_int("number", 4, 64, step=8)
+            real = trial.suggest_float("real", 0.1, 0.7, step=0.2)
+            one = trial.suggest_categorical("one", [(1, 2)])
+            seen.append((kind, number, round(real, 9), one))
+            return number
+
+        self.make().optimize(objective, n_trials=40)
+        self.assertEqual({s[0] for s in seen}, {"a", "b", None})
+        self.assertLessEqual({s[1] for s in seen}, set(range(4, 61, 8)))
+        self.assertLessEqual({s[2] for s in seen}, {0.1, 0.3, 0.5, 0.7})
+        self.assertEqual({s[3] for s in seen}, {(1, 2)})
+
+    def test_conditional(self):
+        def objective(trial):
+            if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+                return trial.suggest_float("a", 0, 1)
+            return 1 + trial.suggest_float("b", 0, 1)
+
+        study = self.make(sampler=rltune.samplers.TPESampler(seed=2))
+        study.optimize(objective, n_trials=25)
+        self.assertLess(study.best_value, 0.3)
+
+    def test_enqueue(self):
+        study = self.make()
+        study.enqueue_trial({"x": 2.0, "n": 0})
+        study.optimize(quadratic, n_trials=3)
+        self.assertEqual(study.trials[0].params, {"x": 2.0, "n": 0})
+        self.assertEqual(study.best_trial.number, 0)
+        with self.assertRaisesRegex(rltune.RltuneError, "must be an object"):
+            study.enqueue_trial([1])
+
+    def test_grid(self):
+        study = self.make(sampler=rltune.samplers.GridSampler({"x": [-1.0, 2.0], "n": [0, 3]}))
+        study.optimize(quadratic, n_trials=4)
+        self.assertEqual(len({(t.params["x"], t.params["n"]) for t in study.trials}), 4)
+        with self.assertRaisesRegex(rltune.RltuneError, "no further trials"):
+            study.ask()
+
+    def test_several_objectives(self):
+        study = self.make(directions=["minimize", "maximize"],
+                          sampler=rltune.samplers.NSGAIISampler(seed=1, population_size=10))
+        study.optimize(lambda t: (t.suggest_float("x", 0, 1), t.params["x"] ** 2), n_trials=20)
+        self.assertEqual(len(study.best_trials), 20)  # each is better in one of both
+        self.assertEqual(len(study.trials[0].values), 2)
+        with self.assertRaises(RuntimeError):
+            study.best_trial
+
+    def test_constraints(self):
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1)
+            trial.set_constraint("c", 0.5 - x)
+            return x
+
+        study = self.make(constraints=["c"], sampler=rltune.samplers.TPESampler(seed=1))
+        study.optimize(objective, n_trials=20)
+        ranked = self.query("SELECT value FROM leaderboard WHERE rank = 1")
+        self.assertGreaterEqual(ranked[0][0], 0.5)
+
+    def test_failures(self):
+        def objective(trial):
+            if trial.number == 1:
+                raise ValueError("no such luck")
+            return trial.suggest_float("x", 0, 1)
+
+        study = self.make()
+        study.optimize(objective, n_trials=3, catch=(ValueError,))
+        states = [t.state.name for t in study.trials]
+        self.assertEqual(states, ["COMPLETE", "FAIL", "COMPLETE"])
+        self.assertEqual(self.query("SELECT reason FROM trials WHERE number = 1"),
+                         [("ValueError: no such luck",)])
+        with self.assertRaises(ZeroDivisionError):
+            study.optimize(lambda trial: 1 / 0, n_trials=1)
+        study.optimize(lambda trial: float("nan"), n_trials=1)
+        self.assertEqual(study.trials[-1].state, rltune.TrialState.FAIL)
+
+    def test_attributes(self):
+        study = self.make()
+        trial = study.ask()
+        trial.set_user_attr("note", {"a": [1, 2]})
+        study.tell(trial, 1.0)
+        self.assertEqual(study.trials[0].user_attrs, {"note": {"a": [1, 2]}})
+        with self.assertRaisesRegex(rltune.RltuneError, "longer than"):
+            study.ask().set_user_attr("big", "x" * 5000)
+
+    def test_what_is_refused(self):
+        study = self.make()
+        study.optimize(quadratic, n_trials=1)
+        with self.assertRaisesRegex(rltune.RltuneError, "another range"):
+            study.ask().suggest_float("x", 0, 1)
+        with self.assertRaisesRegex(rltune.RltuneError, "n_startup_trials"):
+            self.make(sampler=rltune.samplers.TPESampler(n_startup_trial=3))
+        with self.assertRaisesRegex(ValueError, "minimize"):
+            rltune.create_study(direction="up")
+        with self.assertRaisesRegex(ValueError, "SQLite"):
+            rltune.create_study(storage="mysql://x")
+
+    def test_requests_that_are_wrong(self):
+        client = Client(self.make()._socket)
+        for line, text in ((b"5", "one JSON object"), (b"{", "one JSON object"),
+                           (b'{"op": "tel"}', "did you mean 'tell'"),
+                           (b'{"op": "tell", "state": "good"}', "must be one of"),
+                           (b'{"op": "report", "trial": -1}', "integer"),
+                           (b'{"op": "report", "trial": 99, "attempt": 1}', "no trial 99"),
+                           (b'{"op": "suggest", "trial": 0}', "integer"),
+                           (b'{"op": "enqueue"}', "object")):
+            client.file.write(line + b"\n")
+            client.file.flush()
+            answer = client.file.readline().decode()
+            self.assertIn('"ok":false', answer)
+            self.assertIn(text, answer)
+            if text == "one JSON object":  # who speaks no JSON is sent away
+                self.assertEqual(client.file.readline(), b"")
+                client.close()
+                client = Client(self.studies[0]._socket)
+        with self.assertRaises(OSError):
+            for _ in range(40):  # 40 MiB without the end of a line
+                client.sock.sendall(b"x" * (1 << 20))
+        client.close()
+
+    def test_silent_client_loses_its_trial(self):
+        study = self.make(heartbeat=0.4)
+        silent = Client(study._socket)
+        self.addCleanup(silent.close)
+        asked = silent.call("ask", client="silent")
+        time.sleep(0.8)
+        trial = study.ask()
+        self.assertEqual((trial.number, trial.attempt), (asked["trial"], 2))
+        with self.assertRaises(rltune.StaleTrial):
+            silent.call("tell", trial=asked["trial"], attempt=1, state="completed",
+                        values={"value": 1})
+        time.sleep(0.8)  # the study's own heartbeat keeps it
+        study.tell(trial, 3.0)
+        self.assertEqual(self.query("SELECT value, attempt FROM trials"), [(3.0, 2)])
+
+    def test_tell_twice(self):
+        study = self.make()
+        trial = study.ask()
+        study.tell(trial, 1.0)
+        again = trial._call("tell", state="completed", values={"value": 5})
+        self.assertTrue(again["already"])
+        self.assertEqual(self.query("SELECT value FROM trials"), [(1.0,)])
+
+    def test_killed_driver(self):
+        study = self.make(study_name="k")
+        told = []
+
+        def objective(trial):
+            value = quadratic(trial)
+            if trial.number in (3, 7):
+                study._driver.process.send_signal(signal.SIGKILL)
+                study._driver.process.wait()
+            told.append((trial.number, value))
+            return value
+
+        study.optimize(objective, n_trials=12)
+        rows = self.query("SELECT number, value FROM trials WHERE state = 'completed' ORDER BY 1")
+        self.assertEqual(rows, sorted(told))
+        self.assertEqual(len(rows), 12)
+
+    def test_killed_client(self):
+        study = self.make(study_name="k", heartbeat=0.4)
+        code = ("import rltune, os, signal\n"
+                f"study = rltune.load_study(study_name='k', storage={self.db!r})\n"
+                "study.tell(study.ask(), 1.0)\nstudy.ask()\nos.kill(os.getpid(), signal.SIGKILL)\n")
+        subprocess.run([sys.executable, "-c", code], check=False)
+        time.sleep(0.8)
+        self.assertEqual(study.ask().number, 1)
+        self.assertEqual(self.query("SELECT value FROM trials WHERE number = 0"), [(1.0,)])
+
+    def test_two_processes(self):
+        study = self.make(study_name="two")
+        code = ("import rltune\n"
+                f"study = rltune.load_study(study_name='two', storage={self.db!r})\n"
+                "study.optimize(lambda t: t.suggest_float('x', 0, 1), n_trials=20)\n")
+        other = subprocess.Popen([sys.executable, "-c", code])
+        study.optimize(lambda t: t.suggest_float("x", 0, 1), n_trials=20)
+        self.assertEqual(other.wait(), 0)
+        self.assertEqual(len(study.trials), 40)
+
+    def test_driver_ends_with_its_process(self):
+        study = self.make()
+        process = study._driver.process
+        study.close()
+        self.assertIsNotNone(process.poll())
+        with self.assertRaises(ConnectionRefusedError):
+            Client(study._socket)
+        self.assertEqual(self.query("SELECT state FROM experiments"), [("stopped",)])
+
+    def test_long_path(self):
+        folder = os.path.join(self.folder.name, "d" * 100, "e" * 100)
+        os.makedirs(folder)
+        study = self.make(storage=os.path.join(folder, "s.db"))
+        study.optimize(quadratic, n_trials=2)
+        self.assertEqual(len(study.trials), 2)
+
+    def test_enqueue_command(self):
+        study = self.make(study_name="q")
+        study.optimize(quadratic, n_trials=2)
+        binary = os.environ["RLTUNE"]
+        done = subprocess.run([binary, "enqueue", "1", "--db", self.db, "--set", "x=2", "--set",
+                               "n=0"], check=True, capture_output=True, text=True)
+        self.assertIn("queued; 1 waits", done.stdout)
+        study.optimize(quadratic, n_trials=1)
+        self.assertEqual(study.best_value, 0)
+        study.close()
+        done = subprocess.run([binary, "enqueue", "1", "--db", self.db, "--set", "x=1.5"],
+                              check=True, capture_output=True, text=True)
+        self.assertIn("nobody drives experiment 1", done.stdout)
+        again = rltune.load_study(study_name="q", storage=self.db)
+        self.studies.append(again)
+        self.assertEqual(again.ask().suggest_float("x", -10, 10), 1.5)
+
+
+if __name__ == "__main__":
+    unittest.main()
