@@ -44,6 +44,7 @@ static void note_steps(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t steps) {
 }
 
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step) {
+    RLT_ASSERT(number >= 0 && number < tuner->count);
     const rlt_tuner_trial *at = &tuner->trials[number];
     if (at->replicate > 0) {
         return INT64_MAX;

@@ -339,6 +339,7 @@ static void test_brackets(void **unused) {
     rlt_tuner *tuner = tuner_of(&fields, no_space);
     int counts[3] = {0};
     for (int i = 0; i < N; i++) {
+        json_decref(ask(tuner, i));
         int64_t first = rlt_tuner_milestone(tuner, i, 0);
         assert_true(first == 100 || first == 300 || first == 900);
         counts[first == 100 ? 0 : first == 300 ? 1 : 2]++;

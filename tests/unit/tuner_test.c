@@ -34,7 +34,18 @@ static void check_listing(const char *key, const rlt_listing *listing, bool samp
     for (; listing[count].name != NULL; count++) {
         rlt_experiment_config config;
         rlt_err err = {0};
-        json_t *raw = json_pack("{s:{s:s}}", "tune", key, listing[count].name);
+        json_t *raw = json_pack("{s:{s:{s:s}}}", "tune", key, "name", listing[count].name);
+        json_t *table = json_object_get(json_object_get(raw, "tune"), key);
+        if (sampler && count == RLT_SAMPLER_PARTIAL_FIXED) { /* fixes something */
+            json_object_set_new(table, "fixed", json_pack("{s:f}", "ppo.lr", 1e-3));
+            json_object_set_new(raw, "ppo",
+                                json_pack("{s:{s:s, s:f, s:f}}", "lr", "$space", "uniform", "low",
+                                          1e-4, "high", 1e-2));
+        }
+        if (!sampler && count == RLT_STOPPER_PBT_REPLAY) { /* follows something */
+            json_object_set_new(table, "experiment", json_integer(1));
+            json_object_set_new(table, "trial", json_integer(0));
+        }
         if (rlt_experiment_config_load(raw, NULL, &config, &err) != RLT_OK) {
             fail_msg("%s", err.message);
         }
