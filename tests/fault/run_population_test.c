@@ -395,6 +395,24 @@ static void a_full_disk_leaves_a_trial_its_own_weights(void **state) {
                      12);
     run_close(&place);
 }
+
+/* Then files are copied. */
+static void a_disk_without_second_names_serves_too(void **state) {
+    (void)state;
+    run_place place;
+    char *whole = undisturbed(true, 2, 0);
+    open_with(&place, true, 2, 0);
+    setenv("RLTUNE_NO_LINKS", place.script, 1);
+    setenv("RLTUNE_ONE_NAME", "1", 1);
+    char *copied =
+        finish(&place, run_start_with(&place, without_links, "run", place.script, "--quiet", NULL));
+    unsetenv("RLTUNE_NO_LINKS");
+    unsetenv("RLTUNE_ONE_NAME");
+    run_assert_same(whole, copied);
+    free(whole);
+    free(copied);
+    run_close(&place);
+}
 #endif
 
 int main(void) {
@@ -411,6 +429,7 @@ int main(void) {
         cmocka_unit_test(programs_without_folders_are_refused),
 #ifdef RLT_NO_LINKS
         cmocka_unit_test(a_full_disk_leaves_a_trial_its_own_weights),
+        cmocka_unit_test(a_disk_without_second_names_serves_too),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
