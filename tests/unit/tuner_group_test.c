@@ -281,11 +281,42 @@ static void test_moving_space(void **unused) {
     rlt_tuner_destroy(&tuner);
 }
 
+/* q's space depends on what p, a function too, came to. */
+static rlt_status resolve_chain(void *user, const char *path, const json_t *chosen, json_t **value,
+                                rlt_err *err) {
+    (void)user;
+    (void)err;
+    *value = path[0] == 'p' ? json_pack("{s:s, s:[i,i]}", "$space", "choice", "values", 1, 2)
+                            : json_pack("{s:s, s:f, s:f}", "$space", "uniform", "low", 0.0, "high",
+                                        number_in(chosen, "p"));
+    return RLT_OK;
+}
+
+static void test_chain(void **unused) {
+    (void)unused;
+    static const char *const space = "{\"p\":{\"$function\":\"p\"},\"q\":{\"$function\":\"q\"}}";
+    rlt_tune_fields fields = group_fields();
+    rlt_tuner *tuner = NULL;
+    assert_int_equal(try_tuner(&fields, space, resolve_chain, &tuner, NULL), RLT_OK);
+    for (int i = 0; i < 20; i++) {
+        json_t *params = ask(tuner, i);
+        const int32_t *taken = tuner->history.taken + i * 2;
+        assert_true(taken[0] >= 0 && taken[1] >= 0);
+        assert_true(tuner->history.branches[taken[1]].space.high == number_in(params, "p"));
+        assert_true(tuner->history.values[i * 2 + 1].number == number_in(params, "q"));
+        assert_int_equal(rlt_tuner_finish(tuner, i, RLT_TRIAL_COMPLETED, i, 1, NULL), RLT_OK);
+        json_decref(params);
+    }
+    assert_int_equal(tuner->history.branch_count, 3);
+    rlt_tuner_destroy(&tuner);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_groups),         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_draws_together), cmocka_unit_test(test_wrapped),
         cmocka_unit_test(test_sources),        cmocka_unit_test(test_moving_space),
+        cmocka_unit_test(test_chain),
     };
     return cmocka_run_group_tests_name("tuner_group", tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@
 
 enum { CALLS = 260, TRIALS = 120 };
 
-/* A function's space depends on another parameter, or it is a plain value. */
+/* A function's space depends on another parameter, or another function's value; or it is a plain
+ * value. */
 static rlt_status resolve(void *user, const char *path, const json_t *chosen, json_t **value,
                           rlt_err *err) {
     (void)user;
@@ -18,7 +19,8 @@ static rlt_status resolve(void *user, const char *path, const json_t *chosen, js
                      ? json_pack("{s:s, s:i, s:i}", "$space", "randint", "low", 8, "high", 256)
                      : json_integer(0);
     } else {
-        *value = strcmp(kind, "gru") == 0
+        bool wide = json_integer_value(json_object_get(chosen, "width")) > 100;
+        *value = strcmp(kind, "gru") == 0 || wide
                      ? json_pack("{s:s, s:f, s:f}", "$space", "uniform", "low", 0.0, "high", 0.5)
                      : json_pack("{s:s, s:[i,i]}", "$space", "choice", "values", 1, 2);
     }
@@ -123,7 +125,7 @@ static bool perform(rlt_tuner *tuner, const call *made, json_t **params) {
 
 static void note(record *at, const call *made) {
     if (made->kind == 'a') {
-        at->losses[at->trials++] = loss(made->params);
+        at->losses[at->trials++] = floor(2 * loss(made->params)); /* ties */
     }
     at->steps[made->number] = made->kind == 'a' ? 0 : made->step;
     at->ended[made->number] = made->kind == 'f';
