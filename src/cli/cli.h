@@ -69,6 +69,7 @@ rlt_status rlt_cli_plot(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_importance(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_compare(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_import(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_completion(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_man(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err);
@@ -89,7 +90,7 @@ extern const rlt_cli_option rlt_cli_run_options[], rlt_cli_resume_options[], rlt
     rlt_cli_guard_options[];
 extern const rlt_cli_option rlt_cli_ls_options[], rlt_cli_show_options[], rlt_cli_best_options[],
     rlt_cli_plot_options[], rlt_cli_importance_options[], rlt_cli_compare_options[],
-    rlt_cli_export_options[], rlt_cli_no_options[];
+    rlt_cli_export_options[], rlt_cli_import_options[], rlt_cli_no_options[];
 
 /* For commands that take nothing but --json: sets *json, refuses the rest with a remedy. */
 rlt_status rlt_cli_only_json(const char *command, int argc, char **argv, bool *json, rlt_err *err);

@@ -1,5 +1,7 @@
-/* export: trials or metric points as CSV (RFC 4180) or JSON, row by row. Thread: main only. */
+/* export: trials or metric points as CSV (RFC 4180) or JSON, row by row; or an Optuna study.
+ * Thread: main only. */
 #include "cli/report.h"
+#include "exchange/exchange.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,9 +12,10 @@
 #include <unistd.h>
 
 const rlt_cli_option rlt_cli_export_options[] = {
-    {"--format", "csv|json", "the form (default: csv)"},
+    {"--format", "csv|json|optuna", "the form (default: csv)"},
     {"--what", "trials|metrics", "one row per trial or per metric point (default: trials)"},
     {"--out", "FILE", "write this file instead of standard output"},
+    {"--study", "NAME", "optuna: the study's name (default: the experiment's)"},
     RLT_CLI_DB_OPTION,
     {"--json", NULL, "the same as --format json"},
     {0}};
@@ -242,8 +245,26 @@ static rlt_status put_file(output *out, const rlt_report *report, const char *pa
     return RLT_OK;
 }
 
+static rlt_status put_study(rlt_report *report, rlt_err *err) {
+    const char *path = rlt_cli_value(&report->args, "--out");
+    rlt_notes notes = {0};
+    if (path == NULL || rlt_cli_flag(&report->args, "--what") || report->json) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "rltune export: --format optuna needs --out FILE, and goes without --what "
+                        "and --json");
+    }
+    rlt_status status = rlt_optuna_export(report->store, report->experiment.id, report->alive, path,
+                                          rlt_cli_value(&report->args, "--study"), &notes, err);
+    if (status == RLT_OK) {
+        fprintf(stderr, "wrote %s\n", path);
+        rlt_cli_put_notes(&notes, "", "not taken over, or changed:");
+    }
+    rlt_notes_fini(&notes);
+    return status;
+}
+
 rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err) {
-    static const char *const formats[] = {"csv", "json", NULL};
+    static const char *const formats[] = {"csv", "json", "optuna", NULL};
     static const char *const kinds[] = {"trials", "metrics", NULL};
     int format = 0, what = 0;
     rlt_report report;
@@ -251,6 +272,10 @@ rlt_status rlt_cli_export(int argc, char **argv, rlt_err *err) {
     rlt_status status;
     RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--format", formats, &format, err), done);
     RLT_TRY_GOTO(rlt_cli_option_choice(&report.args, "--what", kinds, &what, err), done);
+    if (format == 2) {
+        status = put_study(&report, err);
+        goto done;
+    }
     output out = {.file = stdout, .json = format == 1 || report.json};
     const char *path = rlt_cli_value(&report.args, "--out");
     status = path != NULL ? put_file(&out, &report, path, what == 1, err)

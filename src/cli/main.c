@@ -81,10 +81,15 @@ const rlt_cli_command rlt_cli_commands[] = {
      "  rltune compare 3 4\n  rltune compare 3:0 3:7\n"
      "  rltune compare 3 4 --what search --json\n",
      rlt_cli_compare, rlt_cli_compare_options},
-    {"export", "ID [OPTIONS]", "Write trials or metric points as CSV or JSON.",
+    {"export", "ID [OPTIONS]", "Write trials or metric points as CSV or JSON, or an Optuna study.",
      "  rltune export 3 > trials.csv\n"
-     "  rltune export last --what metrics --format json --out metrics.json\n",
+     "  rltune export last --what metrics --format json --out metrics.json\n"
+     "  rltune export 3 --format optuna --out study.db\n",
      rlt_cli_export, rlt_cli_export_options},
+    {"import", "optuna FILE [OPTIONS]", "Take over an Optuna study as an experiment.",
+     "  rltune import optuna study.db\n"
+     "  rltune import optuna study.db --study mnist --db runs.db --out search.lua\n",
+     rlt_cli_import, rlt_cli_import_options},
     {"completion", "bash|zsh|fish", "Print the completion script of a shell.",
      "  rltune completion bash > ~/.local/share/bash-completion/completions/rltune\n"
      "  rltune completion zsh > ~/.zfunc/_rltune\n"

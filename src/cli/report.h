@@ -6,6 +6,7 @@
 #include "analysis/analysis.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "exchange/exchange.h"
 #include "store/store.h"
 
 #include <jansson.h>
@@ -126,6 +127,9 @@ void rlt_report_json_text(const json_t *value, rlt_buf *text); /* a parameter's 
 json_t *rlt_report_real(double value);                         /* null unless finite */
 json_t *rlt_report_parse(const char *json);                    /* null if it is no JSON */
 rlt_status rlt_report_print_json(json_t *value, rlt_err *err); /* takes the reference */
+
+/* What an import or export left out, on standard error; nothing if there is nothing. */
+void rlt_cli_put_notes(rlt_notes *notes, const char *file, const char *title);
 
 /* Columns first, then cell by cell; printed with aligned columns, control characters replaced. */
 enum { RLT_TABLE_COLUMNS_MAX = 64 };

@@ -317,12 +317,34 @@ static rlt_status experiment_id(const rlt_cli_args *args, int64_t *id, rlt_err *
     return status;
 }
 
+/* What was imported has no program that could run. */
+static rlt_status refuse_imported(const char *db, int64_t id, rlt_err *err) {
+    rlt_store *store = NULL;
+    rlt_experiment_row row = {0};
+    RLT_TRY(rlt_store_open(db, RLT_STORE_READ, &store, err));
+    rlt_status status = rlt_store_experiment_get(store, id, &row, err);
+    json_t *facts = rlt_report_parse(status == RLT_OK ? row.facts_json : "{}");
+    const char *from = json_string_value(json_object_get(json_object_get(facts, "import"), "from"));
+    if (status == RLT_OK && from != NULL) {
+        status = rlt_fail(err, RLT_ENOTSUP,
+                          "%s: experiment %lld was imported from %.40s and has no program to run; "
+                          "run a script of your own with its search space, which `rltune import "
+                          "... --out FILE` writes",
+                          db, (long long)id, from);
+    }
+    json_decref(facts);
+    rlt_experiment_row_fini(&row);
+    rlt_store_close(&store);
+    return status;
+}
+
 rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
     rlt_cli_args args;
     rlt_live live;
     int64_t id;
     RLT_TRY(rlt_cli_parse("resume", 1, 1, argc, argv, &args, err));
     RLT_TRY(experiment_id(&args, &id, err));
+    RLT_TRY(refuse_imported(rlt_report_db(&args), id, err));
     rlt_driver_options options = make_options(&args, &live, NULL);
     rlt_driver_result result = {0};
     RLT_TRY(rlt_cli_option_integer(&args, "--trials", 1, 10000000, &options.trials, err));

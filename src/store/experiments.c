@@ -25,7 +25,7 @@ static rlt_status insert_experiment(rlt_store *store, const rlt_experiment_row *
     RLT_TRY(store_stmt(store, STMT_EXPERIMENT_CREATE, &stmt, err));
     store_bind_text(stmt, 1, row->name);
     store_bind_int(stmt, 2, getpid());
-    store_bind_int(stmt, 3, rlt_wall_ms());
+    store_bind_int(stmt, 3, store_now(store));
     store_bind_text(stmt, 4, row->script_path);
     store_bind_text(stmt, 5, row->script);
     store_bind_text(stmt, 6, or_object(row->config_json));
@@ -173,7 +173,7 @@ static rlt_status end(rlt_store *store, int64_t id, const char *state, rlt_err *
     RLT_TRY(store_stmt(store, STMT_EXPERIMENT_END, &stmt, err));
     store_bind_int(stmt, 1, id);
     store_bind_text(stmt, 2, state);
-    store_bind_int(stmt, 3, rlt_wall_ms());
+    store_bind_int(stmt, 3, store_now(store));
     int64_t row;
     return store_row(store, stmt, &row, 1, "end the experiment", err);
 }

@@ -45,7 +45,7 @@ static rlt_status add_checkpoint(rlt_store *store, const rlt_checkpoint_row *row
     store_bind_text(stmt, 4, row->path);
     store_bind_text(stmt, 5, row->sha256);
     store_bind_int(stmt, 6, row->size);
-    store_bind_int(stmt, 7, rlt_wall_ms());
+    store_bind_int(stmt, 7, store_now(store));
     return store_run(store, stmt, "write a checkpoint's row", err);
 }
 
@@ -154,7 +154,7 @@ static rlt_status insert_decision(rlt_store *store, const rlt_decision_row *row,
     store_bind_text(stmt, 4, row->action);
     store_bind_cut(stmt, 5, row->reason, STORE_REASON_MAX);
     store_bind_text(stmt, 6, row->numbers_json != NULL ? row->numbers_json : "{}");
-    store_bind_int(stmt, 7, rlt_wall_ms());
+    store_bind_int(stmt, 7, store_now(store));
     store_bind_int(stmt, 8, row->round);
     return store_run(store, stmt, "write a decision", err);
 }
@@ -257,7 +257,7 @@ static rlt_status insert_event(rlt_store *store, int64_t experiment, int64_t tri
     RLT_TRY(store_stmt(store, STMT_EVENT, &stmt, err));
     store_bind_int(stmt, 1, experiment);
     store_bind_int(stmt, 2, trial);
-    store_bind_int(stmt, 3, rlt_wall_ms());
+    store_bind_int(stmt, 3, store_now(store));
     store_bind_text(stmt, 4, kind);
     store_bind_cut(stmt, 5, text, STORE_TEXT_MAX);
     return store_run(store, stmt, "write an event", err);

@@ -51,6 +51,9 @@ rlt_status rlt_store_begin(rlt_store *store, rlt_err *err);
 rlt_status rlt_store_commit(rlt_store *store, rlt_err *err);
 void rlt_store_rollback(rlt_store *store);
 
+/* For rows that come from elsewhere: the time (ms since 1970) that rows get from now on; 0: now. */
+void rlt_store_set_clock(rlt_store *store, int64_t wall_ms);
+
 /* Creates the row in state running, owned by this store until it is closed; *id. Of the row: name,
  * metric (empty: no objective), maximise, config_json, script, script_path, facts_json (NULL is
  * fine). Only the owner may write rows of an experiment (else RLT_ESTALE). */

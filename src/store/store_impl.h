@@ -53,10 +53,11 @@ struct rlt_store {
     char path[PATH_MAX];
     char shown[160]; /* the path, or its tail, for messages */
     bool writable;
-    bool immutable; /* opened without WAL files, as nobody had it open */
-    bool in_query;  /* a statement that came from outside is being prepared */
-    bool broken;    /* a flush failed: what is on the disk is unknown until it is opened again */
-    int visits;     /* visiting functions now running */
+    bool immutable;   /* opened without WAL files, as nobody had it open */
+    bool in_query;    /* a statement that came from outside is being prepared */
+    int64_t clock_ms; /* what rows say as their time; 0: now */
+    bool broken;      /* a flush failed: what is on the disk is unknown until it is opened again */
+    int visits;       /* visiting functions now running */
     store_tx tx;
     bool group;     /* begin was called */
     bool important; /* the open transaction holds more than metric points */
@@ -101,6 +102,8 @@ rlt_status store_stmt(rlt_store *store, store_stmt_id id, sqlite3_stmt **stmt, r
  * RLT_ENOTFOUND (err untouched): there was no row. */
 rlt_status store_row(rlt_store *store, sqlite3_stmt *stmt, int64_t *values, int count,
                      const char *action, rlt_err *err);
+/* The time that rows get. */
+int64_t store_now(const rlt_store *store);
 /* Steps a statement that gives no rows. */
 rlt_status store_run(rlt_store *store, sqlite3_stmt *stmt, const char *action, rlt_err *err);
 /* Bind the parameter `at` (from 1); text is borrowed until the statement has run. */

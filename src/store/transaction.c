@@ -182,6 +182,14 @@ void store_bind_int(sqlite3_stmt *stmt, int at, int64_t value) {
     RLT_ASSERT(code == SQLITE_OK);
 }
 
+void rlt_store_set_clock(rlt_store *store, int64_t wall_ms) {
+    store->clock_ms = wall_ms;
+}
+
+int64_t store_now(const rlt_store *store) {
+    return store->clock_ms > 0 ? store->clock_ms : rlt_wall_ms();
+}
+
 void store_bind_real(sqlite3_stmt *stmt, int at, double value) {
     int code = sqlite3_bind_double(stmt, at, value);
     RLT_ASSERT(code == SQLITE_OK);

@@ -38,7 +38,7 @@ static rlt_status insert_transition(rlt_store *store, int64_t trial, int64_t att
     store_bind_text(stmt, 3, from);
     store_bind_text(stmt, 4, to);
     store_bind_cut(stmt, 5, reason, STORE_REASON_MAX);
-    store_bind_int(stmt, 6, rlt_wall_ms());
+    store_bind_int(stmt, 6, store_now(store));
     return store_run(store, stmt, "write a transition", err);
 }
 

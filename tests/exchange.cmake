@@ -1,0 +1,1 @@
+rlt_test(optuna_test SOURCES tests/unit/optuna_test.c DEPS exchange store core LIBS sqlite3 jansson m)
