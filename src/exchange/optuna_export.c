@@ -240,7 +240,7 @@ static rlt_status put_head(exporting *out, const rlt_trial_row *row, const char 
     if (strcmp(state, "WAITING") != 0) {
         optuna_time_text(out->started_ms, started);
     }
-    if (over) {
+    if (over && isfinite(row->wall_s)) { /* else it never ran to its end */
         optuna_time_text(out->ended_ms, ended);
     }
     sqlite3_stmt *stmt = out->stmts[PUT_TRIAL];
