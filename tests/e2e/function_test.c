@@ -43,6 +43,29 @@ static void test_one_after_another(void **state) {
     run_close(&place);
 }
 
+/* No number, another metric only, no number any more: failed trials that say so. */
+static void test_no_result(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "function(params, report)\n"
+                 "  if params.x == 1 then return 0 / 0 end\n"
+                 "  if params.x == 2 then report(1, { acc = 3 }) return end\n"
+                 "  if params.x == 3 then report(1, 2) return 0 / 0 end\n"
+                 "  return params.x\n"
+                 "end",
+                 "params = { x = space.grid{ 1, 2, 3, 4 } }, tune = { metric = 'loss', mode = "
+                 "'min', trials = 4, max_failed = 4, sampler = 'grid', parallel = 1 }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    expect_sql(&place, "SELECT state, reason FROM trials ORDER BY id",
+               "failed|'loss' is not a finite number at step 0\n"
+               "failed|it never reported 'loss'; it reported: acc\n"
+               "failed|'loss' is not a finite number at step 1\n"
+               "completed|the program ended\n");
+    run_close(&place);
+}
+
 /* More trials than the driver remembers, one of which is there from the beginning to the end; the
  * best one ended long ago. */
 static void test_many(void **state) {
@@ -137,6 +160,7 @@ static void test_deaf(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_no_result),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_deaf),
