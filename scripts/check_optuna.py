@@ -22,12 +22,11 @@ import warnings
 import optuna
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SCRIPT = """return {
+SCRIPT = r"""return {
   name = "own",
   objective = {
     "command",
-    argv = { "awk", "BEGIN { x = {x}; n = {n}; for (i = 1; i <= 5; i++) printf(\\"{{\\\\"step\\\\": %d, "
-      .. "\\\\"loss\\\\": %.17g, \\\\"size\\\\": %.17g}\\\\n\\", i, (x - 0.3) ^ 2 + n / 7 / i, n - 20) }" },
+    argv = { "awk", [[BEGIN { x = {x}; n = {n}; for (i = 1; i <= 5; i++) printf("{{\"step\": %d, \"loss\": %.17g, \"size\": %.17g}\n", i, (x - 0.3) ^ 2 + n / 7 / i, n - 20) }]] },
   },
   params = {
     x = space.loguniform(1e-3, 1), n = space.randint(1, 30),
