@@ -1,5 +1,5 @@
-/* import: what other tools know: an Optuna study becomes an experiment. What could not be taken
- * over is listed on standard error. Thread: main only. */
+/* import: what other tools know: an Optuna study becomes an experiment, a Katib Experiment a
+ * script. What could not be taken over is listed on standard error. Thread: main only. */
 #include "cli/report.h"
 #include "exchange/exchange.h"
 
@@ -8,7 +8,7 @@
 
 const rlt_cli_option rlt_cli_import_options[] = {
     {"--study", "NAME", "optuna: the study to take (default: the only one)"},
-    {"--out", "FILE", "write a script with the study's search space there, to go on with"},
+    {"--out", "FILE", "write the script there: katib's, or one with the study's search space"},
     RLT_CLI_DB_OPTION,
     RLT_CLI_JSON_OPTION,
     {0}};
@@ -98,17 +98,48 @@ static rlt_status import_optuna(const rlt_cli_args *args, rlt_err *err) {
     return status;
 }
 
+static rlt_status import_katib(const rlt_cli_args *args, rlt_err *err) {
+    const char *path = args->words[1];
+    char *text = NULL;
+    size_t size = 0;
+    rlt_notes notes = {0};
+    rlt_buf lua = {0};
+    rlt_status status = rlt_file_read(path, RLT_KATIB_SIZE_MAX, &text, &size, err);
+    if (status == RLT_OK) {
+        status = rlt_katib_convert(text, size, path, &notes, &lua, err);
+    }
+    if (status == RLT_OK) {
+        status = put_script(args, &lua, err);
+    }
+    if (status == RLT_OK && rlt_cli_flag(args, "--json")) {
+        status = rlt_report_print_json(
+            json_pack("{s:s, s:o}", "script", lua.data, "notes", notes_json(&notes)), err);
+    } else if (status == RLT_OK) {
+        fputs(rlt_cli_value(args, "--out") == NULL ? lua.data : "", stdout);
+        rlt_cli_put_notes(&notes, path, "not mapped, or mapped to something else:");
+    }
+    rlt_free(text);
+    rlt_notes_fini(&notes);
+    rlt_buf_fini(&lua);
+    return status;
+}
+
 rlt_status rlt_cli_import(int argc, char **argv, rlt_err *err) {
-    static const char *const kinds[] = {"optuna"};
+    static const char *const kinds[] = {"optuna", "katib"};
     rlt_cli_args args;
     RLT_TRY(rlt_cli_parse("import", 2, 2, argc, argv, &args, err));
     if (strcmp(args.words[0], "optuna") == 0) {
         return import_optuna(&args, err);
     }
+    if (strcmp(args.words[0], "katib") == 0) {
+        return rlt_cli_flag(&args, "--study")
+                   ? rlt_fail(err, RLT_EINVAL, "rltune import katib: --study belongs to optuna")
+                   : import_katib(&args, err);
+    }
     const char *nearest = rlt_str_nearest(args.words[0], kinds, RLT_COUNT(kinds));
     return rlt_fail(err, RLT_EINVAL,
                     "rltune import: '%.40s' is no kind of file%s%s%s; allowed: "
-                    "optuna",
+                    "optuna, katib",
                     args.words[0], nearest ? " (did you mean '" : "", nearest ? nearest : "",
                     nearest ? "'?)" : "");
 }

@@ -86,8 +86,9 @@ const rlt_cli_command rlt_cli_commands[] = {
      "  rltune export last --what metrics --format json --out metrics.json\n"
      "  rltune export 3 --format optuna --out study.db\n",
      rlt_cli_export, rlt_cli_export_options},
-    {"import", "optuna FILE [OPTIONS]", "Take over an Optuna study as an experiment.",
-     "  rltune import optuna study.db\n"
+    {"import", "optuna|katib FILE [OPTIONS]",
+     "Take over an Optuna study as an experiment, a Katib Experiment as a script.",
+     "  rltune import katib experiment.yaml > search.lua\n  rltune import optuna study.db\n"
      "  rltune import optuna study.db --study mnist --db runs.db --out search.lua\n",
      rlt_cli_import, rlt_cli_import_options},
     {"completion", "bash|zsh|fish", "Print the completion script of a shell.",
