@@ -2,7 +2,8 @@
  * seeds after 50, 100 and 200 trials on each test function; every best value so far goes to FILE,
  * which bench/peers/optuna_samplers.py reads. Then the cost of a suggestion with 1,000 and 10,000
  * finished trials of 10 parameters. A sampler is a name, perhaps with options:
- * "tpe:gamma=0.2,multivariate=false". Without any: random, sobol, tpe. */
+ * "tpe:gamma=0.2,multivariate=false". Without any: random, sobol, tpe. FUNCTIONS=branin,mixed in
+ * the environment: only these, and no costs. */
 #include "bench/sampler_functions.h"
 #include "config/config.h"
 #include "core/core.h"
@@ -38,14 +39,15 @@ static json_t *sampler_table(const char *text) {
 }
 
 /* With the options that a script leaves as they are. */
-static rlt_tuner *make_tuner(const char *sampler, const json_t *space, int64_t seed) {
+static rlt_tuner *make_tuner(const char *sampler, const json_t *space, rlt_resolve resolve,
+                             int64_t seed) {
     rlt_experiment_config config;
     rlt_err err = {0};
     json_t *raw = json_pack("{s:{s:o, s:I, s:s, s:i}}", "tune", "sampler", sampler_table(sampler),
                             "seed", (json_int_t)seed, "mode", "min", "trials", 1000000);
     must(rlt_experiment_config_load(raw, NULL, &config, &err), &err);
     rlt_tuner *tuner = NULL;
-    must(rlt_tuner_create(&config.tune, space, NULL, NULL, &tuner, &err), &err);
+    must(rlt_tuner_create(&config.tune, space, resolve, NULL, &tuner, &err), &err);
     rlt_experiment_config_fini(&config);
     json_decref(raw);
     return tuner;
@@ -65,7 +67,7 @@ static double try_one(rlt_tuner *tuner, const bench_function *function) {
 static void run_seed(const char *sampler, const bench_function *function, int seed,
                      double best[RLT_COUNT(marks)]) {
     json_t *space = bench_experiment(function);
-    rlt_tuner *tuner = make_tuner(sampler, space, seed);
+    rlt_tuner *tuner = make_tuner(sampler, space, function->resolve, seed);
     double least = INFINITY;
     for (int i = 0, mark = 0; i < TRIALS; i++) {
         least = fmin(least, try_one(tuner, function));
@@ -111,8 +113,8 @@ static void compare(const bench_function *function, const char *sampler, FILE *r
 static void print_cost(const char *sampler, const char *what, const bench_function *function,
                        int trials) {
     json_t *space = bench_experiment(function);
-    rlt_tuner *tuner = make_tuner(sampler, space, 1);
-    rlt_tuner *filler = make_tuner("random", space, 2);
+    rlt_tuner *tuner = make_tuner(sampler, space, NULL, 1);
+    rlt_tuner *filler = make_tuner("random", space, NULL, 2);
     rlt_err err = {0};
     double asks[TIMED], finishes[TIMED];
     for (int i = 0; i < trials + TIMED; i++) {
@@ -162,7 +164,7 @@ static void print_costs(const char *sampler) {
         "\"h\":{\"$space\":\"choice\",\"values\":[0,1,2,3]},"
         "\"i\":{\"$space\":\"choice\",\"values\":[true,false]},"
         "\"j\":{\"$space\":\"randint\",\"low\":0,\"high\":1000000}}";
-    static const bench_function ten_kinds = {"kinds", 0, 0, 0, 0, NULL, kinds, zero};
+    static const bench_function ten_kinds = {"kinds", 0, 0, 0, 0, NULL, kinds, zero, NULL};
     const bench_function *levy10 = bench_functions;
     while (strcmp(levy10->name, "levy10") != 0) {
         levy10++;
@@ -171,6 +173,19 @@ static void print_costs(const char *sampler) {
         print_cost(sampler, "10 reals", levy10, trials);
         print_cost(sampler, "10 of several kinds", &ten_kinds, trials);
     }
+}
+
+/* Whether a name is in a list with commas; NULL lists all. */
+static bool is_listed(const char *name, const char *list) {
+    size_t size = strlen(name);
+    const char *at = list;
+    while (at != NULL && (at = strstr(at, name)) != NULL) {
+        if ((at == list || at[-1] == ',') && (at[size] == ',' || at[size] == 0)) {
+            return true;
+        }
+        at += size;
+    }
+    return list == NULL;
 }
 
 int main(int argc, char **argv) {
@@ -187,12 +202,13 @@ int main(int argc, char **argv) {
         printf(" %11d", marks[m]);
     }
     printf("\n");
+    const char *only = getenv("FUNCTIONS");
     for (const bench_function *f = bench_functions; f->name != NULL; f++) {
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < count && is_listed(f->name, only); i++) {
             compare(f, samplers[i], raw);
         }
     }
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && only == NULL; i++) {
         print_costs(samplers[i]);
     }
     return raw != NULL && fclose(raw) != 0;

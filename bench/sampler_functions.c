@@ -1,9 +1,13 @@
 /* sampler_bench: test functions. Definitions: Surjanovic and Bingham, "Virtual library of
- * simulation experiments" (www.sfu.ca/~ssurjano); `mixed` is our own. */
+ * simulation experiments" (www.sfu.ca/~ssurjano); `mixed` and `conditional` are our own;
+ * `ppo_table` is what bench/table/make measured. */
 #include "bench/sampler_functions.h"
+
+#include "core/core.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* x0 on [-5, 10], x1 on [0, 15], here both from [0, 1] */
@@ -104,17 +108,105 @@ static const char mixed_space[] =
     "\"lr\":{\"$space\":\"loguniform\",\"low\":1e-6,\"high\":1},"
     "\"y\":{\"$space\":\"uniform\",\"low\":-5,\"high\":5}}";
 
+/* Three kinds of model, each with two parameters of its own; the best one is "adam". */
+static double conditional(const json_t *at) {
+    const char *kind = json_string_value(json_object_get(at, "kind"));
+    double lr = log10(json_number_value(json_object_get(at, kind[0] == 's' ? "sgd_lr" : "lr")));
+    double beta = json_number_value(json_object_get(at, "beta"));
+    double momentum = json_number_value(json_object_get(at, "momentum"));
+    double depth = json_number_value(json_object_get(at, "depth"));
+    double trees = json_number_value(json_object_get(at, "trees"));
+    switch (kind[0]) {
+    case 's':
+        return 0.2 + 0.3 * pow(lr + 1.5, 2) + pow(momentum - 0.9, 2);
+    case 'a':
+        return 0.3 * pow(lr + 3, 2) + 4 * pow(beta - 0.95, 2);
+    default:
+        return 0.1 + pow((depth - 7) / 4, 2) + 0.1 * pow(log(trees / 120), 2);
+    }
+}
+static const char conditional_space[] =
+    "{\"kind\":{\"$space\":\"choice\",\"values\":[\"sgd\",\"adam\",\"forest\"]},"
+    "\"sgd_lr\":{\"$function\":\"sgd_lr\"},\"momentum\":{\"$function\":\"momentum\"},"
+    "\"lr\":{\"$function\":\"lr\"},\"beta\":{\"$function\":\"beta\"},"
+    "\"depth\":{\"$function\":\"depth\"},\"trees\":{\"$function\":\"trees\"}}";
+
+/* What a script's function would give: a further search value, or 0 where the kind has no such
+ * parameter. */
+static rlt_status resolve_conditional(void *user, const char *path, const json_t *chosen,
+                                      json_t **value, rlt_err *err) {
+    (void)user, (void)err;
+    static const struct {
+        const char *path, *kind, *space;
+        double low, high;
+    } rows[] = {
+        {"sgd_lr", "sgd", "loguniform", 1e-5, 1}, {"momentum", "sgd", "uniform", 0, 0.99},
+        {"lr", "adam", "loguniform", 1e-5, 1},    {"beta", "adam", "uniform", 0.5, 0.999},
+        {"depth", "forest", "randint", 1, 12},    {"trees", "forest", "lograndint", 10, 500}};
+    const char *kind = json_string_value(json_object_get(chosen, "kind"));
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) {
+        if (strcmp(rows[i].path, path) == 0 && strcmp(rows[i].kind, kind) == 0) {
+            *value = json_pack("{s:s, s:f, s:f}", "$space", rows[i].space, "low", rows[i].low,
+                               "high", rows[i].high);
+            return RLT_OK;
+        }
+    }
+    *value = json_integer(0);
+    return RLT_OK;
+}
+
+/* A setting of bench/table/ppo_table.lua by the places of its values: how much less it returns than
+ * the best one. */
+enum { TABLE_ROWS = 6000 };
+static void load_table(double returns[TABLE_ROWS], double *best) {
+    FILE *file = fopen(RLT_SOURCE_DIR "/bench/table/ppo_table.txt", "r");
+    for (int i = 0; i < TABLE_ROWS; i++) {
+        if (file == NULL || fscanf(file, "%lf", &returns[i]) != 1) {
+            fprintf(stderr, "sampler_bench: bench/table/ppo_table.txt has no %d rows\n",
+                    TABLE_ROWS);
+            exit(1);
+        }
+        *best = fmax(*best, returns[i]);
+    }
+    fclose(file);
+}
+
+static double ppo_table(const json_t *at) {
+    static const struct {
+        const char *name;
+        int count;
+    } digits[] = {{"clip", 3}, {"epochs", 5}, {"gamma", 5}, {"horizon", 5}, {"lr", 8}};
+    int row = json_string_value(json_object_get(at, "activation"))[0] == 'r';
+    for (size_t i = 0; i < RLT_COUNT(digits); i++) {
+        row = row * digits[i].count + (int)json_integer_value(json_object_get(at, digits[i].name));
+    }
+    static double returns[TABLE_ROWS], best;
+    if (best == 0) {
+        load_table(returns, &best);
+    }
+    return best - returns[row];
+}
+static const char table_space[] =
+    "{\"activation\":{\"$space\":\"choice\",\"values\":[\"tanh\",\"relu\"]},"
+    "\"clip\":{\"$space\":\"randint\",\"low\":0,\"high\":2},"
+    "\"epochs\":{\"$space\":\"randint\",\"low\":0,\"high\":4},"
+    "\"gamma\":{\"$space\":\"randint\",\"low\":0,\"high\":4},"
+    "\"horizon\":{\"$space\":\"randint\",\"low\":0,\"high\":4},"
+    "\"lr\":{\"$space\":\"randint\",\"low\":0,\"high\":7}}";
+
 const bench_function bench_functions[] = {
-    {"branin", 2, 0, 1, 0.39788735772973816, branin, NULL, NULL},
-    {"hartmann3", 3, 0, 1, -3.86278214782076, hartmann3, NULL, NULL},
-    {"hartmann6", 6, 0, 1, -3.32236801141551, hartmann6, NULL, NULL},
-    {"ackley5", 5, -32.768, 32.768, 0, ackley, NULL, NULL},
-    {"ackley10", 10, -32.768, 32.768, 0, ackley, NULL, NULL},
-    {"rosenbrock5", 5, -5, 10, 0, rosenbrock, NULL, NULL},
-    {"levy10", 10, -10, 10, 0, levy, NULL, NULL},
-    {"rastrigin10", 10, -5.12, 5.12, 0, rastrigin, NULL, NULL},
-    {"mixed", 0, 0, 0, 0, NULL, mixed_space, mixed},
-    {NULL, 0, 0, 0, 0, NULL, NULL, NULL},
+    {"branin", 2, 0, 1, 0.39788735772973816, branin, NULL, NULL, NULL},
+    {"hartmann3", 3, 0, 1, -3.86278214782076, hartmann3, NULL, NULL, NULL},
+    {"hartmann6", 6, 0, 1, -3.32236801141551, hartmann6, NULL, NULL, NULL},
+    {"ackley5", 5, -32.768, 32.768, 0, ackley, NULL, NULL, NULL},
+    {"ackley10", 10, -32.768, 32.768, 0, ackley, NULL, NULL, NULL},
+    {"rosenbrock5", 5, -5, 10, 0, rosenbrock, NULL, NULL, NULL},
+    {"levy10", 10, -10, 10, 0, levy, NULL, NULL, NULL},
+    {"rastrigin10", 10, -5.12, 5.12, 0, rastrigin, NULL, NULL, NULL},
+    {"mixed", 0, 0, 0, 0, NULL, mixed_space, mixed, NULL},
+    {"conditional", 0, 0, 0, 0, NULL, conditional_space, conditional, resolve_conditional},
+    {"ppo_table", 0, 0, 0, 0, NULL, table_space, ppo_table, NULL},
+    {NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL},
 };
 
 json_t *bench_experiment(const bench_function *function) {

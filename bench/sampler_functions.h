@@ -2,7 +2,7 @@
  * bench/peers/optuna_samplers.py has the same ones. */
 #ifndef RLT_BENCH_SAMPLER_FUNCTIONS_H
 #define RLT_BENCH_SAMPLER_FUNCTIONS_H
-#include <jansson.h>
+#include "tuner/tuner.h"
 
 enum { BENCH_DIMS_MAX = 10 };
 typedef struct bench_function {
@@ -12,6 +12,7 @@ typedef struct bench_function {
     double (*value)(const double *x, int dims);
     const char *space;                     /* JSON: parameters by name */
     double (*of_params)(const json_t *at); /* with `space` */
+    rlt_resolve resolve;                   /* of its $function parameters, or NULL */
 } bench_function;
 extern const bench_function bench_functions[]; /* a NULL-named end */
 

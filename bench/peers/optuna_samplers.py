@@ -6,7 +6,9 @@ Usage: sampler_bench OURS.csv [SAMPLER...]; optuna_samplers.py OURS.csv [SAMPLER
 Prints the median regret over 30 seeds after 50, 100 and 200 trials of both, who wins over how many
 pairs of seeds, and the two-sided p of the sign test; then the time of a suggestion with 1,000
 finished trials of 10 parameters, in memory. Samplers: random, sobol, tpe (default), gp, cmaes.
-OPTUNA_CSV=FILE keeps Optuna's results there and uses those that it holds already.
+SEEDS=N: fewer of them. OPTUNA_CSV=FILE keeps Optuna's results there and uses those that it holds
+already; what Optuna gave where the figures of docs/results.md were measured is
+bench/peers/optuna_samplers.csv.
 """
 import csv
 import math
@@ -20,7 +22,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-SEEDS, MARKS = 30, (50, 100, 200)
+SEEDS, MARKS = int(os.environ.get("SEEDS", 30)), (50, 100, 200)
 
 
 def branin(x):
@@ -72,6 +74,30 @@ def mixed(p):
             + ((p["n"] - [3, 14, 9, 18][kind]) / 5) ** 2 + 0.2 * (p["y"] - 0.5 * kind) ** 2)
 
 
+def conditional(trial):
+    kind = trial.suggest_categorical("kind", ["sgd", "adam", "forest"])
+    if kind == "sgd":
+        lr = math.log10(trial.suggest_float("sgd_lr", 1e-5, 1, log=True))
+        return 0.2 + 0.3 * (lr + 1.5) ** 2 + (trial.suggest_float("momentum", 0, 0.99) - 0.9) ** 2
+    if kind == "adam":
+        lr = math.log10(trial.suggest_float("lr", 1e-5, 1, log=True))
+        return 0.3 * (lr + 3) ** 2 + 4 * (trial.suggest_float("beta", 0.5, 0.999) - 0.95) ** 2
+    depth, trees = trial.suggest_int("depth", 1, 12), trial.suggest_int("trees", 10, 500, log=True)
+    return 0.1 + ((depth - 7) / 4) ** 2 + 0.1 * math.log(trees / 120) ** 2
+
+
+TABLE = [float(line) for line in
+         open(os.path.join(os.path.dirname(__file__), "../table/ppo_table.txt"))]
+DIGITS = {"clip": 3, "epochs": 5, "gamma": 5, "horizon": 5, "lr": 8}
+
+
+def ppo_table(p):
+    row = ["tanh", "relu"].index(p["activation"])
+    for name, count in DIGITS.items():
+        row = row * count + p[name]
+    return max(TABLE) - TABLE[row]
+
+
 def reals(function, dims, low, high, optimum):
     names = [f"x{i}" for i in range(dims)]
     space = {n: FloatDistribution(low, high) for n in names}
@@ -90,6 +116,10 @@ FUNCTIONS = {
     "mixed": ({"kind": CategoricalDistribution(["a", "b", "c", "d"]),
                "flag": CategoricalDistribution([False, True]), "n": IntDistribution(1, 20),
                "lr": FloatDistribution(1e-6, 1, log=True), "y": FloatDistribution(-5, 5)}, mixed),
+    "conditional": (None, conditional),  # asks for its parameters itself
+    "ppo_table": ({"activation": CategoricalDistribution(["tanh", "relu"]),
+                   **{name: IntDistribution(0, count - 1) for name, count in DIGITS.items()}},
+                  ppo_table),
 }
 SAMPLERS = {
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
@@ -106,7 +136,7 @@ def run(sampler, function, seed):
     least, at = math.inf, {}
     for i in range(MARKS[-1]):
         trial = study.ask(space)
-        value = regret(trial.params)
+        value = regret(trial.params if space is not None else trial)
         study.tell(trial, value)
         least = min(least, value)
         if i + 1 in MARKS:
