@@ -3,7 +3,7 @@
  * which bench/peers/optuna_samplers.py reads. Then the cost of a suggestion with 1,000 and 10,000
  * finished trials of 10 parameters. A sampler is a name, perhaps with options:
  * "tpe:gamma=0.2,multivariate=false". Without any: random, sobol, tpe. FUNCTIONS=branin,mixed in
- * the environment: only these, and no costs. */
+ * the environment: only these, and no costs; FUNCTIONS= alone: the costs. */
 #include "bench/sampler_functions.h"
 #include "config/config.h"
 #include "core/core.h"
@@ -38,19 +38,40 @@ static json_t *sampler_table(const char *text) {
     return table;
 }
 
-/* With the options that a script leaves as they are. */
-static rlt_tuner *make_tuner(const char *sampler, const json_t *space, rlt_resolve resolve,
-                             int64_t seed) {
+/* With the options that a script leaves as they are. NULL: the sampler cannot search that. */
+static rlt_tuner *try_tuner(const char *sampler, const json_t *space, rlt_resolve resolve,
+                            int64_t seed, rlt_err *why) {
     rlt_experiment_config config;
     rlt_err err = {0};
     json_t *raw = json_pack("{s:{s:o, s:I, s:s, s:i}}", "tune", "sampler", sampler_table(sampler),
                             "seed", (json_int_t)seed, "mode", "min", "trials", 1000000);
     must(rlt_experiment_config_load(raw, NULL, &config, &err), &err);
     rlt_tuner *tuner = NULL;
-    must(rlt_tuner_create(&config.tune, space, resolve, NULL, &tuner, &err), &err);
+    rlt_status status = rlt_tuner_create(&config.tune, space, resolve, NULL, &tuner, why);
     rlt_experiment_config_fini(&config);
     json_decref(raw);
+    return status == RLT_OK ? tuner : NULL;
+}
+
+static rlt_tuner *make_tuner(const char *sampler, const json_t *space, rlt_resolve resolve,
+                             int64_t seed) {
+    rlt_err err = {0};
+    rlt_tuner *tuner = try_tuner(sampler, space, resolve, seed, &err);
+    must(tuner != NULL ? RLT_OK : err.code, &err);
     return tuner;
+}
+
+static bool can_search(const bench_function *function, const char *sampler) {
+    rlt_err why = {0};
+    json_t *space = bench_experiment(function);
+    rlt_tuner *tuner = try_tuner(sampler, space, function->resolve, 0, &why);
+    if (tuner == NULL) {
+        printf("%-12s %-9s refused: %.120s\n", function->name, sampler, why.message);
+    }
+    bool can = tuner != NULL;
+    rlt_tuner_destroy(&tuner);
+    json_decref(space);
+    return can;
 }
 
 static double try_one(rlt_tuner *tuner, const bench_function *function) {
@@ -91,6 +112,9 @@ static double median(double *values, int count) {
 
 static void compare(const bench_function *function, const char *sampler, FILE *raw) {
     double best[RLT_COUNT(marks)][SEEDS];
+    if (!can_search(function, sampler)) {
+        return;
+    }
     for (int seed = 0; seed < SEEDS; seed++) {
         double at[RLT_COUNT(marks)];
         run_seed(sampler, function, seed, at);
@@ -208,7 +232,7 @@ int main(int argc, char **argv) {
             compare(f, samplers[i], raw);
         }
     }
-    for (int i = 0; i < count && only == NULL; i++) {
+    for (int i = 0; i < count && (only == NULL || only[0] == 0); i++) {
         print_costs(samplers[i]);
     }
     return raw != NULL && fclose(raw) != 0;
