@@ -332,7 +332,7 @@ static void test_man_and_completion(void **state) {
            ".B 130\ninterrupted");
     EXPECT("completion bash", 0, "complete -o default -F _rltune rltune", "'export --format')");
     EXPECT("completion zsh", 0, "#compdef rltune",
-           "'--format[the form (default\\: csv)]:value:(csv json)'");
+           "'--format[the form (default\\: csv)]:value:(csv json optuna)'");
     EXPECT("completion fish", 0, "complete -c rltune -f -n __fish_use_subcommand -a ls");
     EXPECT("completion bsh", 2, "(did you mean 'bash'?)");
     rlt_buf out = {0};
@@ -343,7 +343,7 @@ static void test_man_and_completion(void **state) {
              "sh); COMP_CWORD=1; _rltune; echo \"${COMPREPLY[@]}\"'; rm %s/c.bash",
              folder, folder, folder);
     assert_int_equal(run(args, &out), 0);
-    assert_string_equal(out.data, "csv json\nshow\n");
+    assert_string_equal(out.data, "csv json optuna\nshow\n");
     rlt_buf_fini(&out);
 }
 
