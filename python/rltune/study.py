@@ -169,29 +169,38 @@ class Study:
         return client
 
     def _call(self, op, **fields):
-        try:
-            return self._client().call(op, **fields)
-        except (ConnectionLost, OSError):
-            if getattr(self._local, "client", None) is not None:
-                self._local.client.close()
-            self._local.client = None
-            if self._closed.is_set() or op == "beat":
-                raise
-        self._revive()
-        return self._client().call(op, **fields)
+        for attempt in range(4):
+            try:
+                return self._client().call(op, **fields)
+            except (ConnectionLost, OSError):
+                if getattr(self._local, "client", None) is not None:
+                    self._local.client.close()
+                self._local.client = None
+                if self._closed.is_set() or op == "beat" or attempt == 3:
+                    raise
+            self._revive()
 
     def _revive(self):
         """Another driver may have taken the study; if nobody has, this process starts one."""
         with self._lock:
-            try:
-                Client(self._socket).close()
-                return
-            except OSError:
-                pass
-            if self._driver is not None:
-                self._driver.close()
-            self._driver = Driver(["resume", str(self._experiment), "--db", self._db])
-            self._socket = self._driver.where["socket"]
+            end = time.monotonic() + 15
+            while True:
+                try:
+                    Client(self._socket).close()
+                    return
+                except OSError:
+                    pass
+                if self._driver is not None:
+                    self._driver.close()
+                    self._driver = None
+                try:
+                    self._driver = Driver(["resume", str(self._experiment), "--db", self._db])
+                    self._socket = self._driver.where["socket"]
+                    return
+                except RltuneError:  # somebody else is starting one, or the old one is ending
+                    if time.monotonic() > end:
+                        raise
+                time.sleep(0.05)
 
     def _beat(self):
         while not self._closed.wait(self._beat_s):

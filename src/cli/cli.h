@@ -74,6 +74,7 @@ rlt_status rlt_cli_completion(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_man(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_run(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err);
+rlt_status rlt_cli_join(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_enqueue(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_stop(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_eval(int argc, char **argv, rlt_err *err);
@@ -85,9 +86,9 @@ rlt_status rlt_cli_function(int argc, char **argv, rlt_err *err); /* started by 
 rlt_status rlt_cli_guard(int argc, char **argv, rlt_err *err);    /* started beside programs */
 char *rlt_cli_facts(void); /* software and hardware as JSON, for the experiment's row; free() */
 extern const rlt_cli_option rlt_cli_run_options[], rlt_cli_resume_options[], rlt_cli_stop_options[],
-    rlt_cli_enqueue_options[], rlt_cli_eval_options[], rlt_cli_render_options[],
-    rlt_cli_bench_options[], rlt_cli_learner_options[], rlt_cli_worker_options[],
-    rlt_cli_guard_options[];
+    rlt_cli_enqueue_options[], rlt_cli_join_options[], rlt_cli_eval_options[],
+    rlt_cli_render_options[], rlt_cli_bench_options[], rlt_cli_learner_options[],
+    rlt_cli_worker_options[], rlt_cli_guard_options[];
 extern const rlt_cli_option rlt_cli_ls_options[], rlt_cli_show_options[], rlt_cli_best_options[],
     rlt_cli_plot_options[], rlt_cli_importance_options[], rlt_cli_compare_options[],
     rlt_cli_export_options[], rlt_cli_import_options[], rlt_cli_no_options[];

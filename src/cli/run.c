@@ -4,6 +4,7 @@
 #include "cli/live.h"
 #include "cli/report.h"
 #include "envs/envs.h"
+#include "scheduler/scheduler.h"
 
 #include <errno.h>
 #include <math.h>
@@ -34,6 +35,11 @@ const rlt_cli_option rlt_cli_resume_options[] = {
     {"--quiet", NULL, "no progress"},
     RLT_CLI_ATTACHED_OPTION,
     RLT_CLI_JSON_OPTION,
+    RLT_CLI_DB_OPTION,
+    {0}};
+const rlt_cli_option rlt_cli_join_options[] = {
+    {"--parallel", "N", "programs at the same time (default: the cores of this machine)"},
+    {"--quiet", NULL, "no progress"},
     RLT_CLI_DB_OPTION,
     {0}};
 const rlt_cli_option rlt_cli_stop_options[] = {RLT_CLI_JSON_OPTION, RLT_CLI_DB_OPTION, {0}};
@@ -353,6 +359,25 @@ rlt_status rlt_cli_resume(int argc, char **argv, rlt_err *err) {
     status = status == RLT_OK ? rlt_driver_resume(&options, id, &result, err) : status;
     rlt_live_fini(&live);
     return finish(&args, status, &result, err);
+}
+
+/* ---- join ---- */
+
+rlt_status rlt_cli_join(int argc, char **argv, rlt_err *err) {
+    rlt_cli_args args;
+    rlt_live live;
+    int64_t id, parallel = rlt_scheduler_cores(), done = 0;
+    RLT_TRY(rlt_cli_parse("join", 1, 1, argc, argv, &args, err));
+    RLT_TRY(rlt_cli_option_integer(&args, "--parallel", 1, 4096, &parallel, err));
+    RLT_TRY(experiment_id(&args, &id, err));
+    rlt_driver_options options = make_options(&args, &live, NULL);
+    catch_signals();
+    rlt_status status = rlt_driver_join(&options, id, (int)parallel, &done, err);
+    rlt_live_fini(&live);
+    if (status == RLT_OK) {
+        printf("%lld trials of experiment %lld were run here\n", (long long)done, (long long)id);
+    }
+    return status;
 }
 
 /* ---- stop ---- */

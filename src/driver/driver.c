@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { POLL_MS = 100, END_GRACE_MS = 2000 };
+enum { POLL_MS = 100, END_GRACE_MS = 2000, LINGER_S = 2 };
 
 /* ---- processes that ended or fell silent ---- */
 
@@ -135,6 +135,9 @@ static rlt_status check_search(rlt_driver *d, rlt_err *err) {
 }
 
 static bool is_finished(const rlt_driver *d) {
+    if (rlt_driver_is_external(d) && d->stop_seen > 0) {
+        return true; /* clients go on, and tell the next driver */
+    }
     if (d->active > 0) {
         return false;
     }
@@ -233,10 +236,19 @@ static rlt_status close_rows(rlt_driver *d, rlt_err *err) {
     return RLT_OK;
 }
 
+/* Clients that ask again are told that the search has ended, before the socket goes. */
+static bool lingers(rlt_driver *d) {
+    if (!rlt_driver_is_external(d) || d->ending != NULL || rlt_study_server_count(d->server) == 0) {
+        return false;
+    }
+    d->over = d->over > 0 ? d->over : rlt_clock_s();
+    return rlt_clock_s() - d->over < LINGER_S;
+}
+
 static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *err) {
     d->started = rlt_clock_s();
     rlt_log(RLT_LOG_DEBUG, "driver.ready", "clock %.6f", d->started);
-    while (!is_finished(d)) {
+    while (!is_finished(d) || lingers(d)) {
         rlt_status status = pass(d, err);
         if (status != RLT_OK) {
             kill_all(d);

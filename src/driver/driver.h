@@ -68,6 +68,11 @@ rlt_status rlt_driver_check(const rlt_driver_options *options, rlt_script *scrip
  * RLT_EFAILED when more failed than tune.max_failed allows, or all. */
 rlt_status rlt_driver_run(const rlt_driver_options *options, rlt_script *script,
                           rlt_driver_result *result, rlt_err *err);
+/* Runs programs of an experiment that another process drives, `parallel` at a time, until its
+ * search has ended or options->stop; *done: trials told. RLT_ENOTFOUND: nobody drives it;
+ * RLT_EPEER: its driver has gone. */
+rlt_status rlt_driver_join(const rlt_driver_options *options, int64_t experiment, int parallel,
+                           int64_t *done, rlt_err *err);
 /* A point ({path: value}) for an experiment that nobody drives: its next driver tries it. *queued:
  * how many wait. RLT_EBUSY: somebody drives it. */
 rlt_status rlt_driver_enqueue(const char *db_path, int64_t experiment, const json_t *point,

@@ -55,6 +55,7 @@ typedef struct rlt_driver_entry { /* one trial */
     int64_t milestone;
     rlt_driver_program program;
     int64_t client;     /* that runs it in the driver's place; 0: none */
+    bool lent;          /* a program that another process runs (join.c) */
     double beat;        /* when its lease was written */
     int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
@@ -94,6 +95,7 @@ typedef struct rlt_driver {
     size_t drop_at;    /* the count at which ended ones are dropped again */
     rlt_driver_dropped dropped;
     int parallel, active;
+    int lent;                          /* of the active ones, those that other processes run */
     json_t *schedule, *final_schedule; /* owned; of search trials, of the winner; or NULL */
     bool copies;                       /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
@@ -107,6 +109,7 @@ typedef struct rlt_driver {
     char **unlink_after;      /* files to remove after the commit, owned */
     size_t unlink_count, unlink_capacity;
     double started, shown;
+    double over;          /* when the last trial had ended; 0: it has not */
     int64_t steps_before; /* of a resumed experiment */
 } rlt_driver;
 
@@ -131,6 +134,8 @@ rlt_status rlt_driver_restore(rlt_driver *d, rlt_err *err);
 
 /* entries.c */
 rlt_driver_entry *rlt_driver_add(rlt_driver *d); /* zeroed, with NAN results */
+/* The newest entry goes where its number wants it: before the retrainings of an earlier end. */
+rlt_driver_entry *rlt_driver_place(rlt_driver *d);
 /* The search trial of this number; NULL: there is none, or it has ended long ago. */
 rlt_driver_entry *rlt_driver_trial_of(const rlt_driver *d, int64_t number);
 /* The row and the configuration of a search trial, also of one that has ended long ago; *id 0:
@@ -185,6 +190,8 @@ rlt_status rlt_driver_learn_earlier(rlt_driver *d, rlt_err *err);
 
 /* clients.c: who asks and tells over the socket; inside the group commit */
 bool rlt_driver_is_external(const rlt_driver *d);
+/* Whoever ran it in the driver's place does so no more. */
+void rlt_driver_take_back(rlt_driver *d, rlt_driver_entry *t);
 rlt_status rlt_driver_listen(rlt_driver *d, rlt_err *err);
 rlt_status rlt_driver_pump_clients(rlt_driver *d, rlt_err *err);
 

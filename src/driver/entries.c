@@ -49,6 +49,18 @@ rlt_driver_entry *rlt_driver_trial_of(const rlt_driver *d, int64_t number) {
     return rlt_driver_of_key(d, key_of(false, number));
 }
 
+rlt_driver_entry *rlt_driver_place(rlt_driver *d) {
+    const rlt_driver_entry last = d->trials[d->count - 1];
+    size_t at = d->count - 1;
+    while (at > 0 && rlt_driver_key(&d->trials[at - 1]) > rlt_driver_key(&last)) {
+        d->trials[at] = d->trials[at - 1];
+        at--;
+    }
+    d->trials[at] = last;
+    d->first_open = d->first_open < at ? d->first_open : at;
+    return &d->trials[at];
+}
+
 static bool is_over(const rlt_driver_entry *t) {
     return !rlt_driver_is_open(t) && !rlt_job_is_running(&t->job) && !t->program.runs &&
            !t->spawn && !t->sweep && t->reply == RLT_REPLY_NONE;

@@ -99,7 +99,7 @@ static rlt_status set_path(rlt_experiment_config *config, const char *field, con
     json_t *text = json_string(real);
     rlt_status status = rlt_config_set_json(config->json, field, text, err);
     json_decref(text);
-    snprintf(member, 512, "%s", real);
+    memcpy(member, real, strlen(real) + 1);
     return status;
 }
 

@@ -333,3 +333,35 @@ rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
     task_fini(&task);
     return status;
 }
+
+static json_t *texts_json(const rlt_texts *texts) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < texts->count; i++) {
+        json_array_append_new(list, json_string(texts->items[i]));
+    }
+    return list;
+}
+
+rlt_status rlt_driver_describe_program(rlt_driver *d, rlt_driver_entry *t, json_t **task,
+                                       rlt_err *err) {
+    program_task made = {.fields = &d->config.run.objective};
+    const rlt_objective_fields *fields = made.fields;
+    *task = NULL;
+    t->program.files |= fields->checkpoint || fields->params_file;
+    rlt_status status = prepare(d, t, &made, err);
+    if (status == RLT_OK) {
+        char folder[PATH_MAX];
+        json_t *board =
+            fields->tensorboard[0] != 0 ? json_string(made.tensorboard.data) : json_null();
+        const char *where = realpath(made.where.data, folder) != NULL ? folder : made.where.data;
+        *task = json_pack("{s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:f, s:f, s:O*}", "argv",
+                          texts_json(&made.argv), "env", texts_json(&made.environment), "folder",
+                          where, "log", made.paths.log, "log_max", (json_int_t)fields->log_max,
+                          "hold_log", (int)(fields->keep_logs != RLT_KEEP_ALL), "json",
+                          (int)fields->json, "socket", (int)fields->socket, "tensorboard", board,
+                          "grace_s", fields->grace_s, "silence_s", fields->silence_s, "metrics",
+                          json_object_get(made.objective, "metrics"));
+    }
+    task_fini(&made);
+    return status;
+}

@@ -36,6 +36,9 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t); /* after the 
 void rlt_driver_kill_programs(rlt_driver *d);
 /* A new attempt of a trial that is no training begins. */
 rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+/* What another process needs to run the trial's program: argv, env, folder, ... A new object. */
+rlt_status rlt_driver_describe_program(rlt_driver *d, rlt_driver_entry *t, json_t **task,
+                                       rlt_err *err);
 rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const rlt_report *report,
                                      rlt_err *err);
 /* What it reported last is its result. */

@@ -33,7 +33,8 @@ static rlt_status need_trial(const rlt_call *c, rlt_driver_entry **found, rlt_er
     if (t == NULL) {
         return rlt_fail(err, RLT_EINVAL, "there is no trial %" PRId64, number);
     }
-    if (!rlt_driver_is_external(d) || t->attempt != attempt || t->state != RLT_TRIAL_RUNNING) {
+    bool given = rlt_driver_is_external(d) || t->lent;
+    if (!given || t->attempt != attempt || t->state != RLT_TRIAL_RUNNING) {
         return rlt_fail(err, RLT_ESTALE,
                         "trial %" PRId64 " is %s in attempt %" PRId64 ", not running in attempt "
                         "%" PRId64 ": it is no longer this client's",
@@ -131,18 +132,42 @@ static rlt_status give(rlt_call *c, rlt_driver_entry *t, rlt_err *err) {
                              (json_int_t)t->attempt, "seed", (json_int_t)t->seed, "params",
                              bare_params(t->params), "milestone", milestone);
     json_object_update_new(c->reply, more);
+    if (!rlt_driver_is_external(c->d)) {
+        json_t *task;
+        t->lent = true;
+        c->d->lent++;
+        RLT_TRY(rlt_driver_describe_program(c->d, t, &task, err));
+        json_object_set_new(c->reply, "task", task);
+    }
     return rlt_store_lease(c->d->store, t->id, client != NULL ? client : "", err);
+}
+
+/* Programs may run anywhere on this machine; what trains or is a function, in the driver's care. */
+static rlt_status check_lending(const rlt_driver *d, bool programs, rlt_err *err) {
+    if (d->config.run.objective.kind != RLT_OBJECTIVE_COMMAND || !programs) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "the driver runs the trials of this experiment itself; those of objective "
+                        "= { \"external\" } can be asked for, and programs by rltune join");
+    }
+    if (d->copies) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "%s copies what programs have saved between trials: its driver runs them "
+                        "all",
+                        rlt_stoppers[d->config.tune.stopper].name);
+    }
+    return RLT_OK;
 }
 
 static rlt_status on_ask(rlt_call *c, rlt_err *err) {
     rlt_driver *d = c->d;
     rlt_driver_entry *t;
-    if (!rlt_driver_is_external(d)) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "the driver runs the trials of this experiment itself; only those of "
-                        "objective = { \"external\" } can be asked for");
+    bool programs = json_is_true(json_object_get(c->request, "programs"));
+    RLT_TRY(rlt_driver_is_external(d) ? RLT_OK : check_lending(d, programs, err));
+    t = NULL;
+    if (rlt_driver_is_external(d) ||
+        !d->finals_planned) { /* the driver retrains the winner itself */
+        RLT_TRY(rlt_driver_start_next(d, &t, err));
     }
-    RLT_TRY(rlt_driver_start_next(d, &t, err));
     if (t != NULL) {
         return give(c, t, err);
     }
@@ -213,6 +238,9 @@ static rlt_status end_trial(rlt_call *c, rlt_driver_entry *t, const char *state,
     if (strcmp(state, "released") == 0) {
         return rlt_driver_again(d, t, reason[0] != 0 ? reason : "its client gave it back", err);
     }
+    if (strcmp(state, "broken") == 0) {
+        return rlt_driver_broken(d, t, reason[0] != 0 ? reason : "its client lost it", err);
+    }
     if (strcmp(state, "failed") == 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_FAILED, reason[0] != 0 ? reason : "it failed",
                                  err);
@@ -233,7 +261,7 @@ static rlt_status end_trial(rlt_call *c, rlt_driver_entry *t, const char *state,
 }
 
 static rlt_status on_tell(rlt_call *c, rlt_err *err) {
-    static const char *const states[] = {"completed", "stopped", "failed", "released"};
+    static const char *const states[] = {"completed", "stopped", "failed", "released", "broken"};
     const char *state = json_string_value(json_object_get(c->request, "state"));
     const char *reason = json_string_value(json_object_get(c->request, "reason"));
     bool known = false;
@@ -242,7 +270,7 @@ static rlt_status on_tell(rlt_call *c, rlt_err *err) {
     }
     if (!known) {
         return rlt_fail(err, RLT_EINVAL,
-                        "'state' must be one of completed, stopped, failed, released");
+                        "'state' must be one of completed, stopped, failed, released, broken");
     }
     if (was_told(c)) {
         json_object_set_new(c->reply, "already", json_true());
@@ -256,8 +284,7 @@ static rlt_status on_tell(rlt_call *c, rlt_err *err) {
     RLT_TRY(read_values(c, &report, err));
     RLT_TRY(note_result(c->d, t, &report, err));
     snprintf(text, sizeof text, "%.250s", reason != NULL ? reason : "");
-    t->program.runs = t->program.dirty = false;
-    c->d->active--;
+    rlt_driver_take_back(c->d, t);
     RLT_TRY(rlt_store_lease_end(c->d->store, t->id, err));
     RLT_TRY(end_trial(c, t, state, text, err));
     json_object_set_new(c->reply, "state", json_string(rlt_trial_state_name(t->state)));
@@ -294,6 +321,20 @@ static rlt_status on_beat(rlt_call *c, rlt_err *err) {
     return RLT_OK;
 }
 
+/* -5 and -5.0 are the same bound. */
+static bool is_same_space(const json_t *a, const json_t *b) {
+    const char *key;
+    json_t *value;
+    bool same = json_object_size(a) == json_object_size(b);
+    json_object_foreach((json_t *)a, key, value) {
+        const json_t *other = json_object_get(b, key);
+        bool numbers = json_is_number(value) && json_is_number(other);
+        same &= numbers ? json_number_value(value) == json_number_value(other)
+                        : json_equal(value, other);
+    }
+    return same;
+}
+
 /* "name" and "space" of a parameter that the trial wants to know. */
 static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
     const char *name = json_string_value(json_object_get(c->request, "name"));
@@ -312,7 +353,7 @@ static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
     const json_t *before =
         json_object_get(json_object_get(c->d->config.json, "params"), bare(path));
     rlt_status status = RLT_OK;
-    if (before != NULL && !json_equal(before, canonical)) {
+    if (before != NULL && !is_same_space(before, canonical)) {
         status = rlt_fail(err, RLT_ECONFIG,
                           "%.64s: it was asked for before with another range or kind; a parameter "
                           "keeps its search space (give the other one another name)",

@@ -203,6 +203,7 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
         if (status == RLT_OK) {
             status = create_row(d, t, err);
         }
+        t = status == RLT_OK ? rlt_driver_place(d) : t;
         if (status == RLT_OK && queued != 0) {
             d->queued--;
             status = rlt_store_queue_take(d->store, queued, t->id, err);
@@ -356,7 +357,7 @@ rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
         plan_external(d);
         return RLT_OK;
     }
-    while (d->ending == NULL && d->active < d->parallel) {
+    while (d->ending == NULL && d->active - d->lent < d->parallel) {
         rlt_driver_entry *t;
         bool later;
         RLT_TRY(next_trial(d, &t, &later, err));

@@ -77,6 +77,10 @@ int rlt_study_server_fd(const rlt_study_server *server) {
     return server->epoll;
 }
 
+int rlt_study_server_count(const rlt_study_server *server) {
+    return server->count;
+}
+
 static void accept_all(rlt_study_server *server) {
     int fd;
     while ((fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {

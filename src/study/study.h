@@ -39,6 +39,7 @@ void rlt_study_server_destroy(rlt_study_server **server);
 int rlt_study_server_fd(const rlt_study_server *server); /* readable: pump has something to do */
 rlt_status rlt_study_server_pump(rlt_study_server *server, const rlt_study_events *events,
                                  rlt_err *err);
+int rlt_study_server_count(const rlt_study_server *server); /* clients that are connected */
 /* Sends what requests were answered with; to be called once that is on the disk. */
 void rlt_study_server_flush(rlt_study_server *server);
 
