@@ -314,6 +314,73 @@ class StudyTest(unittest.TestCase):
         self.studies.append(again)
         self.assertEqual(again.ask().suggest_float("x", -10, 10), 1.5)
 
+    def search(self, command, trials):
+        script = os.path.join(self.folder.name, "s.lua")
+        with open(script, "w") as file:
+            file.write("return { name = 'j', objective = { 'command', argv = { 'sh', '-c', "
+                       f"'{command}' }}, metrics = {{ loss = 'loss=([0-9.e-]+)' }} }},\n"
+                       "params = { x = space.uniform(0, 1) }, tune = { metric = 'loss', "
+                       f"mode = 'min', trials = {trials}, parallel = 1 }} }}\n")
+        return subprocess.Popen([os.environ["RLTUNE"], "run", script, "--db", self.db, "--quiet"],
+                                stdout=subprocess.DEVNULL)
+
+    def join(self, *options):
+        for _ in range(200):  # until the driver listens
+            done = subprocess.Popen([os.environ["RLTUNE"], "join", "1", "--db", self.db, *options],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                done.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                return done
+            done.communicate()
+            time.sleep(0.05)
+        self.fail("nobody could join")
+
+    def test_join(self):
+        driver = self.search("sleep 0.2; echo loss={x}", 24)
+        joined = self.join("--parallel", "3")
+        out, _ = joined.communicate(timeout=60)
+        self.assertEqual((joined.returncode, driver.wait(timeout=60)), (0, 0))
+        here = int(out.split()[0])
+        self.assertGreater(here, 8)
+        self.assertEqual(self.query("SELECT count(*), max(attempt) FROM trials WHERE state = "
+                                    "'completed'"), [(24, 1)])
+        self.assertEqual(self.query("SELECT count(*) FROM trials t JOIN trial_params p ON p.trial "
+                                    "= t.id WHERE abs(t.value - p.number) > 1e-9"), [(0,)])
+        self.assertEqual(self.query("SELECT count(*) FROM leases"), [(0,)])
+
+    def test_join_is_killed_or_stopped(self):
+        driver = self.search("sleep 0.3; echo loss={x}", 16)
+        killed = self.join("--parallel", "2")
+        time.sleep(0.3)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+        stopped = self.join("--parallel", "2")
+        time.sleep(0.3)
+        stopped.send_signal(signal.SIGINT)
+        stopped.communicate(timeout=20)
+        self.assertEqual(stopped.returncode, 0)
+        self.assertEqual(driver.wait(timeout=60), 0)
+        self.assertEqual(self.query("SELECT state, count(*) FROM trials GROUP BY state"),
+                         [("completed", 16)])
+        lost = self.query("SELECT count(*) FROM transitions WHERE reason LIKE '%no sign of life%'")
+        self.assertGreater(lost[0][0], 0)
+
+    def test_driver_dies_under_who_joined(self):
+        driver = self.search("sleep 0.2; echo loss={x}", 100)
+        joined = self.join("--parallel", "2")
+        time.sleep(0.5)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        _, text = joined.communicate(timeout=20)
+        self.assertNotEqual(joined.returncode, 0)
+        self.assertIn("rltune resume 1", text)
+        rows = self.query("SELECT count(*) FROM trials WHERE state = 'completed'")[0][0]
+        self.assertGreater(rows, 0)
+        again = subprocess.run([os.environ["RLTUNE"], "join", "1", "--db", self.db],
+                               capture_output=True, text=True)
+        self.assertIn("nobody drives experiment 1", again.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
