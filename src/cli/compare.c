@@ -26,7 +26,7 @@ static const double CONFIDENCE = 0.95;
 
 /* "3", "name", "last", and with ":7" one of its trials. */
 static rlt_status load_side(rlt_comparison *c, rlt_side *s, rlt_err *err) {
-    char word[RLT_NAME_MAX + 32];
+    char word[RLT_NAME_MAX + 32], label[sizeof s->label];
     int64_t id = 0, number = 0;
     snprintf(word, sizeof word, "%s", s->word);
     char *colon = strrchr(word, ':');
@@ -42,12 +42,12 @@ static rlt_status load_side(rlt_comparison *c, rlt_side *s, rlt_err *err) {
     if (has_trial) {
         RLT_TRY(rlt_cli_integer(&c->args, "TRIAL", colon + 1, 0, INT64_MAX, &number, err));
         RLT_TRY(rlt_report_trial(&s->report, "search", number, &s->trial, err));
-        snprintf(s->label, sizeof s->label, "%s (trial %" PRId64 " of experiment %" PRId64 ")",
+        snprintf(label, sizeof label, "%s (trial %" PRId64 " of experiment %" PRId64 ")",
                  s->report.experiment.name, number, id);
     } else {
-        snprintf(s->label, sizeof s->label, "%s (experiment %" PRId64 ")",
-                 s->report.experiment.name, id);
+        snprintf(label, sizeof label, "%s (experiment %" PRId64 ")", s->report.experiment.name, id);
     }
+    memcpy(s->label, label, sizeof label);
     return RLT_OK;
 }
 
