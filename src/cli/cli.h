@@ -30,7 +30,12 @@ typedef struct rlt_cli_command {
 extern const rlt_cli_command rlt_cli_commands[]; /* NULL-named end */
 
 /* What was given on the command line; all strings are those of argv. */
-enum { RLT_CLI_OPTIONS_MAX = 32, RLT_CLI_GIVEN_MAX = 128, RLT_CLI_WORDS_MAX = 16 };
+enum {
+    RLT_CLI_OPTIONS_MAX = 32,
+    RLT_CLI_GIVEN_MAX = 128,
+    RLT_CLI_WORDS_MAX = 16,
+    RLT_CLI_PATH_MAX = 256
+};
 typedef struct rlt_cli_args {
     const char *command;
     struct {
@@ -54,6 +59,10 @@ rlt_status rlt_cli_option_integer(const rlt_cli_args *args, const char *option, 
                                   int64_t high, int64_t *value, rlt_err *err);
 rlt_status rlt_cli_option_choice(const rlt_cli_args *args, const char *option,
                                  const char *const *choices, int *index, rlt_err *err);
+
+/* "ppo.lr=3e-4" of --set in two. */
+rlt_status rlt_cli_split_set(const rlt_cli_args *args, const char *text,
+                             char path[RLT_CLI_PATH_MAX], const char **value, rlt_err *err);
 
 rlt_status rlt_cli_version(int argc, char **argv, rlt_err *err);
 rlt_status rlt_cli_doctor(int argc, char **argv, rlt_err *err);

@@ -23,20 +23,14 @@ enum { TIMEOUT_S = 30 };
 /* What --set gave, by path. */
 static rlt_status read_point(const rlt_cli_args *args, json_t *point, rlt_err *err) {
     for (int i = 0; i < args->given_count; i++) {
-        const char *text = args->given[i].value, *equals = strchr(text, '=');
+        char path[RLT_CLI_PATH_MAX];
+        const char *text;
         if (strcmp(args->given[i].name, "--set") != 0) {
             continue;
         }
-        if (equals == NULL || equals == text || equals - text > 200) {
-            return rlt_fail(err, RLT_EINVAL,
-                            "rltune enqueue: --set '%.80s': expected KEY=VALUE, e.g. --set "
-                            "ppo.lr=3e-4",
-                            text);
-        }
-        char path[201];
-        snprintf(path, sizeof path, "%.*s", (int)(equals - text), text);
-        json_t *value = json_loads(equals + 1, JSON_DECODE_ANY, NULL);
-        json_object_set_new(point, path, value != NULL ? value : json_string(equals + 1));
+        RLT_TRY(rlt_cli_split_set(args, args->given[i].value, path, &text, err));
+        json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+        json_object_set_new(point, path, value != NULL ? value : json_string(text));
     }
     return json_object_size(point) > 0
                ? RLT_OK

@@ -152,3 +152,16 @@ rlt_status rlt_cli_option_choice(const rlt_cli_args *args, const char *option,
     rlt_buf_fini(&allowed);
     return status;
 }
+
+rlt_status rlt_cli_split_set(const rlt_cli_args *args, const char *text,
+                             char path[RLT_CLI_PATH_MAX], const char **value, rlt_err *err) {
+    const char *equals = strchr(text, '=');
+    if (equals == NULL || equals == text || equals - text >= RLT_CLI_PATH_MAX) {
+        return rlt_fail(err, RLT_EINVAL,
+                        "rltune %s: --set '%.80s': expected KEY=VALUE, e.g. --set ppo.lr=3e-4",
+                        args->command, text);
+    }
+    snprintf(path, RLT_CLI_PATH_MAX, "%.*s", (int)(equals - text), text);
+    *value = equals + 1;
+    return RLT_OK;
+}

@@ -60,16 +60,12 @@ static void catch_signals(void) {
 
 /* ---- the script, with what --set changes ---- */
 
-static rlt_status apply_set(rlt_script *script, const char *text, rlt_err *err) {
-    char path[256];
-    const char *equals = strchr(text, '=');
-    if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof(path)) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "rltune run: --set '%.80s': expected KEY=VALUE, e.g. --set ppo.lr=3e-4",
-                        text);
-    }
-    snprintf(path, sizeof(path), "%.*s", (int)(equals - text), text);
-    return rlt_config_set(rlt_script_json(script), path, equals + 1, err);
+static rlt_status apply_set(const rlt_cli_args *args, rlt_script *script, const char *text,
+                            rlt_err *err) {
+    char path[RLT_CLI_PATH_MAX];
+    const char *value;
+    RLT_TRY(rlt_cli_split_set(args, text, path, &value, err));
+    return rlt_config_set(rlt_script_json(script), path, value, err);
 }
 
 /* A value that --set gave is not to be looked for in the script: "a.lua:3: ppo.lr: ..." becomes
@@ -107,7 +103,7 @@ static rlt_status open_script(const rlt_cli_args *args, rlt_script **script, rlt
     RLT_TRY(status);
     for (int i = 0; i < args->given_count; i++) {
         if (strcmp(args->given[i].name, "--set") == 0) {
-            RLT_TRY(apply_set(*script, args->given[i].value, err));
+            RLT_TRY(apply_set(args, *script, args->given[i].value, err));
         }
     }
     return RLT_OK;

@@ -4,11 +4,8 @@
  * Thread: the driver's. Owner: the driver. */
 #include "driver/clients.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { GONE_GRACE_S = 10, LENT_SILENCE_S = 30 };
 

@@ -107,18 +107,8 @@ static rlt_status on_report(void *user, int64_t id, const rlt_report *report, rl
 /* How its process ended, as the owner is told. */
 static const char *state_of(const joiner *j, const rlt_command_end *end, char *reason,
                             size_t size) {
-    size_t tail = strlen(end->tail), begin;
-    while (tail > 0 && strchr(" \t\r\n", end->tail[tail - 1]) != NULL) {
-        tail--;
-    }
-    for (begin = tail; begin > 0 && end->tail[begin - 1] != '\n'; begin--) {
-    }
-    bool lost = end->signal == SIGKILL || end->signal == SIGTERM || end->signal == SIGHUP ||
-                end->signal == SIGINT;
     bool failed = end->error != NULL || end->code != 0 || end->signal != 0;
-    snprintf(reason, size, "%s%s%.*s", end->error != NULL ? end->error : end->how,
-             end->error == NULL && tail > begin ? ": " : "",
-             end->error == NULL ? (int)(tail - begin) : 0, end->tail + begin);
+    rlt_driver_end_text(end, reason, size);
     if (j->stopping) {
         snprintf(reason, size, "the process that had joined was asked to stop");
         return "released";
@@ -128,7 +118,7 @@ static const char *state_of(const joiner *j, const rlt_command_end *end, char *r
         return "broken";
     }
     if (failed && !end->stopped) {
-        return lost && end->error == NULL ? "broken" : "failed";
+        return rlt_driver_is_loss(end->signal) && end->error == NULL ? "broken" : "failed";
     }
     snprintf(reason, size, "the program ended");
     return "completed";
@@ -158,20 +148,6 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
 
 /* ---- asking and starting ---- */
 
-static rlt_status compile_patterns(joiner *j, const json_t *metrics, rlt_err *err) {
-    const char *names[RLT_REPORT_METRICS_MAX + 1], *texts[RLT_REPORT_METRICS_MAX + 1], *name;
-    json_t *text;
-    int count = 0;
-    json_object_foreach((json_t *)metrics, name, text) {
-        if (count <= RLT_REPORT_METRICS_MAX && json_is_string(text)) {
-            names[count] = name;
-            texts[count++] = json_string_value(text);
-        }
-    }
-    j->has_patterns = true;
-    return count > 0 ? rlt_patterns_create(names, texts, count, &j->patterns, err) : RLT_OK;
-}
-
 static void read_texts(const json_t *list, rlt_texts *texts) {
     size_t i;
     json_t *text;
@@ -183,7 +159,10 @@ static void read_texts(const json_t *list, rlt_texts *texts) {
 
 static rlt_status start_task(joiner *j, const joined *t, const json_t *task, rlt_err *err) {
     rlt_texts argv = {0}, environment = {0};
-    RLT_TRY(j->has_patterns ? RLT_OK : compile_patterns(j, json_object_get(task, "metrics"), err));
+    if (!j->has_patterns) {
+        RLT_TRY(rlt_driver_make_patterns(task, &j->patterns, err));
+        j->has_patterns = true;
+    }
     read_texts(json_object_get(task, "argv"), &argv);
     read_texts(json_object_get(task, "env"), &environment);
     if (argv.count == 0) {

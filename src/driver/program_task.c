@@ -130,13 +130,14 @@ static void add_variables(program_task *task, int64_t experiment) {
 
 /* ---- checks ---- */
 
-static rlt_status check_patterns(const json_t *objective, rlt_patterns **patterns, rlt_err *err) {
+rlt_status rlt_driver_make_patterns(const json_t *objective, rlt_patterns **patterns,
+                                    rlt_err *err) {
     const char *names[RLT_REPORT_METRICS_MAX + 1], *texts[RLT_REPORT_METRICS_MAX + 1], *name;
     json_t *text;
     int count = 0;
     *patterns = NULL;
     json_object_foreach(json_object_get(objective, "metrics"), name, text) {
-        if (count <= RLT_REPORT_METRICS_MAX) {
+        if (count <= RLT_REPORT_METRICS_MAX && json_is_string(text)) {
             names[count] = name;
             texts[count++] = json_string_value(text);
         }
@@ -172,7 +173,7 @@ rlt_status rlt_driver_check_program(const rlt_run_config *config, const json_t *
     task.run = json_incref((json_t *)run);
     task.objective = json_object_get(run, "objective");
     task.values = make_values(run, &task, 0, 1);
-    rlt_status status = check_patterns(task.objective, &patterns, err);
+    rlt_status status = rlt_driver_make_patterns(task.objective, &patterns, err);
     if (status == RLT_OK) {
         status = check_task(&task, err);
     }
@@ -203,7 +204,8 @@ rlt_status rlt_driver_open_programs(rlt_driver *d, rlt_err *err) {
     if (d->programs_folder == NULL) {
         return rlt_fail(err, RLT_EIO, "%.200s: %s", folder, strerror(errno));
     }
-    RLT_TRY(check_patterns(json_object_get(d->config.json, "objective"), &d->patterns, err));
+    RLT_TRY(
+        rlt_driver_make_patterns(json_object_get(d->config.json, "objective"), &d->patterns, err));
     if (d->config.run.objective.kind == RLT_OBJECTIVE_FUNCTION) {
         d->function_setup = function_setup(d);
     }

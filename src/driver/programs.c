@@ -111,20 +111,24 @@ rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
     return rlt_driver_finish(d, t, RLT_TRIAL_COMPLETED, reason, err);
 }
 
-/* Signals that come from outside: somebody's kill, the kernel short of memory, a shutdown. */
-static bool is_loss(int number) {
+bool rlt_driver_is_loss(int number) {
     return number == SIGKILL || number == SIGTERM || number == SIGHUP || number == SIGINT;
+}
+
+void rlt_driver_end_text(const rlt_command_end *end, char *text, size_t size) {
+    char line[256];
+    last_line(end->tail, line, sizeof line);
+    if (end->error != NULL) {
+        snprintf(text, size, "%.250s", end->error);
+    } else {
+        snprintf(text, size, "%s%s%.200s", end->how, line[0] != 0 ? ": " : "", line);
+    }
 }
 
 static rlt_status on_failure(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
                              rlt_err *err) {
-    char line[256], reason[512];
-    last_line(end->tail, line, sizeof line);
-    if (end->error != NULL) {
-        snprintf(reason, sizeof reason, "%.250s", end->error);
-    } else {
-        snprintf(reason, sizeof reason, "%s%s%.200s", end->how, line[0] != 0 ? ": " : "", line);
-    }
+    char reason[512];
+    rlt_driver_end_text(end, reason, sizeof reason);
     return fail_trial(d, t, end, reason, err);
 }
 
@@ -159,7 +163,7 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
         return rlt_driver_finish(d, t, resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED,
                                  t->stop_reason, err);
     }
-    if (end->error == NULL && is_loss(end->signal)) {
+    if (end->error == NULL && rlt_driver_is_loss(end->signal)) {
         snprintf(cause, sizeof cause, "the program ended with %s", end->how);
         return rlt_driver_broken(d, t, cause, err);
     }

@@ -46,6 +46,12 @@ rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
                                        const rlt_command_end *end, const char *reason,
                                        rlt_err *err);
 bool rlt_driver_is_ending(const rlt_driver_entry *t); /* whether it is to end */
+/* Signals that come from outside: somebody's kill, the kernel short of memory, a shutdown. */
+bool rlt_driver_is_loss(int number);
+/* Why it failed: its own words, or how its process ended with its last line. */
+void rlt_driver_end_text(const rlt_command_end *end, char *text, size_t size);
+/* Of the entry `metrics` of an objective or a task; NULL: it has none. */
+rlt_status rlt_driver_make_patterns(const json_t *objective, rlt_patterns **patterns, rlt_err *err);
 
 /* program_files.c */
 typedef struct rlt_program_paths {

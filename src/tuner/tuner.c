@@ -344,14 +344,9 @@ bool rlt_tuner_is_full(const rlt_tuner *tuner) {
            rlt_tuner_configurations(tuner) - tuner->given_count >= tuner->config.trials;
 }
 
-/* A new configuration. */
-static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
-    const rlt_tune_fields *config = &tuner->config;
-    if (rlt_tuner_is_full(tuner)) {
-        return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
-                        config->trials);
-    }
-    RLT_TRY(check_budget(tuner, err));
+/* Of the point given, or else of the next one of the sampler. */
+static rlt_status start_configuration(rlt_tuner *tuner, int64_t *number, json_t **params,
+                                      rlt_err *err) {
     json_t *made = json_object();
     rlt_status status = fill_params(tuner, rlt_tuner_configurations(tuner), made, err);
     if (status == RLT_OK) {
@@ -364,6 +359,17 @@ static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_er
     *number = tuner->count - 1;
     *params = made;
     return RLT_OK;
+}
+
+/* A new configuration. */
+static rlt_status ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt_err *err) {
+    const rlt_tune_fields *config = &tuner->config;
+    if (rlt_tuner_is_full(tuner)) {
+        return rlt_fail(err, RLT_ENOTFOUND, "all %" PRId64 " trials have been started",
+                        config->trials);
+    }
+    RLT_TRY(check_budget(tuner, err));
+    return start_configuration(tuner, number, params, err);
 }
 
 static void ask_replicate(rlt_tuner *tuner, int64_t configuration, int64_t *number,
@@ -395,21 +401,11 @@ rlt_status rlt_tuner_ask(rlt_tuner *tuner, int64_t *number, json_t **params, rlt
 rlt_status rlt_tuner_ask_point(rlt_tuner *tuner, const json_t *point, int64_t *number,
                                json_t **params, rlt_err *err) {
     RLT_TRY(rlt_point_check(point, "the point", &tuner->space, err));
-    json_t *made = json_object();
     tuner->given = point;
-    rlt_status status = fill_params(tuner, rlt_tuner_configurations(tuner), made, err);
+    rlt_status status = start_configuration(tuner, number, params, err);
     tuner->given = NULL;
-    if (status == RLT_OK) {
-        status = add_trial(tuner, made, err);
-    }
-    if (status != RLT_OK) {
-        json_decref(made);
-        return status;
-    }
-    tuner->given_count++;
-    *number = tuner->count - 1;
-    *params = made;
-    return RLT_OK;
+    tuner->given_count += status == RLT_OK;
+    return status;
 }
 
 rlt_status rlt_tuner_check_point(const rlt_tuner *tuner, const json_t *point, rlt_err *err) {
