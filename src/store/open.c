@@ -76,26 +76,38 @@ static rlt_status check_snapshot(rlt_store *store, int64_t *version, rlt_err *er
     return status;
 }
 
-static rlt_status apply(rlt_store *store, const store_migration *migration, int version,
-                        rlt_err *err) {
-    for (int i = 0; i < STORE_PARTS_MAX && migration->sql[i] != NULL; i++) {
-        RLT_TRY(pragma(store, migration->sql[i], "create the tables", err));
+/* Views of any version go, those of the newest come: SQLite checks them when tables change. */
+static rlt_status put_views(rlt_store *store, bool create, rlt_err *err) {
+    for (const store_view *view = store_views; view->name != NULL; view++) {
+        char drop[96];
+        snprintf(drop, sizeof drop, "DROP VIEW IF EXISTS %s", view->name);
+        RLT_TRY(pragma(store, create ? view->sql : drop, "create the views", err));
     }
+    return RLT_OK;
+}
+
+static rlt_status apply(rlt_store *store, int from, int to, const char *const *migrations,
+                        rlt_err *err) {
     char text[96];
+    RLT_TRY(put_views(store, false, err));
+    for (int i = from; i < to; i++) {
+        RLT_TRY(pragma(store, migrations[i], "create the tables", err));
+    }
+    RLT_TRY(put_views(store, true, err));
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             STORE_APPLICATION_ID, version);
+             STORE_APPLICATION_ID, to);
     return pragma(store, text, "write the schema version", err);
 }
 
 /* One transaction for all that is missing; a second process waits for it and finds nothing left. */
 static rlt_status migrate(rlt_store *store, rlt_err *err) {
     int newest;
-    const store_migration *migrations = store_migrations(&newest);
+    const char *const *migrations = store_migrations(&newest);
     RLT_TRY(pragma(store, "BEGIN IMMEDIATE", "begin a transaction", err));
     int64_t version = 0;
     rlt_status status = check_ours(store, &version, err);
-    for (int i = (int)version; status == RLT_OK && i < newest; i++) {
-        status = apply(store, &migrations[i], i + 1, err);
+    if (status == RLT_OK && version < newest) {
+        status = apply(store, (int)version, newest, migrations, err);
     }
     if (status == RLT_OK) {
         status = pragma(store, "COMMIT", "create the tables", err);

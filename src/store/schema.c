@@ -1,7 +1,8 @@
-/* store: the schema as numbered migrations; PRAGMA user_version says how many a file has had.
+/* store: tables and indexes as numbered migrations; PRAGMA user_version says how many a file has
+ * had. While they run there are no views: views.c makes these afterwards.
  * Why text with comments: `sqlite3 FILE .schema` shows it to people as it stands here.
  * A migration that has been released is never edited; the next one is appended.
- * Thread: no state. Owner: static. docs/schema.md describes every table and view. */
+ * Thread: no state. Owner: static. docs/schema.md describes every table. */
 #include "store/store_impl.h"
 
 static const char tables_v1[] =
@@ -105,67 +106,9 @@ static const char tables_v1[] =
     "CREATE INDEX events_experiment ON events(experiment, id);\n"
     "CREATE INDEX events_trial ON events(trial) WHERE trial IS NOT NULL;\n";
 
-static const char views_v1[] =
-    "CREATE VIEW experiment_list AS\n"
-    "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
-    "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
-    "  count(t.id) AS trials,\n"
-    "  count(t.id) FILTER (WHERE t.state IN ('completed', 'stopped', 'failed')) AS ended,\n"
-    "  count(t.id) FILTER (WHERE t.state = 'failed') AS failed,\n"
-    "  CASE o.maximise WHEN 0 THEN min(t.value) FILTER (WHERE t.state <> 'failed')\n"
-    "    ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END AS best,\n"
-    "  sum(t.steps) AS steps,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.created_ms / 1000, 'unixepoch') AS created_utc,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.ended_ms / 1000, 'unixepoch') AS ended_utc,\n"
-    "  e.script_path\n"
-    "FROM experiments e\n"
-    "LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0\n"
-    "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
-    "GROUP BY e.id;\n"
-    "CREATE VIEW leaderboard AS -- failed and unmeasured trials come last, without a rank\n"
-    "SELECT experiment,\n"
-    "  CASE WHEN score IS NOT NULL THEN\n"
-    "    rank() OVER (PARTITION BY experiment ORDER BY score DESC NULLS LAST) END AS rank,\n"
-    "  trial, number, state, value, best, steps, wall_s, attempts, params\n"
-    "FROM (SELECT t.experiment, t.id AS trial, t.number, t.state, t.value, t.best, t.steps,\n"
-    "    t.wall_s, t.attempt AS attempts, t.params_json AS params,\n"
-    "    CASE WHEN t.state = 'failed' THEN NULL WHEN o.maximise = 0 THEN -t.value\n"
-    "      ELSE t.value END AS score\n"
-    "  FROM trials t LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0\n"
-    "  WHERE t.role = 'search')\n"
-    "ORDER BY experiment, score DESC NULLS LAST, number;\n"
-    "CREATE VIEW trial_curves AS -- the order of the joins is the order of the primary key\n"
-    "SELECT t.experiment, t.id AS trial, t.role, t.number, n.name AS metric, m.step, m.value\n"
-    "FROM trials t CROSS JOIN metric_names n CROSS JOIN metrics m\n"
-    "WHERE m.trial = t.id AND m.name = n.id;\n"
-    "CREATE VIEW trial_summary AS\n"
-    "SELECT t.experiment, e.name AS experiment_name, t.id AS trial, t.role, t.number, t.state,\n"
-    "  t.reason, t.seed, t.attempt AS attempts, t.steps, t.value, t.best, t.wall_s,\n"
-    "  t.steps / nullif(t.wall_s, 0) AS steps_per_s,\n"
-    "  (SELECT count(*) FROM checkpoints c WHERE c.trial = t.id) AS checkpoints,\n"
-    "  (SELECT max(c.step) FROM checkpoints c WHERE c.trial = t.id) AS checkpoint_step,\n"
-    "  (SELECT count(*) FROM decisions d WHERE d.trial = t.id) AS decisions,\n"
-    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', min(r.wall_ms) / 1000, 'unixepoch')\n"
-    "   FROM transitions r WHERE r.trial = t.id AND r.to_state = 'running') AS started_utc,\n"
-    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', max(r.wall_ms) / 1000, 'unixepoch')\n"
-    "   FROM transitions r WHERE r.trial = t.id) AS changed_utc,\n"
-    "  t.params_json AS params\n"
-    "FROM trials t JOIN experiments e ON e.id = t.experiment;\n"
-    "CREATE VIEW parameter_table AS -- one row per trial and parameter\n"
-    "SELECT t.experiment, t.id AS trial, t.role, t.number, t.state, t.value, p.path,\n"
-    "  coalesce(p.text, p.number) AS setting, p.number AS setting_number\n"
-    "FROM trials t JOIN trial_params p ON p.trial = t.id;\n"
-    "CREATE VIEW seeds AS -- a replicate is a trial; an attempt keeps the seed of its trial\n"
-    "SELECT t.experiment, t.id AS trial, t.role, t.number, t.seed FROM trials t;\n"
-    "CREATE VIEW facts AS -- software and hardware: git, version, cpu, cores, memory, gpu, ...\n"
-    "SELECT e.id AS experiment, substr(j.fullkey, 3) AS fact, j.atom AS value\n"
-    "FROM experiments e, json_tree(e.facts_json) j WHERE j.atom IS NOT NULL;\n";
-
 /* A trial that paused has a second decision at its step, and decisions have an order among each
- * other and among transitions. The view has to go for a moment: SQLite checks it when a table gets
- * its name. */
+ * other and among transitions. */
 static const char decisions_v2[] =
-    "DROP VIEW trial_summary;\n"
     "CREATE TABLE decisions_v2 (\n"
     "  id INTEGER PRIMARY KEY, -- in the order of time\n"
     "  trial INTEGER NOT NULL REFERENCES trials(id) ON DELETE CASCADE,\n"
@@ -184,21 +127,6 @@ static const char decisions_v2[] =
     "\n  ORDER BY wall_ms, trial, step;\n"
     "DROP TABLE decisions;\n"
     "ALTER TABLE decisions_v2 RENAME TO decisions;\n";
-
-static const char summary_v2[] =
-    "CREATE VIEW trial_summary AS\n"
-    "SELECT t.experiment, e.name AS experiment_name, t.id AS trial, t.role, t.number, t.state,\n"
-    "  t.reason, t.seed, t.attempt AS attempts, t.steps, t.value, t.best, t.wall_s,\n"
-    "  t.steps / nullif(t.wall_s, 0) AS steps_per_s,\n"
-    "  (SELECT count(*) FROM checkpoints c WHERE c.trial = t.id) AS checkpoints,\n"
-    "  (SELECT max(c.step) FROM checkpoints c WHERE c.trial = t.id) AS checkpoint_step,\n"
-    "  (SELECT count(*) FROM decisions d WHERE d.trial = t.id) AS decisions,\n"
-    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', min(r.wall_ms) / 1000, 'unixepoch')\n"
-    "   FROM transitions r WHERE r.trial = t.id AND r.to_state = 'running') AS started_utc,\n"
-    "  (SELECT strftime('%Y-%m-%d %H:%M:%S', max(r.wall_ms) / 1000, 'unixepoch')\n"
-    "   FROM transitions r WHERE r.trial = t.id) AS changed_utc,\n"
-    "  t.params_json AS params\n"
-    "FROM trials t JOIN experiments e ON e.id = t.experiment;\n";
 
 /* Several objectives and constraints. The values of a trial with one objective and no constraint
  * stay where they were, in trials.value. */
@@ -221,83 +149,6 @@ static const char tables_v3[] =
     "  value REAL, -- newest result; NULL: none\n"
     "  PRIMARY KEY (trial, position)\n"
     ") STRICT, WITHOUT ROWID;\n";
-
-static const char views_v3[] =
-    "CREATE VIEW infeasible_trials AS -- a constraint is above 0 or has no value\n"
-    "SELECT t.experiment, t.id AS trial, t.role, t.number,\n"
-    "  sum(max(v.value, 0)) AS violation, -- of those that have a value\n"
-    "  sum(v.value IS NULL) AS unknown\n"
-    "FROM constraints c JOIN trials t ON t.experiment = c.experiment\n"
-    "LEFT JOIN trial_constraints v ON v.trial = t.id AND v.position = c.position\n"
-    "WHERE v.value IS NULL OR v.value > 0 GROUP BY t.id;\n"
-    "DROP VIEW leaderboard;\n"
-    "CREATE VIEW leaderboard AS -- failed, unmeasured and infeasible trials come last, without a\n"
-    "  -- rank; with several objectives nobody has one: pareto_front\n"
-    "SELECT experiment,\n"
-    "  CASE WHEN score IS NOT NULL THEN\n"
-    "    rank() OVER (PARTITION BY experiment ORDER BY score DESC NULLS LAST) END AS rank,\n"
-    "  trial, number, state, value, best, steps, wall_s, attempts, params\n"
-    "FROM (SELECT t.experiment, t.id AS trial, t.number, t.state, t.value, t.best, t.steps,\n"
-    "    t.wall_s, t.attempt AS attempts, t.params_json AS params,\n"
-    "    CASE WHEN t.state = 'failed'\n"
-    "      OR EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = t.experiment\n"
-    "        AND p.position = 1)\n"
-    "      OR EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
-    "        ON v.trial = t.id AND v.position = c.position\n"
-    "        WHERE c.experiment = t.experiment AND (v.value IS NULL OR v.value > 0)) THEN NULL\n"
-    "      WHEN o.maximise = 0 THEN -t.value ELSE t.value END AS score\n"
-    "  FROM trials t LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0\n"
-    "  WHERE t.role = 'search')\n"
-    "ORDER BY experiment, score DESC NULLS LAST, number;\n";
-
-static const char front_v3[] =
-    "CREATE VIEW pareto_front AS -- a row for each trial on it and each objective\n"
-    "WITH able AS MATERIALIZED (\n"
-    "  SELECT t.experiment, t.id AS trial, t.number FROM trials t\n"
-    "  WHERE t.role = 'search' AND t.state IN ('completed', 'stopped')\n"
-    "    AND (SELECT count(*) FROM objectives o WHERE o.experiment = t.experiment) > 1\n"
-    "    AND NOT EXISTS (SELECT 1 FROM objectives o LEFT JOIN trial_values v\n"
-    "      ON v.trial = t.id AND v.position = o.position\n"
-    "      WHERE o.experiment = t.experiment AND v.value IS NULL)\n"
-    "    AND NOT EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
-    "      ON v.trial = t.id AND v.position = c.position\n"
-    "      WHERE c.experiment = t.experiment AND (v.value IS NULL OR v.value > 0)))\n"
-    "SELECT a.experiment, a.trial, a.number, o.position, o.metric,\n"
-    "  CASE o.maximise WHEN 1 THEN 'max' ELSE 'min' END AS mode, v.value, t.params_json AS params\n"
-    "FROM able a JOIN trials t ON t.id = a.trial\n"
-    "JOIN objectives o ON o.experiment = a.experiment\n"
-    "JOIN trial_values v ON v.trial = a.trial AND v.position = o.position\n"
-    "WHERE NOT EXISTS (SELECT 1 FROM able b WHERE b.experiment = a.experiment\n"
-    "  AND (SELECT min((y.value - x.value) * (2 * q.maximise - 1)) >= 0\n"
-    "      AND max((y.value - x.value) * (2 * q.maximise - 1)) > 0\n"
-    "    FROM objectives q JOIN trial_values x ON x.trial = a.trial AND x.position = q.position\n"
-    "    JOIN trial_values y ON y.trial = b.trial AND y.position = q.position\n"
-    "    WHERE q.experiment = a.experiment))\n"
-    "ORDER BY a.experiment, a.number, o.position;\n";
-
-/* As before, but for the best value, which is that of a feasible trial or, with several objectives,
- * none. */
-static const char list_v3[] =
-    "DROP VIEW experiment_list;\n"
-    "CREATE VIEW experiment_list AS\n"
-    "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
-    "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
-    "  count(t.id) AS trials,\n"
-    "  count(t.id) FILTER (WHERE t.state IN ('completed', 'stopped', 'failed')) AS ended,\n"
-    "  count(t.id) FILTER (WHERE t.state = 'failed') AS failed,\n"
-    "  CASE WHEN EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = e.id AND p.position = 1)\n"
-    "    THEN NULL WHEN EXISTS (SELECT 1 FROM constraints c WHERE c.experiment = e.id)\n"
-    "    THEN (SELECT l.value FROM leaderboard l WHERE l.experiment = e.id AND l.rank = 1)\n"
-    "    WHEN o.maximise = 0 THEN min(t.value) FILTER (WHERE t.state <> 'failed')\n"
-    "    ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END AS best,\n"
-    "  sum(t.steps) AS steps,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.created_ms / 1000, 'unixepoch') AS created_utc,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.ended_ms / 1000, 'unixepoch') AS ended_utc,\n"
-    "  e.script_path\n"
-    "FROM experiments e\n"
-    "LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0\n"
-    "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
-    "GROUP BY e.id;\n";
 
 /* Replicates, inherited weights, exploits, points tried first, trials of an earlier experiment,
  * trials that somebody else than the driver runs. */
@@ -344,84 +195,13 @@ static const char tables_v4[] =
     "  beat_ms INTEGER NOT NULL -- its last sign of life\n"
     ") STRICT;\n";
 
-/* What tune.seeds compares: configurations, by what the ended replicates of each amount to. The
- * order is that of src/tuner/replicates.c. */
-static const char configurations_v4[] =
-    "CREATE VIEW configurations AS -- with tune.seeds > 1 each has several trials, its replicates\n"
-    "WITH results AS (\n"
-    "  SELECT t.experiment, t.configuration, t.value,\n"
-    "    row_number() OVER (PARTITION BY t.experiment, t.configuration ORDER BY t.value) AS "
-    "place,\n"
-    "    count(*) OVER (PARTITION BY t.experiment, t.configuration) AS n\n"
-    "  FROM trials t WHERE t.role = 'search' AND t.state IN ('completed', 'stopped')\n"
-    "    AND t.value IS NOT NULL),\n"
-    "amounts AS (\n"
-    "  SELECT experiment, configuration, n, avg(value) AS mean, min(value) AS least,\n"
-    "    max(value) AS most,\n"
-    "    avg(value) FILTER (WHERE place > n / 4 AND place <= n - n / 4) AS iqm,\n"
-    "    avg(value) FILTER (WHERE place IN ((n + 1) / 2, n / 2 + 1)) AS median\n"
-    "  FROM results GROUP BY experiment, configuration),\n"
-    "everything AS (\n"
-    "  SELECT t.experiment, t.configuration, min(t.number) AS first, t.params_json AS params,\n"
-    "    coalesce(a.n, 0) AS seeds, count(*) FILTER (WHERE t.state = 'completed') AS completed,\n"
-    "    count(*) FILTER (WHERE t.state = 'failed') AS failed,\n"
-    "    count(*) FILTER (WHERE t.state IN ('pending', 'running', 'paused')) AS open,\n"
-    "    a.iqm, a.mean, a.median, a.least, a.most, o.maximise, sum(t.steps) AS steps,\n"
-    "    CASE json_extract(e.config_json, '$.tune.aggregate') WHEN 'mean' THEN a.mean\n"
-    "      WHEN 'median' THEN a.median\n"
-    "      WHEN 'worst' THEN CASE o.maximise WHEN 1 THEN a.least ELSE a.most END\n"
-    "      ELSE a.iqm END AS value,\n"
-    "    EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = t.experiment\n"
-    "      AND p.position = 1) AS several,\n"
-    "    sum(EXISTS (SELECT 1 FROM constraints c LEFT JOIN trial_constraints v\n"
-    "      ON v.trial = t.id AND v.position = c.position WHERE c.experiment = t.experiment\n"
-    "      AND t.state IN ('completed', 'stopped') AND (v.value IS NULL OR v.value > 0)))\n"
-    "      AS infeasible\n"
-    "  FROM trials t JOIN experiments e ON e.id = t.experiment\n"
-    "  LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0\n"
-    "  LEFT JOIN amounts a ON a.experiment = t.experiment AND a.configuration = t.configuration\n"
-    "  WHERE t.role = 'search' GROUP BY t.experiment, t.configuration),\n"
-    "scored AS (\n"
-    "  SELECT *, CASE WHEN failed = 0 AND infeasible = 0 AND NOT several\n"
-    "    THEN CASE maximise WHEN 0 THEN -value ELSE value END END AS score FROM everything)\n"
-    "SELECT experiment, CASE WHEN score IS NOT NULL THEN rank() OVER (PARTITION BY experiment\n"
-    "    ORDER BY score IS NULL, completed DESC, seeds DESC, score DESC) END AS rank,\n"
-    "  configuration, seeds, completed, failed, open, value, iqm, mean, median, least, most,\n"
-    "  steps, params\n"
-    "FROM scored ORDER BY experiment, score IS NULL, completed DESC, seeds DESC, score DESC,\n"
-    "  configuration;\n";
+/* Views that show the parameters in force; who looks for the point of a trial finds it. */
+static const char queue_v5[] =
+    "CREATE INDEX queue_trial ON queue(trial) WHERE trial IS NOT NULL;\n";
 
-/* As before, but for the best value, which with tune.seeds is a configuration's. */
-static const char list_v4[] =
-    "DROP VIEW experiment_list;\n"
-    "CREATE VIEW experiment_list AS\n"
-    "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
-    "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
-    "  count(t.id) AS trials,\n"
-    "  count(t.id) FILTER (WHERE t.state IN ('completed', 'stopped', 'failed')) AS ended,\n"
-    "  count(t.id) FILTER (WHERE t.state = 'failed') AS failed,\n"
-    "  CASE WHEN EXISTS (SELECT 1 FROM objectives p WHERE p.experiment = e.id AND p.position = 1)\n"
-    "    THEN NULL WHEN json_extract(e.config_json, '$.tune.seeds') > 1\n"
-    "    THEN (SELECT c.value FROM configurations c WHERE c.experiment = e.id AND c.rank = 1)\n"
-    "    WHEN EXISTS (SELECT 1 FROM constraints c WHERE c.experiment = e.id)\n"
-    "    THEN (SELECT l.value FROM leaderboard l WHERE l.experiment = e.id AND l.rank = 1)\n"
-    "    WHEN o.maximise = 0 THEN min(t.value) FILTER (WHERE t.state <> 'failed')\n"
-    "    ELSE max(t.value) FILTER (WHERE t.state <> 'failed') END AS best,\n"
-    "  sum(t.steps) AS steps,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.created_ms / 1000, 'unixepoch') AS created_utc,\n"
-    "  strftime('%Y-%m-%d %H:%M:%S', e.ended_ms / 1000, 'unixepoch') AS ended_utc,\n"
-    "  e.script_path\n"
-    "FROM experiments e\n"
-    "LEFT JOIN objectives o ON o.experiment = e.id AND o.position = 0\n"
-    "LEFT JOIN trials t ON t.experiment = e.id AND t.role = 'search'\n"
-    "GROUP BY e.id;\n";
+static const char *const migrations[] = {tables_v1, decisions_v2, tables_v3, tables_v4, queue_v5};
 
-static const store_migration migrations[] = {{{tables_v1, views_v1}},
-                                             {{decisions_v2, summary_v2}},
-                                             {{tables_v3, views_v3, front_v3, list_v3}},
-                                             {{tables_v4, configurations_v4, list_v4}}};
-
-const store_migration *store_migrations(int *count) {
+const char *const *store_migrations(int *count) {
     *count = (int)RLT_COUNT(migrations);
     return migrations;
 }

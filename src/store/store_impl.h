@@ -19,14 +19,15 @@ enum {
     STORE_TEXT_MAX = 4096,
     STORE_JSON_MAX = 4 << 20,     /* configs, scripts, facts, parameters */
     STORE_NUMBERS_MAX = 64 << 10, /* what led to a decision */
-    STORE_ROW_MAX = 16 << 20,
-    STORE_PARTS_MAX = 4
+    STORE_ROW_MAX = 16 << 20
 };
 
-typedef struct store_migration {
-    const char *sql[STORE_PARTS_MAX]; /* up to the first NULL */
-} store_migration;
-const store_migration *store_migrations(int *count);
+/* ---- schema.c, views.c ---- */
+const char *const *store_migrations(int *count); /* the tables, version by version */
+typedef struct store_view {
+    const char *name, *sql; /* names never change: an older file's view of that name is replaced */
+} store_view;
+extern const store_view store_views[]; /* in their newest form; up to a name NULL */
 
 /* Every statement that is prepared once and kept: X(name, SQL), in statements.def. */
 typedef enum {

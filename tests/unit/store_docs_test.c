@@ -1,6 +1,7 @@
 /* Every query of docs/schema.md is run, by plain SQLite as a person would, on a small database and
  * must give rows; every table and view is described; views that people use on millions of points
- * do not scan them. The ranks of the leaderboard. A database of schema version 1 still opens. */
+ * do not scan them. The ranks of the leaderboard, parameters in force. Databases of every released
+ * schema version still open, and get the newest views. */
 #include "tests/fault/store_fixture.h"
 
 static void add_results(rlt_store *store, int64_t trial, const double *values, const char *end) {
@@ -40,6 +41,20 @@ static int64_t fill(rlt_store *store, bool maximise) {
         if (i == 1) {
             OK(rlt_store_decision(store, trial, 3000, "race", "drop", "{\"p\":0.01}",
                                   "it gets no further seed", &err));
+        }
+        if (i == 2) {
+            OK(rlt_store_decision(store, trial, 2000, "pbt", "exploit", "{\"quantile\":0.25}",
+                                  "it goes on from trial 1", &err));
+            OK(rlt_store_exploit(store,
+                                 &(rlt_exploit_row){.trial = trial,
+                                                    .step = 2000,
+                                                    .decider = "pbt",
+                                                    .at = 2000,
+                                                    .source = trial - 1,
+                                                    .source_step = 3000,
+                                                    .params_json = "{\"ppo.lr\":0.0025,"
+                                                                   "\"ppo.epochs\":4}"},
+                                 &err));
         }
     }
     for (int i = 0; i < 2; i++) {
@@ -133,6 +148,77 @@ static void test_leaderboard_ranks(void **state) {
                                    "decisions || ' ' || attempts FROM trial_summary WHERE trial=1"),
                         "2000.0 3000 1 1");
     assert_string_equal(ask(store, "SELECT value FROM facts WHERE fact = 'cpu.cores'"), "2");
+    rlt_store_close(&store);
+}
+
+/* Trial 2 of what fill makes has copied trial 1. */
+static void check_in_force(rlt_store *store) {
+    static const char *const views[] = {"leaderboard", "trial_summary", "parameters_in_force"};
+    for (size_t i = 0; i < RLT_COUNT(views); i++) {
+        char sql[300];
+        snprintf(sql, sizeof sql,
+                 "SELECT group_concat(json_extract(params, '$.\"ppo.lr\"') || ' ' || origin, ', ') "
+                 "FROM (SELECT * FROM %s WHERE experiment = 1 AND trial IN (2, 3) ORDER BY trial)",
+                 views[i]);
+        assert_string_equal(ask(store, sql), "0.001 sampler, 0.0025 trial 1 at step 3000");
+    }
+    assert_string_equal(ask(store, "SELECT since || ' ' || source || ' ' || source_step FROM "
+                                   "parameters_in_force WHERE trial = 3"),
+                        "2000 2 3000");
+    assert_string_equal(
+        ask(store, "SELECT group_concat(trial || path || setting || typeof(setting) || "
+                   "coalesce(setting_number, '')) FROM (SELECT * FROM parameter_table WHERE trial "
+                   "IN (2, 3) AND path LIKE 'ppo.%' ORDER BY trial, path)"),
+        "2ppo.epochs4.0real4.0,2ppo.lr0.001real0.001,3ppo.epochs4.0real4.0,"
+        "3ppo.lr0.0025real0.0025");
+    assert_string_equal(ask(store, "SELECT count(*) FROM parameter_table WHERE trial = 3"), "2");
+    assert_string_equal(ask(store, "SELECT json_extract(params, '$.\"ppo.lr\"') FROM "
+                                   "configurations WHERE configuration = 2"),
+                        "0.0025");
+}
+
+static void test_views_show_the_parameters_in_force(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    fill(store, true);
+    check_in_force(store);
+    rlt_store_close(&store);
+}
+
+/* Values of every type come out of parameter_table the same whether they are a trial's first ones
+ * or those that it took later. */
+static void test_origins_of_parameters(void **state) {
+    rlt_store *store = open_store(*state, RLT_STORE_WRITE);
+    int64_t experiment = add_experiment(store, true), ids[4], point;
+    for (int i = 0; i < 3; i++) {
+        ids[i] = add_trial(store, experiment, "search", i);
+    }
+    ids[3] = add_trial(store, experiment, "final", 0);
+    OK(rlt_store_enqueue(store, experiment, "{}", "by hand", &point, &err));
+    OK(rlt_store_queue_take(store, point, ids[1], &err));
+    char *first;
+    int64_t at, source;
+    OK(rlt_store_params(store, ids[2], 0, &first, &at, &source, &err));
+    for (int step = 600; step > 400; step -= 100) { /* the newest is the one at the later step */
+        OK(rlt_store_decision(store, ids[2], step, "replay", "change", "{}", "scheduled", &err));
+        rlt_exploit_row row = {.trial = ids[2],
+                               .step = step,
+                               .decider = "replay",
+                               .at = step,
+                               .source_step = step,
+                               .params_json = step == 600 ? first : "{}"};
+        OK(rlt_store_exploit(store, &row, &err));
+    }
+    rlt_free(first);
+    assert_string_equal(ask(store, "SELECT group_concat(origin, ', ') FROM (SELECT * FROM "
+                                   "parameters_in_force ORDER BY trial)"),
+                        "sampler, by hand, changed at step 600, winner");
+    assert_string_equal(ask(store, "SELECT count(*) FROM parameter_table WHERE trial = 3"), "5");
+    assert_string_equal(
+        ask(store,
+            "SELECT count(*) FROM parameter_table a JOIN parameter_table b ON a.path = "
+            "b.path AND a.trial = 1 AND b.trial = 3 AND a.setting = b.setting AND "
+            "typeof(a.setting) = typeof(b.setting) AND a.setting_number IS b.setting_number"),
+        "5");
     rlt_store_close(&store);
 }
 
@@ -256,7 +342,7 @@ static void test_configurations_are_ranked_by_their_replicates(void **state) {
     rlt_store_close(&store);
 }
 
-static rlt_status append_plan(void *user, int columns, const char *const *names,
+static rlt_status append_last(void *user, int columns, const char *const *names,
                               const char *const *values, rlt_err *err) {
     (void)names, (void)err;
     rlt_buf_printf(user, "%s\n", values[columns - 1]);
@@ -274,7 +360,7 @@ static void test_points_are_found_by_key(void **state) {
          "trial FROM leaderboard WHERE experiment = 1 AND rank <= 5)")};
     for (size_t i = 0; i < RLT_COUNT(queries); i++) {
         rlt_buf plan = {0};
-        OK(rlt_store_query(store, queries[i], NULL, 0, append_plan, &plan, &err));
+        OK(rlt_store_query(store, queries[i], NULL, 0, append_last, &plan, &err));
         if (strstr(plan.data, "SEARCH m USING PRIMARY KEY (trial=? AND name=?") == NULL ||
             strstr(plan.data, "SCAN m\n") != NULL || strstr(plan.data, "SEARCH t ") == NULL) {
             fail_msg("%s\n%s", queries[i], plan.data);
@@ -283,7 +369,7 @@ static void test_points_are_found_by_key(void **state) {
     }
     rlt_buf plan = {0};
     OK(rlt_store_query(store, "EXPLAIN QUERY PLAN SELECT * FROM leaderboard WHERE experiment = 1",
-                       NULL, 0, append_plan, &plan, &err));
+                       NULL, 0, append_last, &plan, &err));
     if (strstr(plan.data, "SEARCH t ") == NULL || strstr(plan.data, "SCAN t\n") != NULL) {
         fail_msg("%s", plan.data);
     }
@@ -320,12 +406,29 @@ static void check_reader(const place *at) {
     rlt_store_close(&store);
 }
 
+/* Whatever version a file began with, its views are those of a new one. */
+static void check_views(const place *at, rlt_store *store) {
+    static const char sql[] = "SELECT sql FROM sqlite_schema WHERE type = 'view' ORDER BY name";
+    char path[160];
+    snprintf(path, sizeof path, "%s/new.db", at->folder);
+    rlt_store *fresh;
+    rlt_buf expected = {0}, got = {0};
+    OK(rlt_store_open(path, RLT_STORE_WRITE, &fresh, &err));
+    OK(rlt_store_query(fresh, sql, NULL, 0, append_last, &expected, &err));
+    OK(rlt_store_query(store, sql, NULL, 0, append_last, &got, &err));
+    assert_string_equal(got.data, expected.data);
+    rlt_buf_fini(&expected);
+    rlt_buf_fini(&got);
+    rlt_store_close(&fresh);
+}
+
 static void check_migration(const place *at, int version) {
     load_dump(at, version);
     check_reader(at);
     rlt_store *store = open_store(at, RLT_STORE_WRITE);
     OK(rlt_store_check(store, &err));
     assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
+    check_views(at, store);
     rlt_trial_row row;
     OK(rlt_store_trial_get(store, 2, &row, &err));
     assert_string_equal(row.state, "completed");
@@ -356,6 +459,13 @@ static void test_database_of_version_3(void **state) {
     check_migration(*state, 3);
 }
 
+static void test_database_of_version_4(void **state) {
+    check_migration(*state, 4);
+    rlt_store *store = open_store(*state, RLT_STORE_READ);
+    check_in_force(store);
+    rlt_store_close(&store);
+}
+
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "fill") == 0) { /* for scripts/gen_golden_store */
         rlt_store *store;
@@ -370,11 +480,14 @@ int main(int argc, char **argv) {
         TEST(test_every_table_and_view_is_described),
         TEST(test_configurations_are_ranked_by_their_replicates),
         TEST(test_leaderboard_ranks),
+        TEST(test_views_show_the_parameters_in_force),
+        TEST(test_origins_of_parameters),
         TEST(test_views_of_several_objectives),
         TEST(test_points_are_found_by_key),
         TEST(test_database_of_version_1),
         TEST(test_database_of_version_2),
         TEST(test_database_of_version_3),
+        TEST(test_database_of_version_4),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
