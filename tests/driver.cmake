@@ -1,4 +1,11 @@
 rlt_test(driver_test SOURCES tests/unit/driver_test.c DEPS driver LIBS m)
+rlt_test(one_second_test SOURCES tests/e2e/one_second_test.c DEPS driver store LIBS m)
+target_link_options(one_second_test PRIVATE -Wl,--wrap=rlt_clock_s -Wl,--wrap=rlt_command_start
+                    -Wl,--wrap=rlt_command_host_pump -Wl,--wrap=rlt_channel_poll
+                    -Wl,--wrap=rlt_guard_start -Wl,--wrap=rlt_guard_end -Wl,--wrap=rlt_store_commit)
+if(NOT RLT_SANITIZE STREQUAL "")
+  target_compile_definitions(one_second_test PRIVATE RLT_IS_SANITIZED)
+endif()
 rlt_bench(trials_bench SOURCES bench/trials_bench.c DEPS store core LIBS sqlite3)
 add_dependencies(trials_bench rltune)
 # Whole runs: the real binary, real processes.
