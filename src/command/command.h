@@ -47,9 +47,9 @@ typedef struct rlt_command_events {
     rlt_status (*ended)(void *user, int64_t id, const rlt_command_end *end, rlt_err *err);
 } rlt_command_events;
 
-/* Named patterns, compiled: an extended regular expression (\d is a digit) whose first group is a
- * number. "step" is the step of its line and of later ones. RLT_ECONFIG: no expression, no group.
- */
+/* Named patterns, compiled: an extended regular expression (\d is a digit) whose first group with a
+ * number is the value. "step" is the step of its line and of later ones. RLT_ECONFIG: no
+ * expression, no group. */
 typedef struct rlt_patterns rlt_patterns;
 rlt_status rlt_patterns_create(const char *const *names, const char *const *texts, int count,
                                rlt_patterns **patterns, rlt_err *err);
@@ -74,6 +74,7 @@ typedef struct rlt_command_options { /* borrowed for the call, but for patterns 
      * RLT_COMMAND_DONE, or has ended. argv, environment, folder and input are those of the process:
      * the same for all tasks of a host. NULL: the process is the command. */
     const char *task;
+    int64_t steps;    /* it has had: a report without a step is one step after them */
     double grace_s;   /* from SIGTERM to SIGKILL */
     double silence_s; /* without a report or output; 0: no limit */
 } rlt_command_options;

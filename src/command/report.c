@@ -213,7 +213,7 @@ void rlt_patterns_destroy(rlt_patterns **patterns) {
     *patterns = NULL;
 }
 
-/* The number that group 1 holds. */
+/* The number that a group holds. */
 static bool number_of(const char *line, const regmatch_t *group, double *value) {
     char text[64], *end;
     int size = (int)(group->rm_eo - group->rm_so);
@@ -226,15 +226,27 @@ static bool number_of(const char *line, const regmatch_t *group, double *value) 
     return end != text;
 }
 
+/* The first number among its groups: one before it may be there for (^|[^a-z]). */
+static bool match(const rlt_pattern *pattern, const char *line, double *value) {
+    enum { GROUPS_MAX = 10 };
+    regmatch_t groups[GROUPS_MAX];
+    bool found = false;
+    if (regexec(&pattern->regex, line, GROUPS_MAX, groups, 0) != 0) {
+        return false;
+    }
+    for (size_t i = 1; !found && i < GROUPS_MAX && i <= pattern->regex.re_nsub; i++) {
+        found = number_of(line, &groups[i], value);
+    }
+    return found;
+}
+
 uint64_t rlt_patterns_match(const rlt_patterns *patterns, const char *line, rlt_report *report) {
     uint64_t found = 0;
     *report = (rlt_report){.step = -1};
     for (int i = 0; i < patterns->count; i++) {
         const rlt_pattern *pattern = &patterns->items[i];
-        regmatch_t groups[2];
         double value;
-        if (regexec(&pattern->regex, line, 2, groups, 0) != 0 ||
-            !number_of(line, &groups[1], &value)) {
+        if (!match(pattern, line, &value)) {
             continue;
         }
         if (pattern->is_step) {

@@ -226,7 +226,8 @@ void rlt_command_set(rlt_command *c, const rlt_command_options *o) {
     c->id = o->id;
     c->json = o->json;
     c->patterns = o->patterns;
-    c->step = -1;
+    c->step = o->steps > 0 ? o->steps : -1;
+    c->seen = UINT64_MAX; /* whatever comes first begins the next step */
     c->grace_s = o->grace_s;
     c->silence_s = o->silence_s;
     c->started = c->heard = rlt_clock_s();

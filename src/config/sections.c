@@ -267,7 +267,7 @@ static const rlt_field command[] = {
              "\"loss\": 0.3}, is a report."},
     {"metrics", RLT_FIELD_TEXT_TABLE, .initial = "{}", .aliases = "patterns",
      .help = "Metrics in its lines: name = \"loss=([0-9.]+)\", an extended regular expression "
-             "whose first group is the number; the name step counts steps."},
+             "whose first group with a number is the value; the name step counts steps."},
     {"tensorboard", RLT_FIELD_STRING, OBJECTIVE(tensorboard), .initial = "null",
      .flags = RLT_FIELD_OPTIONAL,
      .help = "A TensorBoard event file that it writes, or a folder with one; {checkpoint} and "

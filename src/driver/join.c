@@ -181,6 +181,7 @@ static rlt_status start_task(joiner *j, const joined *t, const json_t *task, rlt
         .patterns = j->patterns,
         .tensorboard = json_string_value(json_object_get(task, "tensorboard")),
         .socket = json_is_true(json_object_get(task, "socket")),
+        .steps = json_integer_value(json_object_get(task, "steps")),
         .grace_s = json_number_value(json_object_get(task, "grace_s")),
         .silence_s = json_number_value(json_object_get(task, "silence_s")),
     };

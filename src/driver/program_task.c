@@ -309,6 +309,7 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
         .socket = !function && fields->socket,
         .task = task->line,
         .input = d->function_setup,
+        .steps = fields->checkpoint ? t->steps : 0,
         .grace_s = fields->grace_s,
         .silence_s = fields->silence_s,
     };
@@ -356,13 +357,14 @@ rlt_status rlt_driver_describe_program(rlt_driver *d, rlt_driver_entry *t, json_
         json_t *board =
             fields->tensorboard[0] != 0 ? json_string(made.tensorboard.data) : json_null();
         const char *where = realpath(made.where.data, folder) != NULL ? folder : made.where.data;
-        *task = json_pack("{s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:f, s:f, s:O*}", "argv",
-                          texts_json(&made.argv), "env", texts_json(&made.environment), "folder",
-                          where, "log", made.paths.log, "log_max", (json_int_t)fields->log_max,
-                          "hold_log", (int)(fields->keep_logs != RLT_KEEP_ALL), "json",
-                          (int)fields->json, "socket", (int)fields->socket, "tensorboard", board,
-                          "grace_s", fields->grace_s, "silence_s", fields->silence_s, "metrics",
-                          json_object_get(made.objective, "metrics"));
+        *task = json_pack(
+            "{s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:I, s:f, s:f, s:O*}", "argv",
+            texts_json(&made.argv), "env", texts_json(&made.environment), "folder", where, "log",
+            made.paths.log, "log_max", (json_int_t)fields->log_max, "hold_log",
+            (int)(fields->keep_logs != RLT_KEEP_ALL), "json", (int)fields->json, "socket",
+            (int)fields->socket, "tensorboard", board, "steps",
+            (json_int_t)(fields->checkpoint ? t->steps : 0), "grace_s", fields->grace_s,
+            "silence_s", fields->silence_s, "metrics", json_object_get(made.objective, "metrics"));
     }
     task_fini(&made);
     return status;

@@ -61,6 +61,20 @@ void rlt_katib_name(const char *name, char out[65]) {
     }
 }
 
+rlt_yaml_node *rlt_katib_spec(rlt_katib *k, const char *key) {
+    return rlt_yaml_get(&k->yaml, rlt_yaml_get(&k->yaml, rlt_yaml_root(&k->yaml), "spec"), key);
+}
+
+rlt_katib_place rlt_katib_place_of(const char *theirs, const char *here) {
+    rlt_katib_place place = {.here = here};
+    size_t size = strlen(theirs);
+    while (size > 1 && theirs[size - 1] == '/') {
+        size--;
+    }
+    snprintf(place.theirs, sizeof place.theirs, "%.*s", (int)size, theirs);
+    return place;
+}
+
 /* It is an Experiment; what describes it to Kubernetes is listed. */
 static rlt_status read_head(rlt_katib *k, rlt_err *err) {
     static const char *const top[] = {"apiVersion", "kind", "metadata", "spec", "status", NULL};
@@ -72,6 +86,8 @@ static rlt_status read_head(rlt_katib *k, rlt_err *err) {
                                        "parallelTrialCount",
                                        "maxTrialCount",
                                        "maxFailedTrialCount",
+                                       "resumePolicy",
+                                       "nasConfig",
                                        "trialTemplate",
                                        "metricsCollectorSpec",
                                        NULL};
@@ -97,12 +113,6 @@ static rlt_status read_head(rlt_katib *k, rlt_err *err) {
     if (body == NULL || body->type != YAML_MAPPING_NODE) {
         return rlt_katib_fail(k, body != NULL ? body : root, err, "spec: is expected");
     }
-    if (rlt_yaml_get(&k->yaml, body, "nasConfig") != NULL) {
-        rlt_katib_fail(k, rlt_yaml_get(&k->yaml, body, "nasConfig"), err,
-                       "spec.nasConfig: such a search of networks has no counterpart; here it is "
-                       "sampler = \"oneshot\" or \"evolution\" over model");
-        return err->code = RLT_ENOTSUP;
-    }
     rlt_katib_note_rest(k, root, "", top);
     rlt_katib_note_rest(k, metadata, "metadata.", meta);
     rlt_katib_note_rest(k, body, "spec.", spec);
@@ -111,9 +121,14 @@ static rlt_status read_head(rlt_katib *k, rlt_err *err) {
 
 static rlt_status convert(rlt_katib *k, rlt_err *err) {
     RLT_TRY(read_head(k, err));
-    RLT_TRY(rlt_katib_parameters(k, err));
-    RLT_TRY(rlt_katib_trial(k, err));
-    return rlt_katib_search(k, err);
+    const char *algorithm =
+        rlt_yaml_text(rlt_yaml_get(&k->yaml, rlt_katib_spec(k, "algorithm"), "algorithmName"));
+    bool networks = algorithm != NULL && strcmp(algorithm, "enas") == 0;
+    RLT_TRY(rlt_katib_algorithm(k, err));
+    RLT_TRY(networks ? rlt_katib_networks(k, err) : rlt_katib_parameters(k, err));
+    RLT_TRY(rlt_katib_search(k, err));
+    rlt_katib_metrics(k);
+    return rlt_katib_trial(k, err);
 }
 
 static void write_script(const rlt_katib *k, rlt_buf *lua) {

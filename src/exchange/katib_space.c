@@ -171,7 +171,11 @@ static rlt_status add_parameter(rlt_katib *k, const rlt_yaml_node *node, rlt_err
     if (json_object_get(k->params, here) != NULL) {
         return rlt_katib_fail(k, node, err, "there are two parameters '%s'", here);
     }
-    rlt_status status = make_space(k, name, node, &space, err);
+    bool set = k->resource != NULL && strcmp(k->resource, name) == 0; /* by the algorithm */
+    if (set) {
+        space = json_pack("{s:s, s:o}", "$space", "fixed", "value", number_of(k->resource_max));
+    }
+    rlt_status status = set ? RLT_OK : make_space(k, name, node, &space, err);
     if (status != RLT_OK) {
         json_decref(space);
         return status;
@@ -182,7 +186,7 @@ static rlt_status add_parameter(rlt_katib *k, const rlt_yaml_node *node, rlt_err
     }
     rlt_katib_note_rest(k, node, "parameters.", known);
     json_object_set_new(k->params, here, space);
-    json_object_set_new(k->names, name, json_string(here));
+    json_object_set_new(k->names, name, json_sprintf("{%s}", here));
     return RLT_OK;
 }
 

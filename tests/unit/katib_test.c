@@ -1,7 +1,7 @@
 /* exchange: Katib Experiments: what becomes of every part, what is noted, what is refused with its
  * line; texts that are no Experiment. */
 #include "core/core.h"
-#include "exchange/exchange.h"
+#include "exchange/katib_impl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -144,9 +144,142 @@ static void test_algorithms(void **state) {
            "stopper = { reduction = 4, max_steps = 81, name = \"hyperband\" }",
            "stop = { steps = 81 }");
     note(WITH_ALGORITHM("random" SETTING("odd", "1")), "algorithmSettings.odd of random");
-    note(WITH_ALGORITHM("pbt"), "pbt: needs trials that save");
+    EXPECT(WITH_ALGORITHM("tpe" SETTING("n_EI_candidates", "32")), "n_ei_candidates = 32");
+    note(WITH_ALGORITHM("bayesianoptimization" SETTING("acq_func", "EI")),
+         "algorithmSettings.acq_func of bayesianoptimization");
     refuse(WITH_ALGORITHM("tpf"), RLT_ECONFIG, "did you mean 'tpe'");
-    refuse(WITH_ALGORITHM("enas"), RLT_ENOTSUP, "oneshot");
+    refuse(WITH_ALGORITHM("darts"), RLT_ENOTSUP, "oneshot");
+    refuse(WITH_ALGORITHM("hyperband"), RLT_ECONFIG, "needs algorithmSettings r_l");
+    refuse(WITH_ALGORITHM("enas"), RLT_ECONFIG, "numLayers from 1 to 30");
+    EXPECT(HEAD OBJECTIVE TEMPLATE "  parameters: [" DOUBLE(
+               "lr") ", {name: epochs, parameterType: int, feasibleSpace: "
+                     "{min: '1', max: '3'}}]\n  algorithm: {algorithmName: hyperband, "
+                     "algorithmSettings: "
+                     "[{name: r_l, value: '27'}, {name: resource_name, value: epochs}]}\n",
+           "epochs = space.fixed(27)", "lr = space.uniform");
+}
+
+#define PBT(more)                                                                                  \
+    HEAD OBJECTIVE PARAMETERS                                                                      \
+        "  algorithm: {algorithmName: pbt, algorithmSettings: [{name: suggestion_trial_dir, "      \
+        "value: /saved/}, {name: n_population, value: '8'}" more "]}\n"                            \
+        "  trialTemplate: {trialSpec: {containers: [{command: [a, '--at=/saved/x', /saved, "       \
+        "/savedx]}]}}\n"
+
+static void test_populations(void **state) {
+    (void)state;
+    EXPECT(PBT(", {name: truncation_threshold, value: '0.2'}") "  maxTrialCount: 33\n",
+           "trials = 8", "checkpoint = true", "quantile_fraction = 0.2",
+           "resample_probability = 0.0", "synch = true", "interval = 1", "stop = { steps = 4 }",
+           "\"trap '' TERM; exec", "\"--at={checkpoint}/x\"", "\"{checkpoint}\"", "\"/savedx\"");
+    EXPECT(PBT(", {name: resample_probability, value: '0.3'}"), "resample_probability = 0.3",
+           "stop = { steps = 10 }");
+    note(PBT("") "  maxTrialCount: 9\n", "less than two generations");
+    note(PBT(", {name: truncation_threshold, value: '0.8'}"), "is taken as 0.5");
+    note(WITH_ALGORITHM("pbt" SETTING("suggestion_trial_dir", "/saved")),
+         "/saved does not occur in the command");
+}
+
+#define ENAS(layers, values)                                                                       \
+    HEAD OBJECTIVE "  algorithm: {algorithmName: enas}\n  nasConfig: {graphConfig: {numLayers: "   \
+                   "'" layers "', inputSizes: [4], outputSizes: [2]}, operations: "                \
+                   "[{operationType: conv, parameters: [{name: size, parameterType: categorical, " \
+                   "feasibleSpace: {list: ['3', '5']}}, {name: n, parameterType: int, "            \
+                   "feasibleSpace: {" values "}}]}]}\n"                                            \
+                   "  trialTemplate: {trialSpec: {containers: [{command: [a, "                     \
+                   "'${trialParameters.architecture}', '${trialParameters.nn_config}']}]}}\n"
+
+static void test_networks(void **state) {
+    (void)state;
+    EXPECT(ENAS("2", "min: '1', max: '2'"), "name = \"evolution\"",
+           "\"[[{layer_1}], [{layer_2}, {skip_2_1}]]\"", "layer_1 = space.choice{ 0, 1, 2, 3 }",
+           "skip_2_1 = space.choice{ 0, 1 }", "{{'num_layers': 2, 'input_sizes': [4]",
+           "'2': {{'opt_id': 2, 'opt_type': 'conv', 'opt_params': {{'size': '5', 'n': 1}}");
+    refuse(ENAS("2", "min: '1', max: '900'"), RLT_ECONFIG, "1 to 100 values");
+    refuse(ENAS("2", "list: []"), RLT_ECONFIG, "1 to 100 values");
+    refuse(ENAS("2", "min: '2', max: '1'"), RLT_ECONFIG, "1 to 100 values");
+    refuse(ENAS("99", "min: '1', max: '2'"), RLT_ECONFIG, "numLayers");
+}
+
+/* ---- filters ---- */
+
+static void expect_filter(const char *filter, const char *metric, const char *expected) {
+    rlt_buf text = {0};
+    const char *why;
+    if (!rlt_katib_filter(filter, metric, &text, &why)) {
+        fail_msg("%s is refused: %s", filter, why != NULL ? why : "the name does not fit");
+    }
+    assert_string_equal(text.data, expected);
+    rlt_buf_fini(&text);
+}
+
+static void refuse_filter(const char *filter, const char *part) {
+    rlt_buf text = {0};
+    const char *why;
+    assert_false(rlt_katib_filter(filter, "loss", &text, &why));
+    check_holds(why, part);
+    assert_int_equal(text.size, 0);
+    rlt_buf_fini(&text);
+}
+
+static void test_filters(void **state) {
+    (void)state;
+    expect_filter("([\\w|-]+)\\s*=\\s*((-?\\d+)(\\.\\d+)?)", "val-loss",
+                  "(^|[^A-Za-z0-9_|-])val-loss[[:space:]]*=[[:space:]]*((-?[0-9]+)(\\.[0-9]+)?)");
+    expect_filter("{n: ([a-z.]+), v: ([^,\\]]{2,3})}", "a.b", "\\{n: a\\.b, v: ([^],]{2,3})\\}");
+    expect_filter("(?P<name>loss|acc):(?P<value>.+)\\t$", "acc", "acc:(.+)\t$");
+    expect_filter("^x (.*) (\\S+) (?:a|b)", "loss", "^x loss ([^[:space:]]+) (a|b)");
+    refuse_filter("(\\w+)=(\\d+?)", "as little as it can");
+    refuse_filter("\\w+=(\\d+)", "no group for the name");
+    refuse_filter("(\\w+)=\\d+", "no group for the name");
+    refuse_filter("((\\w)+)=(\\d+)", "inside or before");
+    refuse_filter("(?:a)(\\w+)=(\\d+)", "inside or before");
+    refuse_filter("a|(\\w+)=(\\d+)", "a choice outside");
+    refuse_filter("(\\w+)=(?i)(\\d+)", "inside or before");
+    refuse_filter("(\\w+)=(\\d+)(?i)", "group with options");
+    refuse_filter("(\\w+)=(\\pL)", "an escape");
+    refuse_filter("(\\w+)=([[:alpha:]])", "a named class");
+    refuse_filter("(\\w+)=([a", "does not end");
+    refuse_filter("(\\w+)=(a", "no regular expression");
+    rlt_buf text = {0};
+    const char *why = "";
+    assert_false(rlt_katib_filter("(acc)=(\\d+)", "loss", &text, &why));
+    assert_null(why);
+    rlt_buf_fini(&text);
+}
+
+#define WITH_COLLECTOR(text)                                                                       \
+    HEAD OBJECTIVE ALGORITHM PARAMETERS                                                            \
+        "  trialTemplate: {trialSpec: {containers: [{command: [a, /logs/m.log]}]}}\n"              \
+        "  metricsCollectorSpec: {" text "}\n"
+
+static void test_collectors(void **state) {
+    (void)state;
+    EXPECT(WITH_COLLECTOR("collector: {kind: File}, source: {fileSystemPath: {path: /logs/m.log}, "
+                          "filter: {metricsFormat: ['(lr)=(.*)', '(\\w+) is (\\S+)']}}"),
+           "acc = \"(^|[^A-Za-z0-9_])acc is ([^[:space:]]+)\"", "\"/dev/stdout\"");
+    EXPECT(WITH_COLLECTOR("collector: {kind: File}, source: {fileSystemPath: {path: /logs/m.log, "
+                          "format: JSON}}"),
+           "json = false", "\\\"acc\\\" *: *\\\"?(", "\"/dev/stdout\"");
+    note(WITH_COLLECTOR("source: {filter: {metricsFormat: ['(a)=(.*)']}}"),
+         "no filter can find acc");
+    note(WITH_COLLECTOR("source: {filter: {metricsFormat: ['(\\w+)=(.*?)']}}"),
+         "takes as little as it can");
+    note(WITH_COLLECTOR("source: {filter: {metricsFormat: ['(\\w+)=(.)', '(\\w+)=(.*)']}}"),
+         "by the first filter that fits");
+    note(WITH_COLLECTOR("collector: {kind: File}"),
+         "/var/log/katib/metrics.log does not occur in the command");
+    note(WITH_COLLECTOR("collector: {kind: None}"), "nothing would be collected");
+    note(WITH_COLLECTOR("collector: {kind: Custom}"), "does not run");
+    note(WITH_COLLECTOR("collector: {kind: Push}"), "report_metrics()");
+    EXPECT(HEAD ALGORITHM PARAMETERS
+           "  objective: {type: maximize, objectiveMetricName: test/acc}\n"
+           "  trialTemplate: {trialSpec: {containers: [{command: "
+           "[a, /logs/]}]}}\n"
+           "  metricsCollectorSpec: {collector: {kind: TensorFlowEvent}, "
+           "source: {fileSystemPath: {path: /logs}}}\n",
+           "metric = \"acc\"", "tensorboard = \"{checkpoint}/events/test\"",
+           "\"{checkpoint}/events/\"", "checkpoint = true");
 }
 
 static void test_search(void **state) {
@@ -157,6 +290,10 @@ static void test_search(void **state) {
            "  maxFailedTrialCount: 2\n",
            "metric = \"val.loss\"", "mode = \"min\"", "goal = 0.1", "parallel = 3", "trials = 12",
            "max_failed = 2", "val\\\\.loss *= *(", "acc = ");
+    EXPECT(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE, "parallel = 3", "(^|[^A-Za-z0-9_|-])acc");
+    note(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE "  maxFailedTrialCount: 0\n",
+         "maxFailedTrialCount: 0");
+    note(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE, "without maxTrialCount");
     EXPECT(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE
            "  earlyStopping: {algorithmName: medianstop, algorithmSettings: [{name: "
            "min_trials_required, value: '2'}, {name: start_step, value: '5'}]}\n",
@@ -171,11 +308,11 @@ static void test_search(void **state) {
          "e.yaml:9: spec.resumePolicy");
     note(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE
          "  metricsCollectorSpec: {collector: {kind: PrometheusMetric}}\n",
-         "PrometheusMetric is not read");
+         "metrics of an HTTP endpoint are not read");
     EXPECT(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE
            "  metricsCollectorSpec: {collector: {kind: TensorFlowEvent}, source: {fileSystemPath: "
            "{path: /train}}}\n",
-           "tensorboard = \"/train\"");
+           "tensorboard = \"{checkpoint}/events\"");
 }
 
 static void test_trials(void **state) {
@@ -189,6 +326,20 @@ static void test_trials(void **state) {
            "argv = { \"python\", \"-c\", \"f({{1})\", \"--lr={lr}\" }", "env = { RATE = \"{lr}\" }",
            "only the primary container is run");
     note(HEAD OBJECTIVE ALGORITHM PARAMETERS, "names no command");
+    EXPECT(
+        HEAD OBJECTIVE ALGORITHM PARAMETERS
+        "  trialTemplate:\n    primaryContainerName: main\n    trialParameters: [{name: id, "
+        "reference: '${trialSpec.Name}'}, {name: l, reference: '${trialSpec.Labels[a]}'}]\n"
+        "    trialSpec: {metadata: {labels: {a: b}}, spec: {specs: {Worker: {containers: [{name: "
+        "other, command: [no]}]}, Master: {containers: [{name: main, command: "
+        "['${trialParameters.id}', '${trialParameters.l}']}]}}}}\n",
+        "argv = { \"e-{trial}\", \"b\" }", "a job of 2 groups of containers");
+    EXPECT(HEAD OBJECTIVE ALGORITHM PARAMETERS
+           "  trialTemplate: {trialSpec: {kind: TrainJob, spec: {trainer: {command: [a, "
+           "'${trialParameters.lr}']}}}}\n",
+           "argv = { \"a\", \"{lr}\" }");
+    note(HEAD OBJECTIVE ALGORITHM PARAMETERS "  trialTemplate: {configMap: {configMapName: a}}\n",
+         "it is in a ConfigMap");
     refuse(HEAD OBJECTIVE ALGORITHM PARAMETERS
            "  trialTemplate: {trialSpec: {containers: [{command: ['${trialParameters.no}']}]}}\n",
            RLT_ECONFIG, "${trialParameters.no}");
@@ -206,7 +357,7 @@ static void test_other_texts(void **state) {
     refuse(HEAD "  a: 1\n---\nb: 2\n", RLT_ENOTSUP, "e.yaml:7: a second document");
     refuse("apiVersion: kubeflow.org/v1beta1\nkind: Experiment\n", RLT_ECONFIG,
            "spec: is expected");
-    refuse(HEAD "  nasConfig: {}\n", RLT_ENOTSUP, "nasConfig");
+    note(HEAD OBJECTIVE ALGORITHM PARAMETERS TEMPLATE "  nasConfig: {}\n", "of no use to random");
     /* a node that holds itself, and ten names for ten names for ... */
     note(HEAD OBJECTIVE ALGORITHM PARAMETERS "  trialTemplate: {trialSpec: &a {spec: *a}}\n",
          "names no command");
@@ -256,7 +407,9 @@ int main(void) {
         cmocka_unit_test(test_parameters), cmocka_unit_test(test_parameters_that_are_wrong),
         cmocka_unit_test(test_algorithms), cmocka_unit_test(test_search),
         cmocka_unit_test(test_trials),     cmocka_unit_test(test_other_texts),
-        cmocka_unit_test(test_cut_texts),
+        cmocka_unit_test(test_cut_texts),  cmocka_unit_test(test_populations),
+        cmocka_unit_test(test_networks),   cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_collectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
