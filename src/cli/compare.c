@@ -11,7 +11,7 @@
 
 const rlt_cli_option rlt_cli_compare_options[] = {
     {"--what", "final|best|search",
-     "final runs, rlt_replicates of the best configuration, or all completed trials (default: the "
+     "final runs, replicates of the best configuration, or all completed trials (default: the "
      "first of these that both have)"},
     {"--metric", "NAME", "compare the newest points of this metric (default: the tuned one)"},
     {"--mode", "max|min", "which is better (default: as the experiment has it)"},

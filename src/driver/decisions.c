@@ -110,7 +110,9 @@ rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milesto
     rlt_decision decision;
     RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
     rlt_decision_explain(d->tuner, &decision);
-    RLT_TRY(store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err));
+    if (!decision.again) { /* else an attempt from before has its row */
+        RLT_TRY(store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err));
+    }
     return act(d, t, &decision, 0, err);
 }
 

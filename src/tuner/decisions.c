@@ -147,9 +147,13 @@ static rlt_status restore_verdict(rlt_tuner *tuner, int64_t number, int64_t step
     rlt_tuner_trial *at = NULL;
     RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
     const int64_t judged = at->configuration;
-    rlt_verdict *verdict =
-        rlt_tuner_find_verdict(at, tuner->stopper->index(tuner->stopper_state, judged, step));
+    const int64_t index = tuner->stopper->index(tuner->stopper_state, judged, step);
+    rlt_verdict *verdict = rlt_tuner_find_verdict(at, index);
     if (verdict == NULL || verdict->step != step) {
+        if (index >= 0 && at->verdict_count > 0 &&
+            at->verdicts[at->verdict_count - 1].index >= index) {
+            return RLT_OK; /* asked again by a later attempt, and answered as before */
+        }
         return rlt_fail(err, RLT_ECORRUPT,
                         "trial %" PRId64 " has a decision at step %" PRId64
                         ", but no report that it could be about",

@@ -126,6 +126,7 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
                                    .bracket = -1,
                                    .rung = -1,
                                    .step = step,
+                                   .again = !is_new,
                                    .value = value,
                                    .threshold = NAN};
         if (verdict != NULL) {
