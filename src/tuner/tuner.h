@@ -196,8 +196,8 @@ int64_t rlt_tuner_sources(const rlt_tuner *tuner); /* how many were used */
  * rlt_tuner_restore_decision. */
 rlt_status rlt_tuner_restore(rlt_tuner *tuner, int64_t number, const json_t *params, rlt_err *err);
 /* The action decided for the report of a trial at `step` (rlt_decision.step), or the ruling on it:
- * the newest one is the last. A trial that has ended is of no interest, nor is a report that got the
- * answer of an earlier one (`again`): RLT_OK. RLT_ECORRUPT: there was no such report. */
+ * the newest one is the last. A trial that has ended is of no interest, nor is a report that got
+ * the answer of an earlier one (`again`): RLT_OK. RLT_ECORRUPT: there was no such report. */
 rlt_status rlt_tuner_restore_decision(rlt_tuner *tuner, int64_t number, int64_t step,
                                       rlt_action action, rlt_err *err);
 /* The same for EXPLOIT, of a trial that goes on or of one that has ended. */

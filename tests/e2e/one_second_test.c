@@ -173,7 +173,7 @@ static double search(bool works) {
     size_t size;
     rlt_script *script = NULL;
     rlt_driver_result result;
-    snprintf(folder, sizeof folder, "%s/rltune-slots-XXXXXX", where);
+    snprintf(folder, sizeof folder, "%s/one-second-XXXXXX", where);
     assert_non_null(mkdtemp(folder));
     snprintf(db, sizeof db, "%s/a.db", folder);
     CHECK(rlt_file_read(RLT_SOURCE_DIR "/bench/one_second.lua", 1 << 16, &text, &size, &err));
