@@ -82,43 +82,74 @@ static rlt_status refuse_objective(rlt_config_loading *loading, rlt_err *err) {
                     "\"--lr\", \"{lr}\" } }, { \"external\" } or a function is needed");
 }
 
-/* { "command", ... } or { "external", ... } */
-static rlt_status read_named(rlt_config_loading *loading, const json_t *given, json_t *out,
-                             rlt_objective_fields *fields, rlt_err *err) {
-    static const char *const other_keys[] = {"name", NULL};
-    bool alone = json_is_array(given) && json_array_size(given) == 1; /* { "command" } */
-    const json_t *table = alone ? NULL : given;
-    const char *name =
-        json_string_value(alone ? json_array_get(given, 0) : json_object_get(given, "name"));
-    bool external = name != NULL && strcmp(name, "external") == 0;
-    if (name == NULL || (!external && strcmp(name, "command") != 0)) {
-        return refuse_objective(loading, err);
-    }
-    const rlt_config_section *section =
-        rlt_config_section_find(external ? "objective.external" : "objective.command");
-    json_object_set_new(out, "name", json_string(name));
-    RLT_TRY(rlt_config_read_section(loading, section, "objective", other_keys, table, out, err));
-    rlt_schema_store(section->fields, out, fields);
-    fields->kind = external ? RLT_OBJECTIVE_EXTERNAL : RLT_OBJECTIVE_COMMAND;
-    if (!external && json_array_size(json_object_get(out, "argv")) == 0) {
+static rlt_status check_named(rlt_config_loading *loading, const json_t *out,
+                              const rlt_objective_fields *fields, rlt_err *err) {
+    bool command = fields->kind == RLT_OBJECTIVE_COMMAND;
+    if (command && json_array_size(json_object_get(out, "argv")) == 0) {
         snprintf(loading->failed, sizeof loading->failed, "objective.argv");
         return rlt_fail(err, RLT_ECONFIG,
                         "objective.argv: names no program; argv = { \"python3\", \"train.py\" }");
     }
+    if (fields->kind == RLT_OBJECTIVE_FUNCTION && json_object_get(out, "call") == NULL) {
+        snprintf(loading->failed, sizeof loading->failed, "objective.call");
+        return rlt_fail(err, RLT_ECONFIG,
+                        "objective.call: a function is needed; { \"function\", call = "
+                        "function(params, report) ... end }");
+    }
     return RLT_OK;
 }
 
-/* A function has the limits of a program: the defaults of objective.command. */
-static void read_function(const json_t *given, json_t *out, rlt_objective_fields *fields) {
-    const rlt_config_section *section = rlt_config_section_find("objective.command");
-    rlt_schema_reader reader = {.path = "objective"};
-    json_t *defaults = json_object();
-    rlt_status status = rlt_schema_normalise(section->fields, &reader, NULL, defaults, NULL);
-    RLT_ASSERT(status == RLT_OK);
-    rlt_schema_store(section->fields, defaults, fields);
-    json_decref(defaults);
-    json_object_update(out, (json_t *)given);
-    fields->kind = RLT_OBJECTIVE_FUNCTION;
+/* { "command", ... }, { "external", ... } or { "function", call = function ... end, ... } */
+static rlt_status read_named(rlt_config_loading *loading, const json_t *given, json_t *out,
+                             rlt_objective_fields *fields, rlt_err *err) {
+    static const struct {
+        const char *name, *section, *other_keys[3];
+    } kinds[] = {
+        [RLT_OBJECTIVE_COMMAND] = {"command", "objective.command", {"name"}},
+        [RLT_OBJECTIVE_FUNCTION] = {"function", "objective.function", {"name", "call"}},
+        [RLT_OBJECTIVE_EXTERNAL] = {"external", "objective.external", {"name"}},
+    };
+    bool alone = json_is_array(given) && json_array_size(given) == 1; /* { "command" } */
+    const json_t *table = alone ? NULL : given;
+    const char *name =
+        json_string_value(alone ? json_array_get(given, 0) : json_object_get(given, "name"));
+    size_t kind = 0;
+    while (kind < RLT_COUNT(kinds) &&
+           (kinds[kind].name == NULL || name == NULL || strcmp(kinds[kind].name, name) != 0)) {
+        kind++;
+    }
+    if (kind == RLT_COUNT(kinds)) {
+        return refuse_objective(loading, err);
+    }
+    const rlt_config_section *section = rlt_config_section_find(kinds[kind].section);
+    json_t *call = json_object_get(table, "call");
+    json_object_set_new(out, "name", json_string(name));
+    if (kind == RLT_OBJECTIVE_FUNCTION && json_is_string(json_object_get(call, "$function"))) {
+        json_object_set(out, "call", call);
+    }
+    RLT_TRY(rlt_config_read_section(loading, section, "objective", kinds[kind].other_keys, table,
+                                    out, err));
+    rlt_schema_store(section->fields, out, fields);
+    fields->kind = (int)kind;
+    return check_named(loading, out, fields, err);
+}
+
+/* A function on its own; options may stand beside it (--set objective.silence_s=60). */
+static rlt_status read_function(rlt_config_loading *loading, const json_t *given, json_t *out,
+                                rlt_objective_fields *fields, rlt_err *err) {
+    static const char *const other_keys[] = {"$function", NULL};
+    const rlt_config_section *section = rlt_config_section_find("objective.function");
+    json_t *filled = json_object();
+    rlt_status status =
+        rlt_config_read_section(loading, section, "objective", other_keys, given, filled, err);
+    if (status == RLT_OK) {
+        rlt_schema_store(section->fields, filled, fields);
+        json_object_set(out, "$function", json_object_get(given, "$function"));
+        json_object_update(out, json_object_size(given) > 1 ? filled : NULL);
+        fields->kind = RLT_OBJECTIVE_FUNCTION;
+    }
+    json_decref(filled);
+    return status;
 }
 
 static rlt_status read_objective(rlt_config_loading *loading, rlt_objective_fields *fields,
@@ -127,8 +158,7 @@ static rlt_status read_objective(rlt_config_loading *loading, rlt_objective_fiel
     json_t *out = json_object();
     json_object_set_new(loading->out, "objective", out);
     if (json_is_string(json_object_get(given, "$function"))) {
-        read_function(given, out, fields);
-        return RLT_OK;
+        return read_function(loading, given, out, fields, err);
     }
     return read_named(loading, given, out, fields, err);
 }
@@ -223,9 +253,10 @@ static const char *only_pattern(const json_t *objective) {
     return found;
 }
 
-static bool tune_is_external(const json_t *objective) {
+static bool is_nameless(const json_t *objective) { /* what it gives as its result */
     const char *name = json_string_value(json_object_get(objective, "name"));
-    return name != NULL && strcmp(name, "external") == 0;
+    return json_object_get(objective, "$function") != NULL ||
+           (name != NULL && strcmp(name, "command") != 0);
 }
 
 rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_fields *tune,
@@ -235,9 +266,7 @@ rlt_status rlt_config_program_metric(rlt_config_loading *loading, rlt_tune_field
     if (json_object_get(json_object_get(loading->raw, "tune"), "metric") != NULL) {
         return RLT_OK;
     }
-    bool own = json_object_get(objective, "$function") != NULL ||
-               tune_is_external(objective); /* what it gives has no name */
-    name = own ? "value" : name;
+    name = is_nameless(objective) ? "value" : name;
     if (name == NULL || *name == 0 || strlen(name) >= RLT_NAME_MAX) {
         snprintf(loading->failed, sizeof loading->failed, "tune");
         return rlt_fail(err, RLT_ECONFIG,

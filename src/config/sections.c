@@ -253,6 +253,26 @@ static const rlt_field final[] = {
      .help = "Fresh episodes that judge each retrained winner."},
     {0}};
 
+/* Rows of programs and of the processes of functions. */
+#define GRACE_S                                                                                    \
+    "grace_s", RLT_FIELD_DOUBLE, OBJECTIVE(grace_s),                                               \
+        .initial = "5", .min = 0, .max = 86400,                                                    \
+        .help = "Seconds from SIGTERM, which asks it to end, to SIGKILL."
+#define SILENCE_S                                                                                  \
+    "silence_s", RLT_FIELD_DOUBLE, OBJECTIVE(silence_s),                                           \
+        .initial = "3600", .min = 0, .max = 1e9,                                                   \
+        .help = "Seconds without a report or a line of output after which it counts as "           \
+                "hung; 0: no limit."
+#define LOG_MAX                                                                                    \
+    "log_max", RLT_FIELD_INT, OBJECTIVE(log_max),                                                  \
+        .initial = "1048576", .min = 4096, .max = 1e12,                                            \
+        .help = "Bytes of its output that are kept at most, the newest."
+#define KEEP_LOGS                                                                                  \
+    "keep_logs", RLT_FIELD_ENUM, OBJECTIVE(keep_logs),                                             \
+        .initial = "auto", .choices = keep_logs,                                                   \
+        .help = "Whose output is kept: auto, of trials that fail, run for 3 seconds or "           \
+                "say more than 4 KiB; all; failed, of those that fail and of the best one."
+
 static const rlt_field command[] = {
     {"argv", RLT_FIELD_TEXTS, .initial = "[]",
      .help =
@@ -281,17 +301,13 @@ static const rlt_field command[] = {
      .help =
          "It has a folder of its own, RLTUNE_CHECKPOINT_DIR, which its next attempt finds as it "
          "was."},
-    {"grace_s", RLT_FIELD_DOUBLE, OBJECTIVE(grace_s), .initial = "5", .min = 0, .max = 86400,
-     .help = "Seconds from SIGTERM, which asks it to end, to SIGKILL."},
-    {"silence_s", RLT_FIELD_DOUBLE, OBJECTIVE(silence_s), .initial = "3600", .min = 0, .max = 1e9,
-     .help = "Seconds without a report or a line of output after which it counts as hung; 0: no "
-             "limit."},
-    {"log_max", RLT_FIELD_INT, OBJECTIVE(log_max), .initial = "1048576", .min = 4096, .max = 1e12,
-     .help = "Bytes of its output that are kept at most, the newest."},
-    {"keep_logs", RLT_FIELD_ENUM, OBJECTIVE(keep_logs), .initial = "auto", .choices = keep_logs,
-     .help = "Whose output is kept: auto, of trials that fail, run for 3 seconds or say more than "
-             "4 KiB; all; failed, of those that fail and of the best one."},
+    {GRACE_S},
+    {SILENCE_S},
+    {LOG_MAX},
+    {KEEP_LOGS},
     {0}};
+
+static const rlt_field function[] = {{GRACE_S}, {SILENCE_S}, {LOG_MAX}, {KEEP_LOGS}, {0}};
 
 static const rlt_field external[] = {
     {"silence_s", RLT_FIELD_DOUBLE, OBJECTIVE(silence_s), .initial = "60", .min = 0.1, .max = 1e9,
@@ -402,9 +418,10 @@ const rlt_config_section rlt_config_sections[] = {
      external, RLT_SECTION_OBJECTIVE},
     {"objective.function",
      "objective = function(params, report, trial) ... end: a trial calls it. report(step, value) "
-     "or "
-     "report(step, { loss = 0.3 }) gives false when it should end; what it returns is its result.",
-     no_fields, RLT_SECTION_OBJECTIVE},
+     "or report(step, { loss = 0.3 }) gives false when it should end; what it returns is its "
+     "result. With options: objective = { \"function\", call = function(params, report) ... end, "
+     "silence_s = 60 }.",
+     function, RLT_SECTION_OBJECTIVE},
     {"params",
      "Parameters of an objective, by any name: lr = space.loguniform(1e-4, 1), or a fixed value.",
      no_fields, RLT_SECTION_OBJECTIVE},

@@ -65,6 +65,10 @@ static int call_function(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, call->table);
     lua_pushliteral(L, "objective");
     lua_rawget(L, -2);
+    if (lua_istable(L, -1)) { /* { "function", call = function ... end } */
+        lua_pushliteral(L, "call");
+        lua_rawget(L, -2);
+    }
     luaL_checktype(L, -1, LUA_TFUNCTION);
     rlt_json_to_lua(L, call->params);
     lua_pushlightuserdata(L, (void *)call);

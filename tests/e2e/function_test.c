@@ -66,6 +66,61 @@ static void test_no_result(void **state) {
     run_close(&place);
 }
 
+/* One that says nothing is killed and tried again; others, also later ones, don't notice. The same
+ * by --set, of a function on its own. */
+static void check_hung(const char *before, const char *after, const char *set) {
+    run_place place;
+    rlt_buf function = {0};
+    run_open(&place);
+    rlt_buf_printf(&function,
+                   "%sfunction(params, report)\n"
+                   "  report(1, params.x)\n"
+                   "  while params.x == 2 do end\n"
+                   "  return params.x\n"
+                   "end%s",
+                   before, after);
+    write_script(&place, function.data,
+                 "params = { x = space.grid{ 1, 2, 3, 4 } }, tune = { metric = 'loss', mode = "
+                 "'min', trials = 4, max_failed = 1, max_retries = 1, sampler = 'grid' }");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--set", set), 0);
+    run_check_rows(&place, true);
+    expect_sql(&place,
+               "SELECT state, attempt, reason LIKE '%no report and no output for 0.4 s "
+               "(objective.silence_s)%' FROM trials ORDER BY number",
+               "completed|1|0\nfailed|2|1\ncompleted|1|0\ncompleted|1|0\n");
+    run_check_clean(&place);
+    rlt_buf_fini(&function);
+    run_close(&place);
+}
+
+static void test_hung(void **state) {
+    (void)state;
+    check_hung("{ 'function', call = ", ", silence_s = 0.4 }", "tune.parallel=2");
+    check_hung("", "", "objective.silence_s=0.4");
+}
+
+/* One that does not do what report told it is killed after grace_s, and is stopped, not failed. */
+static void test_grace(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "{ 'function', grace_s = 0.2, call = function(params, report)\n"
+                 "  report(1, params.x)\n"
+                 "  while params.x == 2 do report(2, 2) end\n"
+                 "  report(10, params.x)\n"
+                 "end }",
+                 "params = { x = space.grid{ 1, 2 } }, stop = { steps = 10 }, tune = { metric = "
+                 "'loss', mode = 'min', trials = 2, sampler = 'grid', parallel = 1, stopper = { "
+                 "'threshold', upper = 1.5, grace = 1 } }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    run_check_rows(&place, true);
+    expect_sql(&place, "SELECT state, attempt FROM trials ORDER BY number",
+               "completed|1\nstopped|1\n");
+    run_check_clean(&place);
+    run_close(&place);
+}
+
 /* More trials than the driver remembers, one of which is there from the beginning to the end; the
  * best one ended long ago. */
 static void test_many(void **state) {
@@ -157,13 +212,36 @@ static void test_deaf(void **state) {
     run_close(&place);
 }
 
+static void refuse(const char *function, const char *part) {
+    run_place place;
+    run_open(&place);
+    write_script(&place, function,
+                 "params = { x = space.uniform(0, 1) }, tune = { mode = 'min', trials = 1 }");
+    run_expect_code(&place, run_command(&place, "run", place.script, "--dry-run"), 3);
+    run_expect_output(&place, part);
+    run_close(&place);
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    refuse("{ 'function' }", "objective.call: a function is needed");
+    refuse("{ 'function', call = 3 }", "objective.call: a function is needed");
+    refuse("{ 'function', silence_s = 3 }", "objective.call: a function is needed");
+    refuse("{ 'function', call = function() end, silense_s = 3 }", "silence_s");
+    refuse("{ 'function', call = function() end, argv = { 'a' } }", "argv");
+    refuse("{ 'functoin', call = function() end }", "or a function is needed");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
         cmocka_unit_test(test_no_result),
+        cmocka_unit_test(test_hung),
+        cmocka_unit_test(test_grace),
+        cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_crash),
-        cmocka_unit_test(test_deaf),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
