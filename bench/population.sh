@@ -6,7 +6,8 @@
 # all of them together have taken as many steps. A return is the mean of 200 fresh episodes, most
 # likely actions, of the trial that is best by its own 20 evaluation episodes at its last step. `gain`
 # is against random search with the same seed, which draws the same first N configurations: mean and
-# standard deviation over seeds, and how many seeds are better.
+# standard deviation over seeds, and on how many seeds it is better and worse (the rest are ties: the same
+# configuration won).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,19 +61,20 @@ search() {
 methods=(random asha hyperband pbt pbt-synch pb2 pb2-synch)
 for method in "${methods[@]}"; do
     for ((seed = 1; seed <= seeds; seed++)); do
-        echo "$method $seed $(search "$method" "$seed")"
+        result=$(search "$method" "$seed")
+        echo "$method $seed $result"
     done
 done > "$folder/all"
 
-echo "| method | steps a run, mean | return of each seed | mean ± deviation | gain over random | better |"
+echo "| method | steps a run, mean | return of each seed | mean ± deviation | gain over random | better, worse |"
 echo "|---|--:|---|--:|--:|--:|"
 awk '{ value[$1, $2] = $3; steps[$1] += $4; n[$1]++; if (!($1 in seen)) { seen[$1] = 1; order[++m] = $1 } }
     END {
         for (k = 1; k <= m; k++) {
-            name = order[k]; sum = square = gain = gains = better = 0; list = ""
+            name = order[k]; sum = square = gain = gains = better = worse = 0; list = ""
             for (s = 1; s <= n[name]; s++) {
                 x = value[name, s]; d = x - value["random", s]
-                sum += x; square += x * x; gain += d; gains += d * d; better += d > 0
+                sum += x; square += x * x; gain += d; gains += d * d; better += d > 0; worse += d < 0
                 list = list (s > 1 ? ", " : "") sprintf("%.1f", x)
             }
             c = n[name]; mean = sum / c; g = gain / c
@@ -80,6 +82,6 @@ awk '{ value[$1, $2] = $3; steps[$1] += $4; n[$1]++; if (!($1 in seen)) { seen[$
             gsd = c > 1 ? sqrt((gains - c * g * g) / (c - 1)) : 0
             printf "| %s | %d | %s | %.1f ± %.1f |", name, steps[name] / c, (c > 10 ? "" : list), mean, sd
             if (name == "random") printf " | |\n"
-            else printf " %.1f ± %.1f | %d of %d |\n", g, gsd, better, c
+            else printf " %.1f ± %.1f | %d, %d of %d |\n", g, gsd, better, worse, c
         }
     }' "$folder/all"
