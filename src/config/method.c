@@ -107,8 +107,9 @@ static const method_kind kinds[] = {
      offsetof(rlt_tune_fields, stopper), "{ \"asha\", grace = 1000 }"},
 };
 
+/* `text`: the name given; NULL: `given` has none. */
 static rlt_status refuse(rlt_config_loading *loading, const method_kind *kind, const char *text,
-                         rlt_err *err) {
+                         const json_t *given, rlt_err *err) {
     const char *names[64];
     size_t count = 0;
     rlt_buf allowed = {0};
@@ -122,10 +123,17 @@ static rlt_status refuse(rlt_config_loading *loading, const method_kind *kind, c
     }
     const char *nearest = text != NULL ? rlt_str_nearest(text, names, count) : NULL;
     snprintf(loading->failed, sizeof loading->failed, "tune.%s", kind->key);
+    char *shown = text != NULL ? NULL : json_dumps(given, JSON_ENCODE_ANY | JSON_COMPACT);
     rlt_fail(err, RLT_ECONFIG,
-             "tune.%s: '%.40s' is not a %s%s%s%s; allowed: %sor a table such as %s", kind->key,
-             text != NULL ? text : "", kind->key, nearest ? " (did you mean '" : "",
-             nearest ? nearest : "", nearest ? "'?)" : "", allowed.data, kind->example);
+             "tune.%s: '%.40s' is not a %s%s%s%s; allowed: %sor a table that begins with one of "
+             "these names, such as %s",
+             kind->key,
+             text != NULL    ? text
+             : shown != NULL ? shown
+                             : "",
+             kind->key, nearest ? " (did you mean '" : "", nearest ? nearest : "",
+             nearest ? "'?)" : "", allowed.data, kind->example);
+    free(shown);
     rlt_buf_fini(&allowed);
     return RLT_ECONFIG;
 }
@@ -157,7 +165,7 @@ static rlt_status parse(rlt_config_loading *loading, const method_kind *kind, co
     bool alone = !json_is_array(given) || json_array_size(given) == 1;
     *table = json_is_object(given) ? given : NULL;
     *index = text != NULL && alone ? find_name(kind, text, defaults) : -1;
-    return *index >= 0 ? RLT_OK : refuse(loading, kind, text, err);
+    return *index >= 0 ? RLT_OK : refuse(loading, kind, text, given, err);
 }
 
 static bool gives(const json_t *table, const rlt_field *field) {

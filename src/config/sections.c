@@ -184,7 +184,8 @@ static const rlt_field tune[] = {
      .help = "What trials are compared by: eval_return, mean_return, steps_per_s or another series "
              "of a training; with an objective, a metric that it reports."},
     {"mode", RLT_FIELD_ENUM, TUNE(maximise), .initial = "max", .choices = modes,
-     .aliases = "direction", .help = "Whether more or less of the metric is better."},
+     .choice_words = "minimize=min minimise=min maximize=max maximise=max", .aliases = "direction",
+     .help = "Whether more or less of the metric is better; also minimize, maximize."},
     {"metrics", RLT_FIELD_TEXTS, .initial = "[]", .aliases = "objectives",
      .help =
          "Several of them, at most 8, in place of metric: the trials that no other one beats in "

@@ -117,7 +117,8 @@ uint64_t rlt_hash64(const void *data, size_t size, uint64_t seed); /* FNV-1a the
 /* Edits from a to b: insert, delete, replace, swap neighbours (optimal string alignment); ASCII
  * case folded. */
 int rlt_str_distance(const char *a, const char *b);
-/* The nearest of `count` names within a distance that a typo explains, or NULL. */
+/* The nearest of `count` names within a distance that a typo explains, else the only one that
+ * begins with `name` (of 4 bytes or more), or NULL. */
 const char *rlt_str_nearest(const char *name, const char *const *names, size_t count);
 
 /* Growable text, for messages and reports outside hot paths; data is always 0-terminated. */

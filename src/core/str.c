@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { NAME_MAX_COMPARED = 128 };
 
@@ -43,7 +44,24 @@ int rlt_str_distance(const char *a, const char *b) {
     return rows[size_a % 3][size_b] + abs((int)strlen(a + size_a) - (int)strlen(b + size_b));
 }
 
-/* A typo explains one edit in short names and up to a third of the letters in long ones. */
+/* The only one that begins with `name`, or NULL. */
+static const char *begins_with(const char *name, const char *const *names, size_t count) {
+    enum { PREFIX_MIN = 4 };
+    const char *found = NULL;
+    size_t size = strlen(name);
+    for (size_t i = 0; size >= PREFIX_MIN && i < count; i++) {
+        if (strncasecmp(names[i], name, size) == 0) {
+            if (found != NULL && strcmp(found, names[i]) != 0) {
+                return NULL;
+            }
+            found = names[i];
+        }
+    }
+    return found;
+}
+
+/* A typo explains one edit in short names and up to a third of the letters in long ones. Else it
+ * may be the beginning of a name. */
 const char *rlt_str_nearest(const char *name, const char *const *names, size_t count) {
     int best_distance = (int)strlen(name) / 3;
     if (best_distance < 1) {
@@ -57,7 +75,7 @@ const char *rlt_str_nearest(const char *name, const char *const *names, size_t c
             best_distance = distance;
         }
     }
-    return best;
+    return best != NULL ? best : begins_with(name, names, count);
 }
 
 static void reserve(rlt_buf *buf, size_t extra) {

@@ -109,8 +109,9 @@ static void check_limits(rlt_driver *d, rlt_err *err) {
         d->ending = "an error that needs a person";
     } else if (d->config.tuned && d->failed > tune->max_failed) {
         d->ending = "tune.max_failed passed";
-        rlt_fail(err, RLT_EFAILED, "%lld trials failed, more than tune.max_failed = %lld",
-                 (long long)d->failed, (long long)tune->max_failed);
+        rlt_fail(err, RLT_EFAILED, "%lld trials failed, more than tune.max_failed = %lld%s%s",
+                 (long long)d->failed, (long long)tune->max_failed,
+                 d->failure[0] != 0 ? "; the last one was " : "", d->failure);
         d->fatal = *err;
     }
 }
@@ -270,7 +271,8 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
     }
     if (d->failed > 0 && d->failed == (int64_t)d->count + d->dropped.count) {
         return rlt_fail(err, RLT_EFAILED,
-                        "every trial failed; the causes: rltune show %lld --db %.300s",
+                        "every trial failed%s%s; the causes: rltune show %lld --db %.150s",
+                        d->failure[0] != 0 ? "; the last one was " : "", d->failure,
                         (long long)d->experiment, d->o->db_path);
     }
     return RLT_OK;

@@ -99,7 +99,9 @@ typedef struct rlt_driver {
     json_t *schedule, *final_schedule; /* owned; of search trials, of the winner; or NULL */
     bool copies;                       /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
-    bool exhausted; /* no further search trials */
+    int64_t finished;  /* trials that have ended in this process */
+    char failure[256]; /* of the newest failed trial, with its number; "": none in this process */
+    bool exhausted;    /* no further search trials */
     bool finals_planned;
     const char *ending; /* why no more trials are started; NULL: they are */
     int stop_seen;
@@ -304,6 +306,9 @@ rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err); /* after the commit 
 rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 
 /* view.c */
+/* Of a trial that has ended for good: for the time left, and for what is said at the end. */
+void rlt_driver_count_end(rlt_driver *d, const rlt_driver_entry *t, rlt_trial_state state,
+                          const char *reason);
 void rlt_driver_show(rlt_driver *d, bool now);
 void rlt_driver_say(rlt_driver *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

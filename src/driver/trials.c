@@ -55,6 +55,7 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     if (!is_terminal(to)) {
         return RLT_OK;
     }
+    rlt_driver_count_end(d, t, to, reason);
     if (d->host != NULL) {
         rlt_driver_clean_program(d, t, to);
     }
@@ -68,7 +69,6 @@ rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
     if (d->copies && d->host == NULL) { /* nobody will copy it any more */
         RLT_TRY(rlt_driver_prune(d, t, err));
     }
-    d->failed += to == RLT_TRIAL_FAILED;
     if (t->final) {
         return RLT_OK;
     }

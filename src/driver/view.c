@@ -20,6 +20,16 @@ void rlt_driver_say(rlt_driver *d, const char *fmt, ...) {
     d->o->event(d->o->user, line);
 }
 
+void rlt_driver_count_end(rlt_driver *d, const rlt_driver_entry *t, rlt_trial_state state,
+                          const char *reason) {
+    d->finished++;
+    if (state == RLT_TRIAL_FAILED) {
+        d->failed++;
+        snprintf(d->failure, sizeof d->failure, "%strial %lld: %s", t->final ? "final " : "",
+                 (long long)t->number, reason);
+    }
+}
+
 static int64_t planned(const rlt_driver *d) {
     int64_t finals = d->dropped.finals;
     for (size_t i = d->count; i-- > 0 && d->trials[i].final;) {
@@ -40,7 +50,8 @@ typedef struct average {
     int64_t count;
 } average;
 
-/* What a search trial takes, as far as those that have ended tell: most of them are stopped. */
+/* What a search trial takes, as far as those that have ended tell: most of them are stopped. NAN:
+ * nobody knows, as of programs without stop.steps until the first one has ended. */
 static double search_steps(const rlt_driver *d) {
     average ended = {(double)d->dropped.search_steps, d->dropped.count - d->dropped.finals};
     for (size_t i = 0; i < d->count; i++) {
@@ -50,14 +61,15 @@ static double search_steps(const rlt_driver *d) {
             ended.count++;
         }
     }
-    return ended.count > 0 ? ended.steps / (double)ended.count : (double)d->config.run.stop.steps;
+    int64_t limit = d->config.run.stop.steps;
+    return ended.count > 0 ? ended.steps / (double)ended.count : limit > 0 ? (double)limit : NAN;
 }
 
 /* Retraining goes to the end; a search trial as far as others did, beyond that to its end. */
 static double steps_left(const rlt_driver_entry *t, double search) {
     double end = (double)t->steps_max, steps = (double)t->steps;
     double goal = t->final || steps >= search ? end : search;
-    return goal > steps ? goal - steps : 0;
+    return isnan(goal) ? NAN : goal > steps ? goal - steps : 0;
 }
 
 static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
@@ -74,6 +86,18 @@ static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
     finals = finals < later ? finals : later;
     return left + (double)finals * (double)d->config.run.stop.steps +
            (double)(later - finals) * search;
+}
+
+/* By steps or, where trials report none, by trials; NAN: not known yet. */
+static double time_left(const rlt_driver *d, const rlt_driver_view *view) {
+    double left = view->steps > d->steps_before ? steps_to_come(d, view->planned) : NAN;
+    if (!isnan(left)) {
+        return left / view->steps_per_s;
+    }
+    int64_t ended = view->states[RLT_TRIAL_COMPLETED] + view->states[RLT_TRIAL_STOPPED] +
+                    view->states[RLT_TRIAL_FAILED];
+    return d->finished > 0 ? view->elapsed_s * (double)(view->planned - ended) / (double)d->finished
+                           : NAN;
 }
 
 static void fill_trials(rlt_driver *d, rlt_driver_view *view) {
@@ -112,7 +136,6 @@ void rlt_driver_show(rlt_driver *d, bool now) {
         view.front = rlt_tuner_front(d->tuner, &numbers);
     }
     view.steps_per_s = (double)(view.steps - d->steps_before) / fmax(view.elapsed_s, 1e-9);
-    view.eta_s =
-        view.steps > d->steps_before ? steps_to_come(d, view.planned) / view.steps_per_s : NAN;
+    view.eta_s = time_left(d, &view);
     d->o->progress(d->o->user, &view);
 }

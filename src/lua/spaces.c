@@ -134,8 +134,44 @@ static int make_multi_discrete(lua_State *L) {
     return 1;
 }
 
+static const char *const environment_spaces[] = {"box", "discrete", "multi_discrete"};
+
+/* space[name] that is none of them. */
+static int refuse_space(lua_State *L) {
+    enum { NAMES_MAX = 32 };
+    const char *names[NAMES_MAX], *given = luaL_tolstring(L, 2, NULL);
+    size_t count = 0;
+    for (const rlt_space_kind_row *row = rlt_space_kinds; row->name != NULL; row++) {
+        RLT_ASSERT(count < NAMES_MAX);
+        names[count++] = row->name;
+    }
+    for (size_t i = 0; i < RLT_COUNT(environment_spaces); i++) {
+        RLT_ASSERT(count < NAMES_MAX);
+        names[count++] = environment_spaces[i];
+    }
+    const char *nearest = rlt_str_nearest(given, names, count);
+    luaL_where(L, 1);
+    lua_pushfstring(L, "there is no space.%s", given);
+    if (nearest != NULL) {
+        lua_pushfstring(L, " (did you mean space.%s?)", nearest);
+    } else {
+        lua_pushliteral(L, "");
+    }
+    lua_pushliteral(L, "; there are: ");
+    luaL_checkstack(L, 2 * NAMES_MAX, NULL);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushfstring(L, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    lua_concat(L, 4 + (int)count);
+    return lua_error(L);
+}
+
 void rlt_spaces_push(lua_State *L) {
     lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, refuse_space);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
     for (const rlt_space_kind_row *row = rlt_space_kinds; row->name != NULL; row++) {
         lua_pushlightuserdata(L, (void *)row);
         lua_pushcclosure(L, make_space, 1);

@@ -119,9 +119,17 @@ static rlt_status refuse(const rlt_field *field, const char *path, const json_t 
         free(shown);
         shown = asprintf(&shown, "%.15g", json_real_value(value)) < 0 ? NULL : shown;
     }
-    rlt_status status = rlt_fail(err, RLT_ECONFIG, "%s: %.60s%s is not allowed; allowed: %s", path,
-                                 shown != NULL ? shown : "this value",
-                                 shown != NULL && strlen(shown) > 60 ? "…" : "", allowed);
+    size_t count = 0;
+    while (field->choices != NULL && field->choices[count] != NULL) {
+        count++;
+    }
+    const char *nearest = count > 0 && json_is_string(value)
+                              ? rlt_str_nearest(json_string_value(value), field->choices, count)
+                              : NULL;
+    rlt_status status = rlt_fail(
+        err, RLT_ECONFIG, "%s: %.60s%s is not allowed%s%s%s; allowed: %s", path,
+        shown != NULL ? shown : "this value", shown != NULL && strlen(shown) > 60 ? "…" : "",
+        nearest ? " (did you mean '" : "", nearest ? nearest : "", nearest ? "'?)" : "", allowed);
     free(shown);
     return status;
 }
@@ -155,18 +163,32 @@ static json_t *canonical_double(const rlt_field *field, const json_t *value) {
     return fits ? json_real(json_number_value(value)) : NULL;
 }
 
-static int choice_index(const rlt_field *field, const json_t *value) {
-    for (int i = 0; json_is_string(value) && field->choices[i] != NULL; i++) {
-        if (strcmp(field->choices[i], json_string_value(value)) == 0) {
-            return i;
+/* The choice that `word` is, or stands for, or NULL. */
+static const char *choice_of(const rlt_field *field, const char *word) {
+    size_t size = strlen(word);
+    for (int i = 0; field->choices[i] != NULL; i++) {
+        const char *choice = field->choices[i];
+        if (strcmp(choice, word) == 0) {
+            return choice;
+        }
+        for (const char *at = field->choice_words; at != NULL && *at != 0;) {
+            size_t length = strcspn(at, " "), left = strcspn(at, "=");
+            if (left == size && strncmp(at, word, size) == 0 &&
+                length - left - 1 == strlen(choice) &&
+                strncmp(at + left + 1, choice, length - left - 1) == 0) {
+                return choice;
+            }
+            at += length + strspn(at + length, " ");
         }
     }
-    return -1;
+    return NULL;
 }
 
 static json_t *canonical_text(const rlt_field *field, const json_t *value) {
     if (field->choices != NULL) {
-        return choice_index(field, value) >= 0 ? json_string(json_string_value(value)) : NULL;
+        const char *choice =
+            json_is_string(value) ? choice_of(field, json_string_value(value)) : NULL;
+        return choice != NULL ? json_string(choice) : NULL;
     }
     if (json_is_null(value) && field->flags & RLT_FIELD_OPTIONAL) {
         return json_null();

@@ -39,6 +39,7 @@ typedef struct rlt_field { /* a table ends with a row whose name is NULL */
                                  * NULL: it must be given */
     double min, max;            /* INT, DOUBLE, each item of INT_LIST */
     const char *const *choices; /* NULL-terminated; ENUM, STRING */
+    const char *choice_words;   /* other words for choices, "minimize=min maximize=max", or NULL */
     const char *aliases;        /* other names accepted, separated by spaces, or NULL */
     unsigned flags;
     const char *help; /* one sentence; says what 0 stands for where it is special */

@@ -155,6 +155,31 @@ static void test_live_table_fits(void **unused) {
     }
 }
 
+/* A function that reports no steps: what is left follows from the trials that have ended. */
+static void test_time_left_without_steps(void **unused) {
+    (void)unused;
+    write_script("steps.lua",
+                 "return { name = 'steps', params = { x = space.uniform(0, 1) },\n"
+                 "  objective = function(p) local n = 0; while n < 1e7 do n = n + 1 end\n"
+                 "    return p.x end,\n"
+                 "  tune = { metric = 'loss', mode = 'min', trials = 6, parallel = 1 } }");
+    char command[512];
+    snprintf(command, sizeof(command), "TERM=xterm NO_COLOR= %s run steps.lua --db e.db >/dev/null",
+             RLT_BINARY);
+    assert_int_equal(on_terminal(command, 80, 24), 0);
+    int unknown = 0, known = 0, running = 0;
+    for (const char *at = out; (at = strstr(at, "experiment 1: ")) != NULL; at++) {
+        const char *left = strstr(at, " left"), *ended = strstr(at, "trials ");
+        assert_true(left != NULL && ended != NULL);
+        bool none = strncmp(left - 3, ", -", 3) == 0;
+        assert_int_equal(none, ended[strlen("trials ")] == '0');
+        unknown += none;
+        known += !none;
+        running += !none && strncmp(left - 7, ", 0.0 s", 7) != 0;
+    }
+    assert_true(unknown > 0 && known > 1 && running > 0);
+}
+
 static void test_stopped_trials_say_why(void **unused) {
     (void)unused;
     assert_int_equal(piped("run sweep.lua --db why.db"), 0);
@@ -255,6 +280,7 @@ static void test_render_files(void **unused) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_live_table_fits),
+        cmocka_unit_test(test_time_left_without_steps),
         cmocka_unit_test(test_stopped_trials_say_why),
         cmocka_unit_test(test_no_colour_and_dumb_terminals),
         cmocka_unit_test(test_leaderboard_fits_a_narrow_terminal),

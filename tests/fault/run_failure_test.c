@@ -120,7 +120,7 @@ static void more_failures_than_max_failed_end_the_experiment(void **state) {
              "tune = { trials = 12, parallel = 2, max_failed = 2 },\n"
              "ppo = { lr = space.uniform(1e-4, 1e-3) }");
     run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 7);
-    run_expect_output(&place, "more than tune.max_failed = 2");
+    run_expect_output(&place, "more than tune.max_failed = 2; the last one was trial ");
     expect_sql(&place, "SELECT state FROM experiments", "failed\n");
     expect_reason(&place, "number = 0", "not finite");
     expect_sql(&place, "SELECT count(*) FROM trials WHERE state NOT IN ('failed', 'stopped')",
@@ -137,7 +137,7 @@ static void nothing_but_failed_trials_is_a_failed_experiment(void **state) {
              "tune = { trials = 2, parallel = 2, max_failed = 9 },\n"
              "ppo = { lr = space.uniform(1e-4, 1e-3) }");
     run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 7);
-    run_expect_output(&place, "every trial failed");
+    run_expect_output(&place, "every trial failed; the last one was trial ");
     expect_sql(&place, "SELECT state FROM experiments", "failed\n");
     expect_sql(&place, "SELECT DISTINCT state, attempt FROM trials", "failed|1\n");
     expect_reason(&place, "number = 0", "a.lua:");

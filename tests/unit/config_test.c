@@ -223,6 +223,28 @@ static void test_place(void **state) {
     json_decref(raw);
 }
 
+/* Optuna's words. */
+static void test_directions(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool maximise;
+    } rows[] = {{"{'tune': {'direction': 'minimize'}}", false},
+                {"{'tune': {'mode': 'minimise'}}", false},
+                {"{'tune': {'direction': 'maximize'}}", true},
+                {"{'tune': {'mode': 'maximise'}}", true}};
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) {
+        rlt_experiment_config config;
+        load(rows[i].text, &config);
+        assert_int_equal(config.tune.maximise, rows[i].maximise);
+        const json_t *mode = json_object_get(json_object_get(config.json, "tune"), "mode");
+        assert_string_equal(json_string_value(mode), rows[i].maximise ? "max" : "min");
+        rlt_experiment_config_fini(&config);
+    }
+    refused("{'tune': {'mode': 'minimiz'}}", "allowed: one of 'min', 'max'");
+    refused("{'tune': {'mode': 'minimize=min'}}", "allowed: one of 'min', 'max'");
+}
+
 static void test_lua_env(void **state) {
     (void)state;
     rlt_experiment_config config;
@@ -349,6 +371,11 @@ static void test_sampler_forms(void **state) {
         assert_string_equal(json_string_value(json_object_get(sampler, "name")), "tpe");
         rlt_experiment_config_fini(&config);
     }
+    refused("{'tune': {'sampler': 3}}", "tune.sampler: '3' is not a sampler; allowed: random");
+    refused("{'tune': {'sampler': {'n_startup_trials': 3}}}",
+            "tune.sampler: '{\"n_startup_trials\":3}' is not a sampler");
+    refused("{'tune': {'mode': 'minimum'}}",
+            "tune.mode: \"minimum\" is not allowed; allowed: one of");
     refused("{'tune': {'sampler': 'tpa'}}", "tune.sampler: 'tpa' is not a sampler (did you mean");
     refused("{'tune': {'sampler': {'name': 'tpe', 'gama': 0.2}}}",
             "tune.sampler.gama: unknown key (did you mean 'gamma'?)");
@@ -498,7 +525,9 @@ static void test_bad_models(void **state) {
         {"[['cnv', 32]]", "model[1]: there is no layer 'cnv' (did you mean 'conv'?)"},
         {"[['dense', 2], ['dense']]", "model[2].units: is missing; needed: an integer from 1 to"},
         {"[['dense', 0]]", "model[1].units: 0 is not allowed; allowed: an integer from 1 to"},
-        {"[['dense', 8, 'rleu']]", "model[1].activation: \"rleu\" is not allowed; allowed: one of"},
+        {"[['dense', 8, 'rleu']]",
+         "model[1].activation: \"rleu\" is not allowed (did you mean 'relu'?); "
+         "allowed: one of"},
         {"[['dense', 8, 9]]", "model[1]: one value too many, or of the wrong type; dense takes"},
         {"[{'name': 'dense', 'unit': 9}]", "model[1].unit: unknown key (did you mean 'units'?); "
                                            "`rltune explain layer.dense`"},
@@ -615,6 +644,7 @@ int main(void) {
         cmocka_unit_test(test_normal_is_clipped),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_place),
+        cmocka_unit_test(test_directions),
         cmocka_unit_test(test_lua_env),
         cmocka_unit_test(test_stopper_forms),
         cmocka_unit_test(test_stopper_names),

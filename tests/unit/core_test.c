@@ -148,6 +148,12 @@ static void test_strings(void **state) {
     assert_string_equal(rlt_str_nearest("horzion", names, 3), "horizon");
     assert_string_equal(rlt_str_nearest("lt", names, 3), "lr");
     assert_null(rlt_str_nearest("banana", names, 3));
+    static const char *const long_names[] = {"n_startup_trials", "n_ei_candidates", "gamma",
+                                             "gamma_max"};
+    assert_string_equal(rlt_str_nearest("N_startup", long_names, 4), "n_startup_trials");
+    assert_string_equal(rlt_str_nearest("gamm", long_names, 4), "gamma"); /* a typo first */
+    assert_null(rlt_str_nearest("n_s", long_names, 4));                   /* too short */
+    assert_null(rlt_str_nearest("gam", long_names + 2, 2));
     rlt_buf buf = {0};
     for (int i = 0; i < 100; i++) {
         rlt_buf_printf(&buf, "%d,", i);

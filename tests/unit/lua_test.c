@@ -121,8 +121,12 @@ static void test_spaces(void **state) {
             "a.lua:1: space.choice.values[1]: a function");
     refused("return {a = space.uniform(0)}", RLT_ESCRIPT, "a.lua:1: space.uniform needs 'high'");
     refused("return {a = space.uniform(0, 1/0)}", RLT_ESCRIPT, "a.lua:1: space.uniform.high: inf");
-    refused("return {a = space.unifrom(0, 1)}", RLT_ESCRIPT,
-            "a.lua:1: attempt to call a nil value");
+    refused(
+        "return {a = space.unifrom(0, 1)}", RLT_ESCRIPT,
+        "a.lua:1: there is no space.unifrom (did you mean space.uniform?); there are: uniform, ");
+    refused("return {a = space.banana}", RLT_ESCRIPT,
+            "a.lua:1: there is no space.banana; there are: ");
+    refused("return {a = space[1]}", RLT_ESCRIPT, "a.lua:1: there is no space.1; there are: ");
 }
 
 static void test_bad_tables(void **state) {
