@@ -17,6 +17,7 @@ function(rlt_run_test name)
                        RESOURCE_LOCK processes) # one of these at a time, beside the small ones
 endfunction()
 rlt_run_test(run_kill_test tests/fault/run_kill_test.c)
+rlt_run_test(run_final_test tests/fault/run_final_test.c)
 rlt_run_test(run_program_kill_test tests/fault/run_program_kill_test.c)
 rlt_run_test(run_program_restart_test tests/fault/run_program_restart_test.c)
 rlt_run_test(run_program_halving_test tests/fault/run_program_halving_test.c)

@@ -10,6 +10,16 @@ const rlt_cli_option rlt_cli_best_options[] = {
     RLT_CLI_JSON_OPTION,
     {0}};
 
+/* Of the winner that was trained again; -1: none. */
+static int64_t final_configuration(const rlt_report *report) {
+    for (int i = 0; i < report->trial_count; i++) {
+        if (rlt_report_is_final(report, &report->trials[i])) {
+            return report->trials[i].configuration;
+        }
+    }
+    return -1;
+}
+
 static json_t *finals_json(const rlt_report *report) {
     double mean, deviation;
     int count = rlt_report_finals(report, &mean, &deviation);
@@ -45,8 +55,13 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
         printf(" after %" PRId64 " steps\n", best->steps);
     }
     if (finals > 0) {
-        printf("  again     mean %s, standard deviation %s over %d other seeds\n",
-               rlt_report_value(mean, text), rlt_report_value(deviation, other), finals);
+        char whose[64] = "";
+        int64_t winner = final_configuration(report);
+        if (winner != best->configuration) {
+            snprintf(whose, sizeof whose, " (of trial %" PRId64 ", the best one then)", winner);
+        }
+        printf("  again     mean %s, standard deviation %s over %d other seeds%s\n",
+               rlt_report_value(mean, text), rlt_report_value(deviation, other), finals, whose);
     }
     json_t *params = rlt_report_parse(best->params_json);
     const char *name;

@@ -131,7 +131,8 @@ static rlt_status collect(rlt_comparison *c, rlt_side *s, rlt_replicates of, rlt
     rlt_status status = rlt_samples_values(&s->report, c->metric, all, err);
     for (int i = 0; i < s->report.trial_count && status == RLT_OK; i++) {
         const rlt_trial_row *trial = &s->report.trials[i];
-        if (isfinite(all[i]) && is_replicate(trial, of == RLT_OF_FINALS, like)) {
+        bool earlier = of == RLT_OF_FINALS && !rlt_report_is_final(&s->report, trial);
+        if (isfinite(all[i]) && !earlier && is_replicate(trial, of == RLT_OF_FINALS, like)) {
             s->config = of != RLT_OF_SEARCH && s->count == 0 ? trial->config_json : s->config;
             s->values[s->count++] = all[i];
         }

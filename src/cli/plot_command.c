@@ -71,7 +71,7 @@ static rlt_status select_trials(const rlt_report *report, selection *chosen, rlt
         return RLT_OK;
     }
     for (int i = 0; i < report->trial_count; i++) {
-        if (strcmp(report->trials[i].role, "final") == 0) {
+        if (rlt_report_is_final(report, &report->trials[i])) {
             chosen->trials[chosen->count++] = &report->trials[i];
         }
     }

@@ -116,12 +116,22 @@ rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t 
                     report->path, (long long)report->experiment.id, role, (long long)number, count);
 }
 
+bool rlt_report_is_final(const rlt_report *report, const rlt_trial_row *trial) {
+    const rlt_trial_row *newest = NULL; /* of an earlier winner there may be some as well */
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_trial_row *at = &report->trials[i];
+        bool later = newest == NULL || at->number > newest->number;
+        newest = strcmp(at->role, "final") == 0 && later ? at : newest;
+    }
+    return strcmp(trial->role, "final") == 0 && trial->configuration == newest->configuration;
+}
+
 int rlt_report_finals(const rlt_report *report, double *mean, double *deviation) {
     int count = 0;
     double average = 0, squares = 0; /* Welford 1962 */
     for (int i = 0; i < report->trial_count; i++) {
         const rlt_trial_row *trial = &report->trials[i];
-        if (strcmp(trial->role, "final") == 0 && rlt_report_has_score(trial)) {
+        if (rlt_report_is_final(report, trial) && rlt_report_has_score(trial)) {
             double before = trial->value - average;
             average += before / ++count;
             squares += before * (trial->value - average);
@@ -143,7 +153,9 @@ json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *tri
                   rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
                   rlt_report_real(trial->wall_s), "params", rlt_report_parse(trial->params_json));
     rlt_report_add_values(report, trial, object);
-    if (report->replicates != NULL) {
+    if (strcmp(trial->role, "final") == 0) {
+        json_object_set_new(object, "configuration", json_integer(trial->configuration));
+    } else if (report->replicates != NULL) {
         json_object_set_new(object, "configuration", json_integer(trial->configuration));
         json_object_set_new(object, "replicate", json_integer(trial->replicate));
     }

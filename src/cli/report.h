@@ -111,7 +111,9 @@ int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial);
 const rlt_trial_row *rlt_report_best(const rlt_report *report); /* or NULL */
 rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
                             const rlt_trial_row **trial, rlt_err *err);
-/* Mean and sample standard deviation of the finals that have a score; returns how many. */
+/* A retraining of the newest winner: a search that grows may have had others before. */
+bool rlt_report_is_final(const rlt_report *report, const rlt_trial_row *trial);
+/* Mean and sample standard deviation of these that have a score; returns how many. */
 int rlt_report_finals(const rlt_report *report, double *mean, double *deviation);
 json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial);
 const char *rlt_report_state(const char *state, bool alive); /* "interrupted" without its driver */

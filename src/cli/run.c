@@ -163,7 +163,9 @@ static rlt_status read_finals(rlt_store *store, int64_t id, seed_stats *stats, r
                            "SELECT m.value FROM trials t JOIN metrics m ON m.trial = t.id "
                            "JOIN metric_names n ON n.id = m.name "
                            "WHERE t.experiment = ?1 AND n.name = 'final_eval_return' "
-                           "AND t.state = 'completed' AND (t.role = 'final' OR "
+                           "AND t.state = 'completed' AND ((t.role = 'final' AND t.configuration "
+                           "= (SELECT configuration FROM trials WHERE experiment = ?1 AND role = "
+                           "'final' ORDER BY number DESC LIMIT 1)) OR "
                            "(SELECT count(*) FROM trials WHERE experiment = ?1) = 1)",
                            args, 1, add_seed, stats, err);
 }

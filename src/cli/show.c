@@ -200,11 +200,12 @@ static void print_head(const rlt_report *report) {
 static void print_finals(const rlt_report *report) {
     rlt_table table = {0};
     static const char *const columns[] = {"final", "seed", "state", "value", "steps", "time"};
-    int count = 0;
+    int count = 0, earlier = 0;
     for (int i = 0; i < report->trial_count; i++) {
         const rlt_trial_row *trial = &report->trials[i];
         char text[32];
-        if (strcmp(trial->role, "final") != 0) {
+        if (!rlt_report_is_final(report, trial)) {
+            earlier += strcmp(trial->role, "final") == 0;
             continue;
         }
         for (size_t c = 0; count == 0 && c < RLT_COUNT(columns); c++) {
@@ -226,6 +227,9 @@ static void print_finals(const rlt_report *report) {
         char left[32], right[32];
         printf("mean %s, standard deviation %s, n = %d\n", rlt_report_value(mean, left),
                rlt_report_value(deviation, right), scored);
+        if (earlier > 0) {
+            printf("of earlier winners there are %d more: --final N, --json\n", earlier);
+        }
     }
 }
 

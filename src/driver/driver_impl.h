@@ -99,11 +99,11 @@ typedef struct rlt_driver {
     json_t *schedule, *final_schedule; /* owned; of search trials, of the winner; or NULL */
     bool copies;                       /* trials copy each other: rlt_tuner_copies */
     int64_t failed;
-    int64_t finished;  /* trials that have ended in this process */
-    char failure[256]; /* of the newest failed trial, with its number; "": none in this process */
-    bool exhausted;    /* no further search trials */
-    bool finals_planned;
-    const char *ending; /* why no more trials are started; NULL: they are */
+    int64_t finished;    /* trials that have ended in this process */
+    char failure[256];   /* of the newest failed trial, with its number; "": none in this process */
+    bool exhausted;      /* no further search trials */
+    bool finals_planned; /* by this driver: who the winner is has been seen */
+    const char *ending;  /* why no more trials are started; NULL: they are */
     int stop_seen;
     const char *search_ended; /* why before its trials were used up; NULL: it was not */
     bool closed;              /* the row of the experiment says how it ended */
@@ -172,6 +172,12 @@ rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, jso
                                    rlt_err *err);
 rlt_status rlt_driver_stop(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err);
 void rlt_driver_stop_all(rlt_driver *d, const char *reason);
+
+/* The pending row of a new entry, with parameters and concrete configuration. */
+rlt_status rlt_driver_create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
+
+/* finals.c: the winner of a search that has no trial left is trained again, unless it has been. */
+rlt_status rlt_driver_plan_finals(rlt_driver *d, rlt_err *err);
 
 /* The next trial that is to run, running in its row; NULL: there is none now. */
 rlt_status rlt_driver_start_next(rlt_driver *d, rlt_driver_entry **t, rlt_err *err);

@@ -29,13 +29,16 @@ static rlt_status note(void *user, int columns, const char *const *names, const 
     return RLT_OK;
 }
 
-/* Retrained winners by their final evaluation first, then search trials by their best value,
- * those that may be the best one before those that failed or are not feasible. */
+/* Runs of the newest winner that was trained again by their final evaluation first, then search
+ * trials by their best value, those that may be the best one before those that failed or are not
+ * feasible. */
 static const char best_sql[] =
     "SELECT c.path, c.sha256 FROM checkpoints c JOIN trials t ON t.id = c.trial "
     "LEFT JOIN objectives o ON o.experiment = t.experiment AND o.position = 0 "
     "LEFT JOIN leaderboard l ON l.trial = t.id "
     "WHERE t.experiment = ?1 AND c.step = (SELECT max(step) FROM checkpoints WHERE trial = t.id) "
+    "AND (t.role <> 'final' OR t.configuration = (SELECT configuration FROM trials WHERE "
+    "experiment = ?1 AND role = 'final' ORDER BY number DESC LIMIT 1)) "
     "ORDER BY t.role = 'final' DESC, l.rank IS NULL, t.value IS NULL, "
     "CASE WHEN o.maximise = 0 THEN t.value ELSE -t.value END LIMIT 1";
 static const char trial_sql[] =

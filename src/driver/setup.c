@@ -127,7 +127,6 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
         rlt_driver_note_log(d, t);
     }
     d->failed += state == RLT_TRIAL_FAILED;
-    d->finals_planned |= t->final;
     d->steps_before += row->steps;
     return RLT_OK;
 }

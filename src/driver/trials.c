@@ -146,7 +146,7 @@ rlt_status rlt_driver_trial_config(rlt_driver *d, const rlt_driver_entry *t, jso
 }
 
 /* The pending row, with parameters and concrete configuration. */
-static rlt_status create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
+rlt_status rlt_driver_create_row(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     json_t *run = NULL;
     RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
     rlt_run_config check;
@@ -201,7 +201,7 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
         t->seed = d->config.run.seed + (d->config.tune.seeds > 1 ? t->replicate : number);
         status = rlt_driver_find_parent(d, t, err);
         if (status == RLT_OK) {
-            status = create_row(d, t, err);
+            status = rlt_driver_create_row(d, t, err);
         }
         t = status == RLT_OK ? rlt_driver_place(d) : t;
         if (status == RLT_OK && queued != 0) {
@@ -222,44 +222,6 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
     return RLT_OK;
 }
 
-/* The winner's parameters out of its row: ended trials keep none in memory. */
-static rlt_status winner_params(rlt_driver *d, int64_t trial, json_t **params, rlt_err *err) {
-    rlt_trial_row row;
-    RLT_TRY(rlt_store_trial_get(d->store, trial, &row, err));
-    *params = json_loads(row.params_json, 0, NULL);
-    rlt_trial_row_fini(&row);
-    return *params != NULL ? RLT_OK
-                           : rlt_fail(err, RLT_ECORRUPT, "trial row %lld holds no parameters",
-                                      (long long)trial);
-}
-
-/* The winner again, from scratch, with seeds that the search did not use. */
-static rlt_status plan_finals(rlt_driver *d, rlt_err *err) {
-    d->finals_planned = true;
-    double value;
-    int64_t best = rlt_tuner_best(d->tuner, &value), seeds = d->config.tune.final.seeds;
-    if (!d->config.tuned || seeds == 0 || best < 0) {
-        return RLT_OK;
-    }
-    int64_t winner, configuration;
-    RLT_TRY(rlt_driver_find_row(d, best, &winner, &configuration, err));
-    rlt_driver_say(d, "search done: trial %lld is best; it is trained again with %lld fresh seeds",
-                   (long long)best, (long long)seeds);
-    RLT_TRY(rlt_driver_winner_schedule(d, winner, err));
-    for (int64_t i = 0; i < seeds; i++) {
-        json_t *params = json_deep_copy(rlt_driver_first_params(d));
-        RLT_TRY(params != NULL ? RLT_OK : winner_params(d, winner, &params, err));
-        rlt_driver_entry *t = rlt_driver_add(d);
-        t->final = true;
-        t->number = t->replicate = i;
-        t->configuration = configuration;
-        t->params = params;
-        t->seed = d->config.run.seed + 1000003 * (i + 1);
-        RLT_TRY(create_row(d, t, err));
-    }
-    return RLT_OK;
-}
-
 /* Its stopper has it wait, and the checkpoint to go on from is there. */
 static bool is_waiting(const rlt_driver *d, const rlt_driver_entry *t) {
     return t->state == RLT_TRIAL_PAUSED && !t->final && rlt_tuner_waits(d->tuner, t->number, NULL);
@@ -270,14 +232,15 @@ bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t) {
            !rlt_job_is_running(&t->job) && !is_waiting(d, t);
 }
 
-/* A pending or paused trial that may be started, or NULL. */
+/* A pending or paused trial that may be started, or NULL. Retrainings wait for the search's end: of
+ * one that has grown, who the winner is. */
 static rlt_driver_entry *next_open(rlt_driver *d) {
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
         if (i == d->first_open && is_terminal(t->state) && !rlt_job_is_running(&t->job)) {
             d->first_open++;
         }
-        if (rlt_driver_may_start(d, t)) {
+        if (rlt_driver_may_start(d, t) && (!t->final || d->finals_planned)) {
             return d->copies && !t->final ? rlt_driver_next_in_turn(d) : t;
         }
     }
@@ -362,7 +325,7 @@ rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
         bool later;
         RLT_TRY(next_trial(d, &t, &later, err));
         if (t == NULL && !later && d->active == 0 && !d->finals_planned && d->ending == NULL) {
-            RLT_TRY(plan_finals(d, err));
+            RLT_TRY(rlt_driver_plan_finals(d, err));
             continue;
         }
         if (t == NULL) {

@@ -30,19 +30,29 @@ void rlt_driver_count_end(rlt_driver *d, const rlt_driver_entry *t, rlt_trial_st
     }
 }
 
-static int64_t planned(const rlt_driver *d) {
+static int64_t count_finals(const rlt_driver *d) {
     int64_t finals = d->dropped.finals;
     for (size_t i = d->count; i-- > 0 && d->trials[i].final;) {
         finals++;
     }
+    return finals;
+}
+
+/* Retrainings to come, as far as is known: of a search that has grown, who wins is not. */
+static int64_t finals_to_come(const rlt_driver *d) {
+    int64_t seeds = d->config.tuned && !d->finals_planned && d->ending == NULL
+                        ? d->config.tune.final.seeds - count_finals(d)
+                        : 0;
+    return seeds > 0 ? seeds : 0;
+}
+
+static int64_t planned(const rlt_driver *d) {
+    int64_t finals = count_finals(d);
     int64_t search = (int64_t)d->count + d->dropped.count - finals;
     if (!d->exhausted && d->ending == NULL && rlt_tuner_planned(d->tuner) > search) {
         search = rlt_tuner_planned(d->tuner);
     }
-    if (d->config.tuned && !d->finals_planned && d->ending == NULL) {
-        finals = d->config.tune.final.seeds;
-    }
-    return search + finals;
+    return search + finals + finals_to_come(d);
 }
 
 typedef struct average {
@@ -81,9 +91,7 @@ static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
         }
     }
     int64_t later = planned_trials - (int64_t)d->count - d->dropped.count;
-    int64_t finals = d->config.tune.final.seeds;
-    finals = !d->config.tuned || d->finals_planned || d->ending != NULL ? 0 : finals;
-    finals = finals < later ? finals : later;
+    int64_t finals = finals_to_come(d);
     return left + (double)finals * (double)d->config.run.stop.steps +
            (double)(later - finals) * search;
 }
