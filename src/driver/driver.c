@@ -86,7 +86,7 @@ static void check_requests(rlt_driver *d) {
     stop = stop == 0 && d->stop_asked ? 1 : stop;
     if (stop > 0 && d->stop_seen == 0) {
         d->stop_seen = stop;
-        d->ending = "stop requested";
+        d->ending = RLT_DRIVER_STOP_REQUESTED;
         const char *s = d->active == 1 ? "s" : "", *plural = d->active == 1 ? "" : "s";
         rlt_driver_say(d, "stopping: %d running trial%s %s%s%s", d->active, plural,
                        d->host != NULL ? "end" : "save", s, d->host != NULL ? "" : " a checkpoint");

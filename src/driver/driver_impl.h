@@ -29,6 +29,9 @@ typedef struct rlt_driver_measure { /* of an objective or a constraint, the newe
     int64_t diverged_at;            /* the step, if it is no number; -1 */
 } rlt_driver_measure;
 
+/* The reason of trials that pause because somebody asked the driver to stop. */
+#define RLT_DRIVER_STOP_REQUESTED "stop requested"
+
 typedef struct rlt_driver_entry { /* one trial */
     int64_t id, number, attempt, seed;
     int64_t configuration, replicate, parent; /* as in its row */
@@ -45,6 +48,7 @@ typedef struct rlt_driver_entry { /* one trial */
     bool spawn;              /* its row says running; the process is to be started */
     bool ended;              /* its last word has been recorded */
     bool resumable;          /* started from a checkpoint */
+    bool interrupted;        /* it ran when an earlier driver ended */
     int64_t inherits;        /* id of its parent's checkpoint that it started from; 0: none */
     bool sweep;              /* its process died: files that it did not report may be left */
     bool silent;             /* killed because it said nothing */
@@ -101,6 +105,7 @@ typedef struct rlt_driver {
     int64_t failed;
     int64_t finished;    /* trials that have ended in this process */
     char failure[256];   /* of the newest failed trial, with its number; "": none in this process */
+    bool interrupted;    /* some of the trials may be so, and have not been started again */
     bool exhausted;      /* no further search trials */
     bool finals_planned; /* by this driver: who the winner is has been seen */
     const char *ending;  /* why no more trials are started; NULL: they are */
@@ -149,6 +154,10 @@ int64_t rlt_driver_key(const rlt_driver_entry *t);
 rlt_driver_entry *rlt_driver_of_key(const rlt_driver *d, int64_t key);
 /* Between passes: entries move. */
 void rlt_driver_drop_ended(rlt_driver *d);
+/* The first that ran when an earlier driver ended and may be started again, or NULL. Such a one
+ * goes before those that wait for their turn, as it did before: so the order of results, and what
+ * follows from it, is that of a run without the break. */
+rlt_driver_entry *rlt_driver_interrupted(rlt_driver *d);
 static inline bool rlt_driver_is_open(const rlt_driver_entry *t) {
     return t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
            t->state == RLT_TRIAL_PAUSED;

@@ -119,6 +119,10 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     t->best = row->best;
     t->params = params;
     t->ended = true;
+    t->interrupted =
+        state == RLT_TRIAL_RUNNING || state == RLT_TRIAL_PENDING ||
+        (state == RLT_TRIAL_PAUSED && strcmp(row->reason, RLT_DRIVER_STOP_REQUESTED) == 0);
+    d->interrupted |= t->interrupted;
     t->program.reported = !isnan(row->value);
     t->program.diverged_at = -1;
     t->program.files = true;

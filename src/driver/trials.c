@@ -235,7 +235,8 @@ bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t) {
 /* A pending or paused trial that may be started, or NULL. Retrainings wait for the search's end: of
  * one that has grown, who the winner is. */
 static rlt_driver_entry *next_open(rlt_driver *d) {
-    for (size_t i = d->first_open; i < d->count; i++) {
+    rlt_driver_entry *first = rlt_driver_interrupted(d);
+    for (size_t i = d->first_open; first == NULL && i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
         if (i == d->first_open && is_terminal(t->state) && !rlt_job_is_running(&t->job)) {
             d->first_open++;
@@ -244,7 +245,7 @@ static rlt_driver_entry *next_open(rlt_driver *d) {
             return d->copies && !t->final ? rlt_driver_next_in_turn(d) : t;
         }
     }
-    return NULL;
+    return first;
 }
 
 /* Its stopper had decided to end it or to have it wait, and the checkpoint of that moment is there:
@@ -295,7 +296,7 @@ static rlt_status next_trial(rlt_driver *d, rlt_driver_entry **next, bool *later
 static rlt_status start(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
     RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
-    t->ended = t->silent = false;
+    t->ended = t->silent = t->interrupted = false;
     t->stop_reason = NULL;
     t->started = t->heard = rlt_clock_s();
     d->active++;

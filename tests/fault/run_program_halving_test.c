@@ -13,38 +13,42 @@ static const char script[] =
     "'cd \"$RLTUNE_CHECKPOINT_DIR\"; n=$(cat n 2>/dev/null || echo 0); trap \"exit 0\" TERM; "
     "while [ $n -lt 9 ]; do n=$((n + 1)); echo $n > m; mv m n; echo step $n loss=$0$n; sleep 0.03; "
     "done', '{a}' }, metrics = { step = 'step ([0-9]+)', loss = 'loss=([0-9]+)' } }, "
-    "params = { a = space.grid{ 1, 2, 3, 4 } }, stop = { steps = 9 }, "
+    "params = { a = space.grid{ %s } }, stop = { steps = 9 }, "
     "tune = { metric = 'loss', mode = 'min', trials = 4, sampler = 'grid', parallel = 1, "
     "stopper = { 'sha', grace = 2, reduction = 2, max_steps = 9 } } }";
 
-static void open_run(run_place *place) {
+static void open_run(run_place *place, const char *values) {
+    char text[sizeof script + 32];
     run_open(place);
-    run_write_script(place, script);
+    snprintf(text, sizeof text, script, values);
+    run_write_script(place, text);
 }
 
-static void expect_end(run_place *place, int code) {
+static void expect_sql(const run_place *place, const char *sql, const char *expected) {
+    char *rows = run_sql_text(place, sql);
+    assert_string_equal(rows, expected);
+    free(rows);
+}
+
+static void expect_end(run_place *place, int code, const char *winner) {
     run_expect_code(place, code, 0);
     run_check_rows(place, true);
-    char *rows = run_sql_text(place, "SELECT DISTINCT step FROM decisions ORDER BY 1");
-    assert_string_equal(rows, "2\n4\n8\n");
-    free(rows);
-    rows = run_sql_text(place, "SELECT number FROM trials WHERE state = 'completed'");
-    assert_string_equal(rows, "0\n");
-    free(rows);
+    expect_sql(place, "SELECT DISTINCT step FROM decisions ORDER BY 1", "2\n4\n8\n");
+    expect_sql(place, "SELECT number FROM trials WHERE state = 'completed'", winner);
 }
 
 static void asked_once(void **state) {
     (void)state;
     run_place place;
-    open_run(&place);
-    expect_end(&place, run_command(&place, "run", place.script, "--quiet"));
+    open_run(&place, "1, 2, 3, 4");
+    expect_end(&place, run_command(&place, "run", place.script, "--quiet"), "0\n");
     run_close(&place);
 }
 
 static void killed_between_rungs(void **state) {
     (void)state;
     run_place place;
-    open_run(&place);
+    open_run(&place, "1, 2, 3, 4");
     pid_t driver = run_start(&place, "run", place.script, "--quiet");
     run_await_sql(&place,
                   "SELECT count(*) FROM metrics m JOIN transitions r ON r.trial = m.trial "
@@ -52,14 +56,47 @@ static void killed_between_rungs(void **state) {
                   1, DEADLINE_S);
     kill(driver, SIGKILL);
     assert_int_equal(run_wait(&place, driver, DEADLINE_S), 128 + SIGKILL);
-    expect_end(&place, run_command(&place, "resume", "1", "--quiet"));
+    expect_end(&place, run_command(&place, "resume", "1", "--quiet"), "0\n");
     run_close(&place);
+}
+
+/* The last trial to come to the first rung is the best and goes on at once, before one that waits
+ * there; so it does when the driver is killed, or told to stop, right then. */
+static void interrupted(int number, int code) {
+    run_place place;
+    open_run(&place, "4, 3, 2, 1");
+    pid_t driver = run_start(&place, "run", place.script, "--quiet");
+    run_await_sql(&place,
+                  "SELECT count(*) FROM metrics m JOIN trials t ON t.id = m.trial "
+                  "WHERE t.number = 3 AND m.step = 3",
+                  1, DEADLINE_S);
+    kill(driver, number);
+    assert_int_equal(run_wait(&place, driver, DEADLINE_S), code);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM decisions WHERE step > 2"), 0);
+    expect_end(&place, run_command(&place, "resume", "1", "--quiet"), "3\n");
+    expect_sql(&place,
+               "SELECT t.number FROM decisions d JOIN trials t ON t.id = d.trial "
+               "WHERE d.step = 4 AND d.round = 0 ORDER BY d.id",
+               "3\n2\n");
+    run_close(&place);
+}
+
+static void killed_before_others(void **state) {
+    (void)state;
+    interrupted(SIGKILL, 128 + SIGKILL);
+}
+
+static void stopped_before_others(void **state) {
+    (void)state;
+    interrupted(SIGTERM, 130);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asked_once),
         cmocka_unit_test(killed_between_rungs),
+        cmocka_unit_test(killed_before_others),
+        cmocka_unit_test(stopped_before_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
