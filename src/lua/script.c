@@ -190,7 +190,7 @@ static bool is_unknown(const json_t *value) {
     return json_object_get(value, "$space") != NULL || json_object_get(value, "$function") != NULL;
 }
 
-/* Removes what has no concrete value yet, so that a function sees nil there. */
+/* What has no concrete value yet becomes null, so that a function sees nil there. */
 static void drop_unknown(json_t *object) {
     const char *key;
     json_t *value;
@@ -205,7 +205,7 @@ static void drop_unknown(json_t *object) {
     }
     json_object_foreach_safe(object, next, key, value) {
         if (is_unknown(value)) {
-            json_object_del(object, key);
+            json_object_set_new(object, key, json_null());
         } else if (json_is_object(value)) {
             drop_unknown(value);
         }
@@ -232,7 +232,7 @@ static int call_function(lua_State *L) {
         at += size + (at[size] == '.');
     }
     luaL_checktype(L, -1, LUA_TFUNCTION);
-    rlt_json_to_lua(L, call->values);
+    rlt_lua_push_values(L, call->values);
     lua_call(L, 1, 1);
     return 1;
 }

@@ -64,6 +64,9 @@ rlt_status rlt_lua_to_json(lua_State *L, int index, const char *path, unsigned f
 /* Pushes a JSON value; inside a call (may raise). Depth of `json`: at most 64. */
 void rlt_json_to_lua(lua_State *L, const json_t *json);
 
+/* values.c: pushes the values that a function of the script sees; inside a call (may raise). */
+void rlt_lua_push_values(lua_State *L, const json_t *values);
+
 /* environment_read.c: the checked description of an environment's table. */
 typedef struct rlt_environment_spec {
     char name[RLT_NAME_MAX];

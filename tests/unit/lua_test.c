@@ -392,10 +392,47 @@ static void test_resolve(void **state) {
     assert_string_equal(json_string_value(json_object_get(value, "$space")), "randint");
     json_decref(value);
     unresolved(script, "ppo.gamma", RLT_ECONFIG, "a.lua:8: ppo.gamma: null is not allowed");
-    unresolved(script, "ppo.clip", RLT_ESCRIPT, "a.lua:9: attempt to index a nil value");
+    unresolved(script, "ppo.clip", RLT_ESCRIPT, "a.lua:9: p.ppo has no 'nothing'");
     unresolved(script, "ppo.vf_coef", RLT_ELIMIT, "a.lua:11: the script ran longer");
     unresolved(script, "ppo.lambda", RLT_ECONFIG, "a.lua:12: ppo.lambda: \"x\" is not allowed");
     unresolved(script, "ppo.momentum", RLT_ESCRIPT, "a.lua:");
+    rlt_experiment_config_fini(&config);
+    rlt_script_destroy(&script);
+}
+
+/* What is no name is no nil: it would make another search in silence. */
+static const char names[] =
+    "return {\n"
+    "  ppo = { learning_rate = space.loguniform(1e-4, 1e-2),\n"
+    "    clip = function(p) return p.lr end,\n"
+    "    epochs = function(p) return p.ppo.horizn end,\n"
+    "    horizon = function(p) return p.evl.episodes end,\n"
+    "    gamma = function(p) return p.ppo.learning_rate end,\n"
+    "    lambda = function(p) return p.stop.mean_return or p.ppo.gamma or p[1] or 0.5 end,\n"
+    "    vf_coef = function(p) kept = p; return 1 end,\n"
+    "    ent_coef = function(p) return getmetatable(p).__index(1, 2) end,\n"
+    "    minibatch = function(p) return kept.ppo.lr < 1 and kept.banana end,\n"
+    "  }, tune = {} }\n";
+
+static void test_names_of_values(void **state) {
+    (void)state;
+    rlt_script *script = run(names);
+    rlt_experiment_config config;
+    rlt_err err = {0};
+    assert_int_equal(rlt_script_load(script, &config, &err), RLT_OK);
+    unresolved(script, "ppo.clip", RLT_ESCRIPT, "a.lua:3: p has no 'lr'; did you mean p.ppo.lr?");
+    unresolved(script, "ppo.epochs", RLT_ESCRIPT,
+               "a.lua:4: p.ppo has no 'horizn'; did you mean p.ppo.horizon?");
+    unresolved(script, "ppo.horizon", RLT_ESCRIPT, "a.lua:5: p has no 'evl'; did you mean p.eval?");
+    json_t *value = resolved(script, "ppo.gamma", 1e-3); /* by an alias */
+    assert_true(json_real_value(value) == 1e-3);
+    json_decref(value);
+    value = resolved(script, "ppo.lambda", 1e-3); /* null, not known yet, no name */
+    assert_true(json_real_value(value) == 0.5);
+    json_decref(value);
+    json_decref(resolved(script, "ppo.vf_coef", 1e-3));
+    unresolved(script, "ppo.ent_coef", RLT_ESCRIPT, "a.lua:9: bad argument #1");
+    unresolved(script, "ppo.minibatch", RLT_ESCRIPT, "a.lua:10: p has no 'banana'"); /* later */
     rlt_experiment_config_fini(&config);
     rlt_script_destroy(&script);
 }
@@ -663,6 +700,7 @@ int main(void) {
         cmocka_unit_test(test_allocated_bytes_count),
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_names_of_values),
         cmocka_unit_test(test_environment_survives_saving),
         cmocka_unit_test(test_environment_in_threads),
         cmocka_unit_test(test_environment_json),
