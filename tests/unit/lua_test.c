@@ -338,6 +338,17 @@ static void test_print(void **state) {
     rlt_script_destroy(&script);
 }
 
+static void unresolved(rlt_script *script, const char *path, rlt_status status,
+                       const char *expected) {
+    json_t *chosen = json_pack("{s:f}", "ppo.lr", 1e-3), *value;
+    rlt_err err = {0};
+    assert_int_equal(rlt_script_resolve(script, path, chosen, &value, &err), status);
+    if (strncmp(err.message, expected, strlen(expected)) != 0) {
+        fail_msg("%s\ngave:     %s\nexpected: %s", path, err.message, expected);
+    }
+    json_decref(chosen);
+}
+
 /* A walk on a line with noise; the state is position and count. */
 static const char walk[] =
     "return { env = { name = 'Walk-v0',\n"
