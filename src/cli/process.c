@@ -6,14 +6,17 @@
 #include "scheduler/scheduler.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const rlt_cli_option rlt_cli_learner_options[] = {
     {"--endpoint", "ENDPOINT", "where the driver listens"},
     {"--name", "NAME", "this learner's name among the driver's peers"},
     {"--epoch", "N", "the attempt"},
+    {"--folder", "FOLDER", "where it runs"},
     {"--rank", "N", "of several learners, from 1; the endpoint is then the first one's"},
     {"--group-fd", "FD", "inherited shared memory of the learners, or -1"},
     {0},
@@ -61,6 +64,10 @@ rlt_status rlt_cli_learner(int argc, char **argv, rlt_err *err) {
     RLT_TRY(rlt_cli_option_integer(&args, "--epoch", 0, INT64_MAX, &epoch, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--rank", 0, 63, &rank, err));
     RLT_TRY(rlt_cli_option_integer(&args, "--group-fd", -1, 1 << 20, &group_fd, err));
+    const char *folder = rlt_cli_value(&args, "--folder");
+    if (folder != NULL && chdir(folder) != 0) { /* whoever started it may be elsewhere */
+        return rlt_fail(err, RLT_EIO, "%s: %s", folder, strerror(errno));
+    }
     learner.epoch = (uint64_t)epoch;
     learner.rank = (int)rank;
     learner.group_fd = (int)group_fd;

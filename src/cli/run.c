@@ -38,7 +38,7 @@ const rlt_cli_option rlt_cli_resume_options[] = {
     RLT_CLI_DB_OPTION,
     {0}};
 const rlt_cli_option rlt_cli_join_options[] = {
-    {"--parallel", "N", "programs at the same time (default: the cores of this machine)"},
+    {"--parallel", "N", "trials at the same time (default: the cores of this machine)"},
     {"--quiet", NULL, "no progress"},
     RLT_CLI_DB_OPTION,
     {0}};
@@ -281,6 +281,7 @@ static rlt_driver_options make_options(const rlt_cli_args *args, rlt_live *live,
         .event = rlt_live_event,
         .user = live,
         .stop = &stop_requests,
+        .version = RLT_VERSION " (" RLT_COMMIT ")",
     };
 }
 

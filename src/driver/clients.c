@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { GONE_GRACE_S = 10, LENT_SILENCE_S = 30 };
+enum { GONE_GRACE_S = 10 };
 
 bool rlt_driver_is_external(const rlt_driver *d) {
     return d->config.run.objective.kind == RLT_OBJECTIVE_EXTERNAL;
@@ -59,11 +59,6 @@ static rlt_status on_request(void *user, int64_t client, const json_t *request, 
     return RLT_OK;
 }
 
-/* Of a client: a program's own silence is watched by whoever runs it. */
-static double silence_of(const rlt_driver *d) {
-    return rlt_driver_is_external(d) ? d->config.run.objective.silence_s : LENT_SILENCE_S;
-}
-
 void rlt_driver_take_back(rlt_driver *d, rlt_driver_entry *t) {
     t->program.runs = t->program.dirty = false;
     d->active--;
@@ -71,38 +66,33 @@ void rlt_driver_take_back(rlt_driver *d, rlt_driver_entry *t) {
     t->lent = false;
 }
 
-/* Its trials have a short while to be claimed by a client that comes again. */
+/* Trials of a client have a short while to be claimed when it comes again; a process that has
+ * joined does not. */
 static void on_gone(void *user, int64_t client) {
     rlt_driver *d = user;
-    double silence_s = silence_of(d), now = rlt_clock_s();
+    double silence_s = d->config.run.objective.silence_s, now = rlt_clock_s();
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (t->client == client && t->state == RLT_TRIAL_RUNNING) {
+        if (t->client == client && (t->lent || t->state == RLT_TRIAL_RUNNING)) {
             t->client = 0;
-            t->heard = fmin(t->heard, now - fmax(silence_s - GONE_GRACE_S, 0));
+            t->seen = t->lent ? -INFINITY : fmin(t->seen, now - fmax(silence_s - GONE_GRACE_S, 0));
         }
     }
 }
 
-/* Trials whose client is silent go to somebody else. Programs of an experiment that ends wait for
- * its next driver; trials of clients go on, and are told to that one. */
+/* Trials whose client is silent go to somebody else. */
 static rlt_status drop_silent(rlt_driver *d, rlt_err *err) {
-    double silence_s = silence_of(d), now = rlt_clock_s();
+    double silence_s = d->config.run.objective.silence_s, now = rlt_clock_s();
     char cause[160];
+    snprintf(cause, sizeof cause, "its client gave no sign of life for %g s (objective.silence_s)",
+             silence_s);
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        bool lost = now - t->heard > silence_s,
-             ends = d->ending != NULL && !rlt_driver_is_external(d);
-        bool given = t->state == RLT_TRIAL_RUNNING && (rlt_driver_is_external(d) || t->lent);
-        if (!given || (!lost && !ends)) {
-            continue;
+        if (t->state == RLT_TRIAL_RUNNING && now - t->seen > silence_s) {
+            rlt_driver_take_back(d, t);
+            RLT_TRY(rlt_store_lease_end(d->store, t->id, err));
+            RLT_TRY(rlt_driver_broken(d, t, cause, err));
         }
-        rlt_driver_take_back(d, t);
-        RLT_TRY(rlt_store_lease_end(d->store, t->id, err));
-        snprintf(cause, sizeof cause, "its client gave no sign of life for %g s%s", silence_s,
-                 rlt_driver_is_external(d) ? " (objective.silence_s)" : "");
-        RLT_TRY(ends ? rlt_driver_again(d, t, d->ending, err)
-                     : rlt_driver_broken(d, t, cause, err));
     }
     return RLT_OK;
 }
@@ -110,5 +100,5 @@ static rlt_status drop_silent(rlt_driver *d, rlt_err *err) {
 rlt_status rlt_driver_pump_clients(rlt_driver *d, rlt_err *err) {
     const rlt_study_events events = {d, on_request, on_gone};
     RLT_TRY(rlt_study_server_pump(d->server, &events, err));
-    return drop_silent(d, err);
+    return rlt_driver_is_external(d) ? drop_silent(d, err) : rlt_lend_drop_lost(d, err);
 }

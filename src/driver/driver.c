@@ -1,5 +1,6 @@
 /* driver: the loop. One pass: messages, dead processes, new trials, one group commit, then the
  * answers and the new processes. Thread: the caller's. Owner: the caller. */
+#include "driver/learners.h"
 #include "driver/programs.h"
 
 #include <math.h>
@@ -10,40 +11,14 @@
 
 enum { POLL_MS = 100, END_GRACE_MS = 2000, LINGER_S = 2 };
 
-/* ---- processes that ended or fell silent ---- */
+/* ---- processes that ended ---- */
 
 static rlt_status on_exit_of(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     char how[64], cause[128];
     rlt_job_reap(&t->job, how, sizeof(how));
+    snprintf(cause, sizeof(cause), RLT_LEARNER_ENDED, how);
     d->active--;
-    if (t->ended) {
-        return RLT_OK;
-    }
-    t->sweep = true;
-    if (d->stop_seen > 1) {
-        return rlt_driver_again(d, t, "stop requested twice", err);
-    }
-    if (t->silent) {
-        snprintf(cause, sizeof(cause), "the learner said nothing for %g s and was killed",
-                 d->config.run.silence_s);
-    } else {
-        snprintf(cause, sizeof(cause), "the learner process ended with %s", how);
-    }
-    return rlt_driver_broken(d, t, cause, err);
-}
-
-static void kill_silent(rlt_driver *d) {
-    double now = rlt_clock_s();
-    for (size_t i = d->first_open; i < d->count; i++) {
-        rlt_driver_entry *t = &d->trials[i];
-        if (rlt_job_is_running(&t->job) && !t->ended && !t->silent &&
-            now - t->heard > d->config.run.silence_s) {
-            rlt_log(RLT_LOG_WARN, "driver.silent_learner", "trial %lld was silent for %.0f s",
-                    (long long)t->number, now - t->heard);
-            rlt_job_signal(&t->job, SIGKILL);
-            t->silent = true;
-        }
-    }
+    return rlt_driver_learner_gone(d, t, cause, err);
 }
 
 /* Waits for something to happen; *exited[i] are indices of trials whose process has ended. */
@@ -178,7 +153,7 @@ static rlt_status pass(rlt_driver *d, rlt_err *err) {
     size_t exited[RLT_POLL_ITEMS_MAX], exited_count = 0;
     RLT_TRY(wait_for_events(d, exited, &exited_count, err));
     check_requests(d);
-    kill_silent(d);
+    rlt_driver_kill_silent(d);
     RLT_TRY(rlt_store_begin(d->store, err));
     rlt_status status = write_rows(d, exited, exited_count, err);
     if (status != RLT_OK) {

@@ -49,7 +49,8 @@ typedef struct rlt_driver_options {
     void *user;
     /* Counts the requests to stop: 1 ends cleanly with checkpoints, 2 at once. */
     const volatile sig_atomic_t *stop;
-    int64_t trials; /* of resume: tune.trials from now on; 0: as it was */
+    const char *version; /* of this program: who joins must have the same; NULL: not checked */
+    int64_t trials;      /* of resume: tune.trials from now on; 0: as it was */
 } rlt_driver_options;
 
 typedef struct rlt_driver_result {

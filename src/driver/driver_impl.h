@@ -9,6 +9,7 @@
 #include "transport/transport.h"
 
 #define RLT_DECIDER_REPLAY "pbt_replay" /* of schedules; the tuner knows nothing of them */
+#define RLT_RETURNED "the process that had joined was asked to stop" /* why it is tried again */
 #define RLT_DECIDER_RACE "race" /* in rows; not of the stopper, and found again without them */
 enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 2, RLT_PROGRAMS_MAX = 4096 };
 
@@ -21,6 +22,7 @@ typedef struct rlt_driver_program { /* of a trial that is a program (programs.c)
     int64_t last_step;              /* of its newest value */
     const char *done;               /* why it has come to its end though it runs; NULL */
     bool files;                     /* there may be some in its folder */
+    bool keeps_log;                 /* it has ended, and its output is to stay */
 } rlt_driver_program;
 
 typedef struct rlt_driver_measure { /* of an objective or a constraint, the newest report */
@@ -59,7 +61,9 @@ typedef struct rlt_driver_entry { /* one trial */
     int64_t milestone;
     rlt_driver_program program;
     int64_t client;     /* that runs it in the driver's place; 0: none */
-    bool lent;          /* a program that another process runs (join.c) */
+    bool lent;          /* its process, a learner or a program, is another one's child (join.c) */
+    bool returned;      /* who runs it wants to give it back */
+    double seen;        /* when its client gave the last sign of life; -INFINITY: it has gone */
     double beat;        /* when its lease was written */
     int64_t stopped_at; /* the step at which its stopper decided to end it; 0: it did not */
 } rlt_driver_entry;
@@ -145,6 +149,7 @@ rlt_driver_entry *rlt_driver_add(rlt_driver *d); /* zeroed, with NAN results */
 rlt_driver_entry *rlt_driver_place(rlt_driver *d);
 /* The search trial of this number; NULL: there is none, or it has ended long ago. */
 rlt_driver_entry *rlt_driver_trial_of(const rlt_driver *d, int64_t number);
+rlt_driver_entry *rlt_driver_final_of(const rlt_driver *d, int64_t number);
 /* The row and the configuration of a search trial, also of one that has ended long ago; *id 0:
  * there is none. */
 rlt_status rlt_driver_find_row(rlt_driver *d, int64_t number, int64_t *id, int64_t *configuration,
@@ -162,6 +167,10 @@ static inline bool rlt_driver_is_open(const rlt_driver_entry *t) {
     return t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
            t->state == RLT_TRIAL_PAUSED;
 }
+/* A learner, or another process that has joined and runs it, is still to be waited for. */
+static inline bool rlt_driver_has_process(const rlt_driver_entry *t) {
+    return rlt_job_is_running(&t->job) || t->lent;
+}
 
 /* trials.c: rows and processes of trials; inside the group commit unless said otherwise */
 rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err);  /* rows of what is to start */
@@ -171,6 +180,9 @@ rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
 rlt_status rlt_driver_finish(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state to,
                              const char *reason, rlt_err *err);
 rlt_status rlt_driver_broken(rlt_driver *d, rlt_driver_entry *t, const char *cause, rlt_err *err);
+/* Its process could not be started; `missing`: there is no such program, and there will be none. */
+rlt_status rlt_driver_unstarted(rlt_driver *d, rlt_driver_entry *t, const char *why, bool missing,
+                                rlt_err *err);
 /* Back to pending without a retry being counted. */
 rlt_status rlt_driver_again(rlt_driver *d, rlt_driver_entry *t, const char *reason, rlt_err *err);
 /* Trials that will not go on: pending and paused ones become stopped. */

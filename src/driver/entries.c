@@ -49,6 +49,10 @@ rlt_driver_entry *rlt_driver_trial_of(const rlt_driver *d, int64_t number) {
     return rlt_driver_of_key(d, key_of(false, number));
 }
 
+rlt_driver_entry *rlt_driver_final_of(const rlt_driver *d, int64_t number) {
+    return rlt_driver_of_key(d, key_of(true, number));
+}
+
 rlt_driver_entry *rlt_driver_place(rlt_driver *d) {
     const rlt_driver_entry last = d->trials[d->count - 1];
     size_t at = d->count - 1;
@@ -62,8 +66,8 @@ rlt_driver_entry *rlt_driver_place(rlt_driver *d) {
 }
 
 static bool is_over(const rlt_driver_entry *t) {
-    return !rlt_driver_is_open(t) && !rlt_job_is_running(&t->job) && !t->program.runs &&
-           !t->spawn && !t->sweep && t->reply == RLT_REPLY_NONE;
+    return !rlt_driver_is_open(t) && !rlt_driver_has_process(t) && !t->program.runs && !t->spawn &&
+           !t->sweep && t->reply == RLT_REPLY_NONE;
 }
 
 static void drop(rlt_driver *d, rlt_driver_entry *t) {

@@ -122,7 +122,7 @@ static rlt_trial_state end_of(const rlt_driver *d, const rlt_driver_entry *t, rl
     rlt_trial_state to = said;
     const char *why = NULL;
     if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
-        bool resumable = d->stop_seen > 0 || d->fatal.code == RLT_EFULL;
+        bool resumable = d->stop_seen > 0 || t->returned || d->fatal.code == RLT_EFULL;
         to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
         why = t->stop_reason;
     } else if (to == RLT_TRIAL_PAUSED) {

@@ -66,7 +66,9 @@ void rlt_driver_clean_program(rlt_driver *d, rlt_driver_entry *t, rlt_trial_stat
     const rlt_objective_fields *fields = &d->config.run.objective;
     rlt_program_paths paths;
     bool keeps = keeps_log(d, t, to);
-    if (keeps && (to == RLT_TRIAL_FAILED || fields->keep_logs == RLT_KEEP_FAILED)) {
+    t->program.keeps_log =
+        keeps && (to == RLT_TRIAL_FAILED || fields->keep_logs == RLT_KEEP_FAILED);
+    if (t->program.keeps_log) {
         rlt_command_keep_log(d->host, rlt_driver_key(t));
     }
     if (!t->program.files || rlt_driver_program_paths(d, t->id, &paths, NULL) != RLT_OK) {

@@ -1,6 +1,6 @@
 /* driver: how the program of a trial is started: folder, arguments, environment, input.
  * Thread: the driver's. Owner: the driver. */
-#include "driver/programs.h"
+#include "driver/wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -271,8 +271,9 @@ static rlt_status use_taken(rlt_driver *d, const rlt_driver_entry *t,
     return RLT_OK;
 }
 
-static rlt_status prepare(rlt_driver *d, const rlt_driver_entry *t, program_task *task,
-                          rlt_err *err) {
+static rlt_status prepare(rlt_driver *d, rlt_driver_entry *t, program_task *task, rlt_err *err) {
+    task->fields = &d->config.run.objective;
+    t->program.files |= task->fields->checkpoint || task->fields->params_file;
     RLT_TRY(rlt_driver_trial_config(d, t, &task->run, err));
     task->objective = json_object_get(task->run, "objective");
     RLT_TRY(rlt_driver_program_paths(d, t->id, &task->paths, err));
@@ -291,11 +292,12 @@ static rlt_status prepare(rlt_driver *d, const rlt_driver_entry *t, program_task
     return RLT_OK;
 }
 
-static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_task *task,
-                        rlt_err *err) {
+/* Borrows from the task, and from the driver. */
+static rlt_command_options options_of(const rlt_driver *d, const rlt_driver_entry *t,
+                                      const program_task *task) {
     const rlt_objective_fields *fields = task->fields;
     bool function = fields->kind == RLT_OBJECTIVE_FUNCTION;
-    const rlt_command_options options = {
+    return (rlt_command_options){
         .id = rlt_driver_key(t),
         .argv = task->argv.items,
         .environment = task->environment.items,
@@ -313,7 +315,6 @@ static rlt_status start(rlt_driver *d, const rlt_driver_entry *t, const program_
         .grace_s = fields->grace_s,
         .silence_s = fields->silence_s,
     };
-    return rlt_command_start(d->host, &options, err);
 }
 
 rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
@@ -325,46 +326,30 @@ rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
 }
 
 rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
-    program_task task = {.fields = &d->config.run.objective};
+    program_task task = {0};
     RLT_TRY(rlt_driver_begin_program(d, t, err));
-    t->program.files |= task.fields->checkpoint || task.fields->params_file;
     rlt_status status = prepare(d, t, &task, err);
     if (status == RLT_OK) {
-        status = start(d, t, &task, err);
+        const rlt_command_options options = options_of(d, t, &task);
+        status = rlt_command_start(d->host, &options, err);
     }
     t->program.runs = status == RLT_OK;
     task_fini(&task);
     return status;
 }
 
-static json_t *texts_json(const rlt_texts *texts) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < texts->count; i++) {
-        json_array_append_new(list, json_string(texts->items[i]));
-    }
-    return list;
-}
-
 rlt_status rlt_driver_describe_program(rlt_driver *d, rlt_driver_entry *t, json_t **task,
                                        rlt_err *err) {
-    program_task made = {.fields = &d->config.run.objective};
-    const rlt_objective_fields *fields = made.fields;
+    program_task made = {0};
     *task = NULL;
-    t->program.files |= fields->checkpoint || fields->params_file;
     rlt_status status = prepare(d, t, &made, err);
     if (status == RLT_OK) {
         char folder[PATH_MAX];
-        json_t *board =
-            fields->tensorboard[0] != 0 ? json_string(made.tensorboard.data) : json_null();
-        const char *where = realpath(made.where.data, folder) != NULL ? folder : made.where.data;
-        *task = json_pack(
-            "{s:o, s:o, s:s, s:s, s:I, s:b, s:b, s:b, s:o, s:I, s:f, s:f, s:O*}", "argv",
-            texts_json(&made.argv), "env", texts_json(&made.environment), "folder", where, "log",
-            made.paths.log, "log_max", (json_int_t)fields->log_max, "hold_log",
-            (int)(fields->keep_logs != RLT_KEEP_ALL), "json", (int)fields->json, "socket",
-            (int)fields->socket, "tensorboard", board, "steps",
-            (json_int_t)(fields->checkpoint ? t->steps : 0), "grace_s", fields->grace_s,
-            "silence_s", fields->silence_s, "metrics", json_object_get(made.objective, "metrics"));
+        rlt_command_options options = options_of(d, t, &made);
+        if (options.folder != NULL && realpath(options.folder, folder) != NULL) {
+            options.folder = folder; /* of another process, which may be elsewhere */
+        }
+        *task = rlt_task_json(&options);
     }
     task_fini(&made);
     return status;

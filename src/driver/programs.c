@@ -111,11 +111,13 @@ rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
     return rlt_driver_finish(d, t, RLT_TRIAL_COMPLETED, reason, err);
 }
 
-bool rlt_driver_is_loss(int number) {
+/* Signals that come from outside: somebody's kill, the kernel short of memory, a shutdown. */
+static bool is_loss(int number) {
     return number == SIGKILL || number == SIGTERM || number == SIGHUP || number == SIGINT;
 }
 
-void rlt_driver_end_text(const rlt_command_end *end, char *text, size_t size) {
+/* Why it failed: its own words, or how its process ended with its last line. */
+static void end_text(const rlt_command_end *end, char *text, size_t size) {
     char line[256];
     last_line(end->tail, line, sizeof line);
     if (end->error != NULL) {
@@ -128,17 +130,15 @@ void rlt_driver_end_text(const rlt_command_end *end, char *text, size_t size) {
 static rlt_status on_failure(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
                              rlt_err *err) {
     char reason[512];
-    rlt_driver_end_text(end, reason, sizeof reason);
+    end_text(end, reason, sizeof reason);
     return fail_trial(d, t, end, reason, err);
 }
 
-static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, rlt_err *err) {
-    rlt_driver *d = user;
-    rlt_driver_entry *t = rlt_driver_of_key(d, id);
+rlt_status rlt_driver_program_ended(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
+                                    rlt_err *err) {
     char cause[160];
     t->program.runs = t->program.dirty = t->program.asks = false;
     t->program.files |= end->logged;
-    d->active--;
     if (t->stopped_at != 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
     }
@@ -148,6 +148,9 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
     }
     if (d->stop_seen > 1) {
         return rlt_driver_again(d, t, "stop requested twice", err);
+    }
+    if (t->returned && end->stopped) {
+        return rlt_driver_again(d, t, RLT_RETURNED, err);
     }
     if (end->silent) {
         snprintf(cause, sizeof cause,
@@ -163,13 +166,19 @@ static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, r
         return rlt_driver_finish(d, t, resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED,
                                  t->stop_reason, err);
     }
-    if (end->error == NULL && rlt_driver_is_loss(end->signal)) {
+    if (end->error == NULL && is_loss(end->signal)) {
         snprintf(cause, sizeof cause, "the program ended with %s", end->how);
         return rlt_driver_broken(d, t, cause, err);
     }
     return end->error != NULL || end->code != 0 || end->signal != 0
                ? on_failure(d, t, end, err)
                : rlt_driver_program_complete(d, t, end, "the program ended", err);
+}
+
+static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, rlt_err *err) {
+    rlt_driver *d = user;
+    d->active--;
+    return rlt_driver_program_ended(d, rlt_driver_of_key(d, id), end, err);
 }
 
 /* ---- the pump ---- */

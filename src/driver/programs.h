@@ -36,7 +36,7 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t); /* after the 
 void rlt_driver_kill_programs(rlt_driver *d);
 /* A new attempt of a trial that is no training begins. */
 rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err);
-/* What another process needs to run the trial's program: argv, env, folder, ... A new object. */
+/* What a process that has joined needs to run the trial's program or function. A new object. */
 rlt_status rlt_driver_describe_program(rlt_driver *d, rlt_driver_entry *t, json_t **task,
                                        rlt_err *err);
 rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const rlt_report *report,
@@ -45,11 +45,10 @@ rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const r
 rlt_status rlt_driver_program_complete(rlt_driver *d, rlt_driver_entry *t,
                                        const rlt_command_end *end, const char *reason,
                                        rlt_err *err);
+/* Its process is no more, whoever had started it. */
+rlt_status rlt_driver_program_ended(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
+                                    rlt_err *err);
 bool rlt_driver_is_ending(const rlt_driver_entry *t); /* whether it is to end */
-/* Signals that come from outside: somebody's kill, the kernel short of memory, a shutdown. */
-bool rlt_driver_is_loss(int number);
-/* Why it failed: its own words, or how its process ended with its last line. */
-void rlt_driver_end_text(const rlt_command_end *end, char *text, size_t size);
 /* Of the entry `metrics` of an objective or a task; NULL: it has none. */
 rlt_status rlt_driver_make_patterns(const json_t *objective, rlt_patterns **patterns, rlt_err *err);
 

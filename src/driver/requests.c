@@ -13,9 +13,9 @@ static const int64_t step_max = (int64_t)1 << 53;
 
 /* ---- reading requests ---- */
 
-static rlt_status need_integer(const rlt_call *c, const char *name, int64_t max, int64_t *value,
+static rlt_status need_integer(const json_t *object, const char *name, int64_t max, int64_t *value,
                                rlt_err *err) {
-    const json_t *json = json_object_get(c->request, name);
+    const json_t *json = json_object_get(object, name);
     if (!json_is_integer(json) || json_integer_value(json) < 0 || json_integer_value(json) > max) {
         return rlt_fail(err, RLT_EINVAL, "'%s' must be an integer from 0 to %" PRId64, name, max);
     }
@@ -23,27 +23,46 @@ static rlt_status need_integer(const rlt_call *c, const char *name, int64_t max,
     return RLT_OK;
 }
 
-/* The client's own trial, in the attempt that it was given; anything else is stale. */
-static rlt_status need_trial(const rlt_call *c, rlt_driver_entry **found, rlt_err *err) {
+rlt_status rlt_call_given(const rlt_call *c, const json_t *object, rlt_driver_entry **found,
+                          rlt_err *err) {
     int64_t number = 0, attempt = 0;
-    RLT_TRY(need_integer(c, "trial", step_max, &number, err));
-    RLT_TRY(need_integer(c, "attempt", step_max, &attempt, err));
+    RLT_TRY(need_integer(object, "trial", step_max, &number, err));
+    RLT_TRY(need_integer(object, "attempt", step_max, &attempt, err));
     rlt_driver *d = c->d;
-    rlt_driver_entry *t = rlt_driver_trial_of(d, number);
+    bool final = json_is_true(json_object_get(object, "final"));
+    rlt_driver_entry *t = final ? rlt_driver_final_of(d, number) : rlt_driver_trial_of(d, number);
     if (t == NULL) {
-        return rlt_fail(err, RLT_EINVAL, "there is no trial %" PRId64, number);
+        return rlt_fail(err, rlt_driver_is_external(d) ? RLT_EINVAL : RLT_ESTALE,
+                        "there is no trial %" PRId64, number);
     }
-    bool given = rlt_driver_is_external(d) || t->lent;
-    if (!given || t->attempt != attempt || t->state != RLT_TRIAL_RUNNING) {
+    bool given = rlt_driver_is_external(d) ? t->state == RLT_TRIAL_RUNNING : t->lent;
+    if (!given || t->attempt != attempt) {
         return rlt_fail(err, RLT_ESTALE,
                         "trial %" PRId64 " is %s in attempt %" PRId64 ", not running in attempt "
                         "%" PRId64 ": it is no longer this client's",
                         number, rlt_trial_state_name(t->state), t->attempt, attempt);
     }
-    t->heard = rlt_clock_s();
+    t->seen = rlt_clock_s();
     t->client = c->client;
     *found = t;
     return RLT_OK;
+}
+
+rlt_status rlt_call_named(const rlt_call *c, const json_t *list, rlt_driver_entry **found,
+                          rlt_err *err) {
+    json_t *object = json_pack("{s:O*, s:O*, s:O*}", "trial", json_array_get(list, 0), "attempt",
+                               json_array_get(list, 1), "final", json_array_get(list, 2));
+    rlt_status status = rlt_call_given(c, object, found, err);
+    json_decref(object);
+    return status;
+}
+
+/* What the request is about: a trial that is no training, whose learner speaks for itself. */
+static rlt_status need_trial(const rlt_call *c, rlt_driver_entry **found, rlt_err *err) {
+    RLT_TRY(rlt_call_given(c, c->request, found, err));
+    return c->d->host != NULL
+               ? RLT_OK
+               : rlt_fail(err, RLT_EINVAL, "a training reports to the driver by itself");
 }
 
 /* "values": {name: number or null}. Names are borrowed from the request. */
@@ -78,7 +97,7 @@ static rlt_status read_step(const rlt_call *c, const rlt_driver_entry *t, int64_
                             rlt_err *err) {
     *step = t->steps + 1;
     return json_object_get(c->request, "step") != NULL
-               ? need_integer(c, "step", step_max, step, err)
+               ? need_integer(c->request, "step", step_max, step, err)
                : RLT_OK;
 }
 
@@ -104,7 +123,6 @@ static json_t *bare_params(const json_t *params) {
 /* ---- requests ---- */
 
 static rlt_status on_hello(rlt_call *c, rlt_err *err) {
-    (void)err;
     const rlt_driver *d = c->d;
     json_t *metrics = json_array(), *directions = json_array();
     for (int i = 0; i < d->config.tune.objectives.count; i++) {
@@ -118,13 +136,16 @@ static rlt_status on_hello(rlt_call *c, rlt_err *err) {
                   "directions", directions, "external", (int)rlt_driver_is_external(d), "silence_s",
                   d->config.run.objective.silence_s);
     json_object_update_new(c->reply, more);
-    return RLT_OK;
+    return json_is_true(json_object_get(c->request, "join")) ? rlt_lend_hello(c, err) : RLT_OK;
 }
 
 static rlt_status give(rlt_call *c, rlt_driver_entry *t, rlt_err *err) {
     const char *client = json_string_value(json_object_get(c->request, "client"));
-    RLT_TRY(rlt_driver_begin_program(c->d, t, err));
-    t->program.runs = true;
+    t->milestone = INT64_MAX;
+    if (c->d->host != NULL) {
+        RLT_TRY(rlt_driver_begin_program(c->d, t, err));
+        t->program.runs = true;
+    }
     t->client = c->client;
     t->beat = rlt_clock_s();
     json_t *milestone = t->milestone == INT64_MAX ? json_null() : json_integer(t->milestone);
@@ -133,47 +154,24 @@ static rlt_status give(rlt_call *c, rlt_driver_entry *t, rlt_err *err) {
                              bare_params(t->params), "milestone", milestone);
     json_object_update_new(c->reply, more);
     if (!rlt_driver_is_external(c->d)) {
-        json_t *task;
-        t->lent = true;
-        c->d->lent++;
-        RLT_TRY(rlt_driver_describe_program(c->d, t, &task, err));
-        json_object_set_new(c->reply, "task", task);
+        RLT_TRY(rlt_lend_task(c, t, err));
     }
     return rlt_store_lease(c->d->store, t->id, client != NULL ? client : "", err);
-}
-
-/* Programs may run anywhere on this machine; what trains or is a function, in the driver's care. */
-static rlt_status check_lending(const rlt_driver *d, bool programs, rlt_err *err) {
-    if (d->config.run.objective.kind != RLT_OBJECTIVE_COMMAND || !programs) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "the driver runs the trials of this experiment itself; those of objective "
-                        "= { \"external\" } can be asked for, and programs by rltune join");
-    }
-    if (d->copies) {
-        return rlt_fail(err, RLT_EINVAL,
-                        "%s copies what programs have saved between trials: its driver runs them "
-                        "all",
-                        rlt_stoppers[d->config.tune.stopper].name);
-    }
-    return RLT_OK;
 }
 
 static rlt_status on_ask(rlt_call *c, rlt_err *err) {
     rlt_driver *d = c->d;
     rlt_driver_entry *t;
-    bool programs = json_is_true(json_object_get(c->request, "programs"));
-    RLT_TRY(rlt_driver_is_external(d) ? RLT_OK : check_lending(d, programs, err));
-    t = NULL;
-    if (rlt_driver_is_external(d) ||
-        !d->finals_planned) { /* the driver retrains the winner itself */
-        RLT_TRY(rlt_driver_start_next(d, &t, err));
-    }
+    bool external = rlt_driver_is_external(d);
+    RLT_TRY(external ? RLT_OK : rlt_lend_check(c, err));
+    RLT_TRY(rlt_driver_start_next(d, &t, err));
     if (t != NULL) {
         return give(c, t, err);
     }
+    bool finished =
+        external ? d->ending != NULL || (d->exhausted && d->active == 0) : rlt_lend_is_finished(d);
     json_object_set_new(c->reply, "trial", json_null());
-    json_object_set_new(c->reply, "finished",
-                        json_boolean(d->ending != NULL || (d->exhausted && d->active == 0)));
+    json_object_set_new(c->reply, "finished", json_boolean(finished));
     return RLT_OK;
 }
 
@@ -272,6 +270,9 @@ static rlt_status on_tell(rlt_call *c, rlt_err *err) {
         return rlt_fail(err, RLT_EINVAL,
                         "'state' must be one of completed, stopped, failed, released, broken");
     }
+    if (!rlt_driver_is_external(c->d)) {
+        return rlt_fail(err, RLT_EINVAL, "how the process of a trial ended is told by 'ended'");
+    }
     if (was_told(c)) {
         json_object_set_new(c->reply, "already", json_true());
         return RLT_OK;
@@ -291,32 +292,39 @@ static rlt_status on_tell(rlt_call *c, rlt_err *err) {
     return RLT_OK;
 }
 
-/* "trials": [[number, attempt], ...]; those that should end, and those that are others' by now. */
+static rlt_status write_lease(const rlt_call *c, rlt_driver_entry *t, rlt_err *err) {
+    const char *client = json_string_value(json_object_get(c->request, "client"));
+    if (t->seen - t->beat <= LEASE_EVERY_S) {
+        return RLT_OK;
+    }
+    t->beat = t->seen;
+    return rlt_store_lease(c->d->store, t->id, client != NULL ? client : "", err);
+}
+
+/* "trials": [[number, attempt], ...]; those that should end, those that are others' by now, and
+ * those whose learner is to be killed. */
 static rlt_status on_beat(rlt_call *c, rlt_err *err) {
-    json_t *stop = json_array(), *lost = json_array(), *pair;
+    json_t *stop = json_array(), *lost = json_array(), *hung = json_array(), *named;
     size_t i;
     json_object_set_new(c->reply, "stop", stop);
     json_object_set_new(c->reply, "lost", lost);
-    json_array_foreach(json_object_get(c->request, "trials"), i, pair) {
-        json_t *number = json_array_get(pair, 0), *attempt = json_array_get(pair, 1);
-        json_t *one = json_pack("{s:O*, s:O*}", "trial", number, "attempt", attempt);
-        const rlt_call inner = {.d = c->d, .client = c->client, .request = one};
+    json_object_set_new(c->reply, "kill", hung);
+    json_array_foreach(json_object_get(c->request, "trials"), i, named) {
+        json_t *number = json_array_get(named, 0);
+        json_t *name = number == NULL || json_array_size(named) > 2 ? named : number;
         rlt_driver_entry *t;
         rlt_err ignored;
-        bool live = one != NULL && need_trial(&inner, &t, &ignored) == RLT_OK;
-        json_decref(one);
-        if (!live) {
-            json_array_append(lost, number != NULL ? number : pair);
+        if (rlt_call_named(c, named, &t, &ignored) != RLT_OK) {
+            json_array_append(lost, name);
             continue;
         }
         if (rlt_driver_is_ending(t)) {
-            json_array_append(stop, number);
+            json_array_append(stop, name);
         }
-        if (t->heard - t->beat > LEASE_EVERY_S) {
-            const char *client = json_string_value(json_object_get(c->request, "client"));
-            t->beat = t->heard;
-            RLT_TRY(rlt_store_lease(c->d->store, t->id, client != NULL ? client : "", err));
+        if (t->silent) {
+            json_array_append(hung, name);
         }
+        RLT_TRY(write_lease(c, t, err));
     }
     return RLT_OK;
 }
@@ -433,10 +441,11 @@ static rlt_status on_stop(rlt_call *c, rlt_err *err) {
 static const struct {
     const char *name;
     rlt_status (*handle)(rlt_call *c, rlt_err *err);
-} operations[] = {{"hello", on_hello},     {"ask", on_ask},   {"report", on_report},
-                  {"tell", on_tell},       {"beat", on_beat}, {"suggest", on_suggest},
-                  {"enqueue", on_enqueue}, {"attr", on_attr}, {"status", on_status},
-                  {"stop", on_stop}};
+} operations[] = {
+    {"hello", on_hello},     {"ask", on_ask},           {"report", on_report},
+    {"tell", on_tell},       {"beat", on_beat},         {"suggest", on_suggest},
+    {"enqueue", on_enqueue}, {"attr", on_attr},         {"status", on_status},
+    {"stop", on_stop},       {"ended", rlt_lend_ended}, {"give_back", rlt_lend_give_back}};
 
 static rlt_status fail_operation(const char *name, rlt_err *err) {
     const char *names[RLT_COUNT(operations)];

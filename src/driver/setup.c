@@ -215,9 +215,10 @@ static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
             d->active++;
             t->ended = false;
             t->program.runs = true;
-            t->started = t->heard = rlt_clock_s();
+            t->started = t->seen = rlt_clock_s();
             t->milestone = rlt_tuner_milestone(d->tuner, t->number, t->steps);
         } else if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
+            RLT_TRY(rlt_store_lease_end(d->store, t->id, err)); /* of one that had joined */
             RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
         }
         if (t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||

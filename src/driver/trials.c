@@ -1,5 +1,6 @@
 /* driver: rows and processes of trials. A row says what is about to happen before it does.
  * Thread: the driver's. Owner: the driver. */
+#include "driver/learners.h"
 #include "driver/programs.h"
 
 #include <math.h>
@@ -229,7 +230,7 @@ static bool is_waiting(const rlt_driver *d, const rlt_driver_entry *t) {
 
 bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t) {
     return (t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_PAUSED) &&
-           !rlt_job_is_running(&t->job) && !is_waiting(d, t);
+           !rlt_driver_has_process(t) && !is_waiting(d, t);
 }
 
 /* A pending or paused trial that may be started, or NULL. Retrainings wait for the search's end: of
@@ -238,7 +239,7 @@ static rlt_driver_entry *next_open(rlt_driver *d) {
     rlt_driver_entry *first = rlt_driver_interrupted(d);
     for (size_t i = d->first_open; first == NULL && i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (i == d->first_open && is_terminal(t->state) && !rlt_job_is_running(&t->job)) {
+        if (i == d->first_open && is_terminal(t->state) && !rlt_driver_has_process(t)) {
             d->first_open++;
         }
         if (rlt_driver_may_start(d, t) && (!t->final || d->finals_planned)) {
@@ -296,9 +297,9 @@ static rlt_status next_trial(rlt_driver *d, rlt_driver_entry **next, bool *later
 static rlt_status start(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
     RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
-    t->ended = t->silent = t->interrupted = false;
+    t->ended = t->silent = t->interrupted = t->returned = false;
     t->stop_reason = NULL;
-    t->started = t->heard = rlt_clock_s();
+    t->started = t->heard = t->seen = rlt_clock_s();
     d->active++;
     return RLT_OK;
 }
@@ -340,22 +341,10 @@ rlt_status rlt_driver_plan(rlt_driver *d, rlt_err *err) {
 
 /* ---- processes ---- */
 
-static void learner_name(const rlt_driver_entry *t, char name[RLT_PEER_NAME_MAX + 1]) {
-    snprintf(name, RLT_PEER_NAME_MAX + 1, "t%lld-%lld", (long long)t->id, (long long)t->attempt);
-}
-
-static rlt_status spawn_one(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
-    if (d->host != NULL) {
-        return rlt_driver_start_program(d, t, err);
-    }
-    char name[RLT_PEER_NAME_MAX + 1], epoch[32], keys[RLT_CREDENTIALS_SIZE];
-    learner_name(t, name);
-    snprintf(epoch, sizeof(epoch), "%lld", (long long)t->attempt);
-    char *argv[] = {NULL,     "learner", "--endpoint", (char *)rlt_channel_endpoint(d->channel),
-                    "--name", name,      "--epoch",    epoch,
-                    NULL};
-    rlt_keys_format(rlt_channel_keys(d->channel), keys);
-    return rlt_job_start(&t->job, argv, NULL, 0, RLT_KEYS_ENV, keys, err);
+rlt_status rlt_driver_unstarted(rlt_driver *d, rlt_driver_entry *t, const char *why, bool missing,
+                                rlt_err *err) {
+    return missing ? rlt_driver_finish(d, t, RLT_TRIAL_FAILED, why, err)
+                   : rlt_driver_broken(d, t, why, err);
 }
 
 rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
@@ -365,12 +354,11 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
             t->spawn = false;
             rlt_err why;
             rlt_log(RLT_LOG_DEBUG, "driver.spawns", "clock %.6f", rlt_clock_s());
-            rlt_status status = spawn_one(d, t, &why);
+            rlt_status status = d->host != NULL ? rlt_driver_start_program(d, t, &why)
+                                                : rlt_driver_start_learner(d, t, &why);
             if (status != RLT_OK) {
                 d->active--;
-                RLT_TRY(status == RLT_ENOTFOUND
-                            ? rlt_driver_finish(d, t, RLT_TRIAL_FAILED, why.message, err)
-                            : rlt_driver_broken(d, t, why.message, err));
+                RLT_TRY(rlt_driver_unstarted(d, t, why.message, status == RLT_ENOTFOUND, err));
             }
         }
     }
@@ -394,10 +382,14 @@ rlt_status rlt_driver_first_milestone(rlt_driver *d, const rlt_driver_entry *t, 
 
 /* What the learner of a trial is told when it has said hello. */
 rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
-    char stem[64], inherit[1024] = "";
+    char stem[96], inherit[1024] = "";
     rlt_checkpoint_row parent = {0};
     int64_t step;
-    snprintf(stem, sizeof(stem), "e%lld-t%lld", (long long)d->experiment, (long long)t->id);
+    int at =
+        snprintf(stem, sizeof(stem), "e%lld-t%lld", (long long)d->experiment, (long long)t->id);
+    if (t->lent) { /* it may outlive the moment at which it is given up: a name for each attempt */
+        snprintf(stem + at, sizeof(stem) - (size_t)at, "-a%lld", (long long)t->attempt);
+    }
     rlt_msg_begin(&d->writer, RLT_MSG_TASK, (uint64_t)t->attempt, 0);
     RLT_TRY(rlt_driver_put_origin(d, t, &step, err));
     t->resumable = step >= 0;
@@ -432,7 +424,7 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
 
 rlt_status rlt_driver_send(rlt_driver *d, const rlt_driver_entry *t, rlt_err *err) {
     char name[RLT_PEER_NAME_MAX + 1];
-    learner_name(t, name);
+    rlt_driver_learner_name(t, name);
     RLT_TRY(rlt_msg_end(&d->writer, err));
     rlt_status status = rlt_channel_send(d->channel, name, &d->writer, NULL, 0, 5000, err);
     /* a learner that is gone or stuck shows as a dead process or a missed deadline */

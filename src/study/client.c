@@ -1,4 +1,4 @@
-/* study: a client: one request at a time. Thread: one. Owner: the caller. */
+/* study: a client: requests and their replies, in order. Thread: one. Owner: the caller. */
 #include "study/study_impl.h"
 
 #include <errno.h>
@@ -10,7 +10,8 @@
 
 struct rlt_study_client {
     int fd;
-    rlt_buf input; /* bytes of the reply so far */
+    rlt_buf input; /* bytes of replies that have come */
+    size_t used;   /* of these, what belongs to replies that were read */
 };
 
 rlt_status rlt_study_connect(const char *name, rlt_study_client **client, rlt_err *err) {
@@ -52,7 +53,7 @@ static rlt_status fail_gone(rlt_err *err) {
     return rlt_fail(err, RLT_EPEER, "the driver of the experiment has gone");
 }
 
-static rlt_status send_line(const rlt_study_client *client, const json_t *request, rlt_err *err) {
+rlt_status rlt_study_send(rlt_study_client *client, const json_t *request, rlt_err *err) {
     char *text = json_dumps(request, JSON_COMPACT);
     size_t size = strlen(text), at = 0;
     text[size++] = '\n'; /* in the place of the 0 */
@@ -67,40 +68,62 @@ static rlt_status send_line(const rlt_study_client *client, const json_t *reques
     return at == size ? RLT_OK : fail_gone(err);
 }
 
-static rlt_status receive_line(rlt_study_client *client, double timeout_s, rlt_err *err) {
-    char part[4096];
-    double deadline = rlt_clock_s() + timeout_s;
-    client->input.size = 0;
-    for (;;) {
-        double left = deadline - rlt_clock_s();
-        struct pollfd item = {.fd = client->fd, .events = POLLIN};
-        int ready = poll(&item, 1, (int)(1000 * fmax(left, 0)) + 1);
-        if (ready == 0) {
-            return rlt_fail(err, RLT_ETIMEOUT, "the driver gave no answer within %g s", timeout_s);
-        }
-        if (ready < 0 && errno == EINTR) {
-            return rlt_fail(err, RLT_EINTERRUPTED, "interrupted");
-        }
-        ssize_t got = recv(client->fd, part, sizeof part, 0);
-        if (got <= 0) {
-            return fail_gone(err);
-        }
-        rlt_buf_append(&client->input, part, (size_t)got);
-        if (part[got - 1] == '\n') {
-            return RLT_OK;
-        }
-        if (client->input.size > RLT_STUDY_OUTPUT_MAX) {
-            return rlt_fail(err, RLT_EPROTO, "the driver's answer is too long");
-        }
+/* Its line without the end, or NULL: it has not come yet. */
+static const char *next_line(rlt_study_client *client, size_t *size) {
+    const char *begin = client->input.data + client->used;
+    size_t left = client->input.size - client->used;
+    const char *end = left > 0 ? memchr(begin, '\n', left) : NULL;
+    if (end == NULL) {
+        return NULL;
     }
+    *size = (size_t)(end - begin);
+    client->used += *size + 1;
+    return begin;
 }
 
-rlt_status rlt_study_call(rlt_study_client *client, const json_t *request, double timeout_s,
-                          json_t **reply, rlt_err *err) {
+static rlt_status receive_part(rlt_study_client *client, double left_s, double timeout_s,
+                               rlt_err *err) {
+    char part[1 << 14];
+    struct pollfd item = {.fd = client->fd, .events = POLLIN};
+    int ready = poll(&item, 1, (int)(1000 * fmax(left_s, 0)) + 1);
+    if (ready == 0) {
+        return rlt_fail(err, RLT_ETIMEOUT, "the driver gave no answer within %g s", timeout_s);
+    }
+    if (ready < 0 && errno == EINTR) {
+        return RLT_OK; /* a signal is for the caller, once the reply is there */
+    }
+    ssize_t got = recv(client->fd, part, sizeof part, 0);
+    if (got <= 0) {
+        return fail_gone(err);
+    }
+    rlt_buf_append(&client->input, part, (size_t)got);
+    return client->input.size <= RLT_STUDY_OUTPUT_MAX
+               ? RLT_OK
+               : rlt_fail(err, RLT_EPROTO, "the driver's answer is too long");
+}
+
+static rlt_status receive_line(rlt_study_client *client, double timeout_s, const char **line,
+                               size_t *size, rlt_err *err) {
+    double deadline = rlt_clock_s() + timeout_s;
+    while ((*line = next_line(client, size)) == NULL) {
+        if (client->used > 0) {
+            memmove(client->input.data, client->input.data + client->used,
+                    client->input.size - client->used);
+            client->input.size -= client->used;
+            client->used = 0;
+        }
+        RLT_TRY(receive_part(client, deadline - rlt_clock_s(), timeout_s, err));
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_study_receive(rlt_study_client *client, double timeout_s, json_t **reply,
+                             rlt_err *err) {
+    const char *line;
+    size_t size;
     *reply = NULL;
-    RLT_TRY(send_line(client, request, err));
-    RLT_TRY(receive_line(client, timeout_s, err));
-    json_t *json = json_loadb(client->input.data, client->input.size, 0, NULL);
+    RLT_TRY(receive_line(client, timeout_s, &line, &size, err));
+    json_t *json = json_loadb(line, size, 0, NULL);
     if (!json_is_object(json)) {
         json_decref(json);
         return rlt_fail(err, RLT_EPROTO, "the driver's answer is no JSON object");
@@ -115,4 +138,11 @@ rlt_status rlt_study_call(rlt_study_client *client, const json_t *request, doubl
     }
     *reply = json;
     return RLT_OK;
+}
+
+rlt_status rlt_study_call(rlt_study_client *client, const json_t *request, double timeout_s,
+                          json_t **reply, rlt_err *err) {
+    *reply = NULL;
+    RLT_TRY(rlt_study_send(client, request, err));
+    return rlt_study_receive(client, timeout_s, reply, err);
 }

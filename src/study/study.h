@@ -49,9 +49,15 @@ typedef struct rlt_study_client rlt_study_client;
 rlt_status rlt_study_connect(const char *name, rlt_study_client **client, rlt_err *err);
 void rlt_study_close(rlt_study_client **client);
 int rlt_study_client_fd(const rlt_study_client *client);
-/* One request and its reply, a new reference. A reply that says {"ok": false} becomes an error with
- * its text: RLT_ESTALE for the code "stale", else RLT_EINVAL. RLT_EPEER: the other end is gone;
- * RLT_ETIMEOUT: no reply within timeout_s. */
+/* One request. Several may be sent before the replies are read, which come in the same order; some
+ * hundred at most, as neither end waits for ever for the other to read. */
+rlt_status rlt_study_send(rlt_study_client *client, const json_t *request, rlt_err *err);
+/* The next reply, a new reference. A reply that says {"ok": false} becomes an error with its text:
+ * RLT_ESTALE for the code "stale", else RLT_EINVAL. RLT_EPEER: the other end is gone; RLT_ETIMEOUT:
+ * no reply within timeout_s. */
+rlt_status rlt_study_receive(rlt_study_client *client, double timeout_s, json_t **reply,
+                             rlt_err *err);
+/* One request and its reply, as receive. */
 rlt_status rlt_study_call(rlt_study_client *client, const json_t *request, double timeout_s,
                           json_t **reply, rlt_err *err);
 #endif

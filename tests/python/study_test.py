@@ -363,7 +363,7 @@ class StudyTest(unittest.TestCase):
         self.assertEqual(driver.wait(timeout=60), 0)
         self.assertEqual(self.query("SELECT state, count(*) FROM trials GROUP BY state"),
                          [("completed", 16)])
-        lost = self.query("SELECT count(*) FROM transitions WHERE reason LIKE '%no sign of life%'")
+        lost = self.query("SELECT count(*) FROM transitions WHERE reason LIKE '%had joined%has gone%'")
         self.assertGreater(lost[0][0], 0)
 
     def test_driver_dies_under_who_joined(self):
