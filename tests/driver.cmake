@@ -23,6 +23,8 @@ rlt_run_test(run_program_restart_test tests/fault/run_program_restart_test.c)
 rlt_run_test(run_program_halving_test tests/fault/run_program_halving_test.c)
 rlt_run_test(program_test tests/e2e/program_test.c)
 rlt_run_test(function_test tests/e2e/function_test.c)
+rlt_run_test(join_test tests/e2e/join_test.c)
+rlt_run_test(run_join_test tests/fault/run_join_test.c)
 rlt_run_test(program_files_test tests/e2e/program_files_test.c)
 rlt_run_test(katib_cli_test tests/e2e/katib_cli_test.c)
 rlt_run_test(front_test tests/e2e/front_test.c)
@@ -46,6 +48,9 @@ if(RLT_SANITIZE STREQUAL "") # their libraries must come first
   target_compile_definitions(run_clock_test
                              PRIVATE RLT_JUMPING_CLOCK="$<TARGET_FILE:jumping_clock>")
   add_dependencies(run_clock_test jumping_clock)
+  add_library(fast_clock MODULE ${PROJECT_SOURCE_DIR}/tests/support/fast_clock.c)
+  target_compile_definitions(run_join_test PRIVATE RLT_FAST_CLOCK="$<TARGET_FILE:fast_clock>")
+  add_dependencies(run_join_test fast_clock)
   add_library(dying_signal MODULE ${PROJECT_SOURCE_DIR}/tests/support/dying_signal.c)
   rlt_run_test(run_decision_kill_test tests/fault/run_decision_kill_test.c)
   target_compile_definitions(run_decision_kill_test

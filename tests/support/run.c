@@ -92,6 +92,15 @@ pid_t run_start_with(run_place *place, void (*prepare)(void), const char *words,
     return pid;
 }
 
+pid_t run_start_join(run_place *place, const char *parallel) {
+    run_await_sql(place, "SELECT count(*) FROM trials", 1, 20);
+    return run_start(place, "join", "1", "--parallel", parallel);
+}
+
+void run_await_joined(const run_place *place, double deadline_s) {
+    run_await_sql(place, "SELECT count(*) FROM leases", 1, deadline_s);
+}
+
 bool run_has_ended(pid_t pid, int *code) {
     int status;
     pid_t got = waitpid(pid, &status, WNOHANG);

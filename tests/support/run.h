@@ -44,6 +44,10 @@ pid_t run_start_with(run_place *place, void (*prepare)(void), const char *words,
  * fails the test. */
 int run_wait(run_place *place, pid_t pid, double deadline_s);
 bool run_has_ended(pid_t pid, int *code); /* as run_wait, at once */
+/* `rltune join 1` as soon as its driver has begun. */
+pid_t run_start_join(run_place *place, const char *parallel);
+/* Waits until a process that has joined runs a trial. */
+void run_await_joined(const run_place *place, double deadline_s);
 #define run_command(place, ...) run_wait(place, run_start(place, __VA_ARGS__), 60)
 /* Fails with the output shown unless they are equal. */
 void run_expect_code(const run_place *place, int code, int expected);
