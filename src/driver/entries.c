@@ -137,7 +137,7 @@ rlt_status rlt_driver_find_row(rlt_driver *d, int64_t number, int64_t *id, int64
 rlt_driver_entry *rlt_driver_interrupted(rlt_driver *d) {
     for (size_t i = d->first_open; d->interrupted && !d->copies && i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
-        if (t->interrupted && rlt_driver_may_start(d, t)) {
+        if (t->interrupted && !t->final && rlt_driver_may_start(d, t)) {
             return t;
         }
     }
