@@ -7,8 +7,14 @@
 #include <string.h>
 
 static const char decisions_sql[] =
-    "SELECT step, decider, action, reason, numbers_json, wall_ms FROM decisions"
+    "SELECT step, decider, action, reason, numbers_json, wall_ms, NULL FROM decisions"
     " WHERE trial = ?1 ORDER BY step, wall_ms, action <> 'pause'";
+/* Of a configuration that is tried with several seeds: what races decided, after which trial. */
+static const char races_sql[] =
+    "SELECT d.step, d.decider, d.action, d.reason, d.numbers_json, d.wall_ms, r.number"
+    " FROM trials t JOIN trials r ON r.experiment = t.experiment AND r.role = t.role"
+    " AND r.configuration = t.configuration AND r.id <> t.id JOIN decisions d ON d.trial = r.id"
+    " WHERE t.id = ?1 AND t.role = 'search' AND d.decider = 'race' ORDER BY d.id";
 
 typedef struct decisions {
     json_t *list; /* NULL: printed */
@@ -51,17 +57,21 @@ static rlt_status visit(void *user, int columns, const char *const *names, const
     decisions *all = user;
     all->count++;
     if (all->list != NULL) {
-        json_array_append_new(all->list, json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "step",
-                                                   (json_int_t)strtoll(v[0], NULL, 10), "decider",
-                                                   v[1], "action", v[2], "reason", v[3], "numbers",
-                                                   rlt_report_parse(v[4]), "wall_ms",
-                                                   (json_int_t)strtoll(v[5], NULL, 10)));
+        json_t *decision =
+            json_pack("{s:I, s:s, s:s, s:s, s:o, s:I}", "step", (json_int_t)strtoll(v[0], NULL, 10),
+                      "decider", v[1], "action", v[2], "reason", v[3], "numbers",
+                      rlt_report_parse(v[4]), "wall_ms", (json_int_t)strtoll(v[5], NULL, 10));
+        if (v[6] != NULL) {
+            json_object_set_new(decision, "trial", json_integer(strtoll(v[6], NULL, 10)));
+        }
+        json_array_append_new(all->list, decision);
         return RLT_OK;
     }
     char text[32];
     rlt_buf reason = {0};
     rlt_buf_text(&reason, v[3], 400, RLT_TEXT_UTF8);
-    printf("  %s at %s steps: %s (%s)\n", verb_of(v[2]), grouped(v[0], text),
+    printf("  %s at %s steps%s%s: %s (%s)\n", verb_of(v[2]), grouped(v[0], text),
+           v[6] != NULL ? " of trial " : "", v[6] != NULL ? v[6] : "",
            reason.data != NULL ? reason.data : "", v[1]);
     rlt_buf_fini(&reason);
     return RLT_OK;
@@ -83,6 +93,9 @@ rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rl
     }
     rlt_status status =
         rlt_store_query(report->store, decisions_sql, &trial->id, 1, visit, &all, err);
+    if (status == RLT_OK && report->replicates != NULL) {
+        status = rlt_store_query(report->store, races_sql, &trial->id, 1, visit, &all, err);
+    }
     if (status != RLT_OK) {
         json_decref(all.list);
         return status;

@@ -149,6 +149,17 @@ static void test_a_race_saves_trials_and_says_why(void **state) {
     run_expect_code(&place, run_command(&place, "show", "last", "--trial", number, "--why"), 0);
     run_expect_output(&place, "raced at 0 steps: it gets no further seed: on ");
     run_expect_output(&place, "significantly worse by a paired t-test, p = ");
+    /* the first trial, by which the configuration goes, tells it too */
+    int64_t first =
+        run_sql_int(&place, "SELECT min(s.number) FROM decisions d JOIN trials t ON t.id "
+                            "= d.trial JOIN trials s ON s.configuration = "
+                            "t.configuration WHERE d.action = 'drop' AND s.number < "
+                            "t.number AND s.replicate = 0");
+    snprintf(number, sizeof number, "%lld", (long long)first);
+    run_forget_output(&place);
+    run_expect_code(&place, run_command(&place, "show", "last", "--trial", number, "--why"), 0);
+    run_expect_output(&place, "raced at 0 steps of trial ");
+    run_expect_output(&place, ": it gets no further seed: on ");
     run_check_rows(&place, true);
     run_close(&place);
 }
