@@ -55,6 +55,7 @@ static const method_alias sampler_aliases[] = {
     {"GridSampler", RLT_SAMPLER_GRID, NULL},
     {"QMCSampler", RLT_SAMPLER_SOBOL, NULL},
     {"TPESampler", RLT_SAMPLER_TPE, NULL},
+    {"MOTPESampler", RLT_SAMPLER_TPE, NULL},
     {"CmaEsSampler", RLT_SAMPLER_CMAES, NULL},
     {"GPSampler", RLT_SAMPLER_GP, NULL},
     {"BruteForceSampler", RLT_SAMPLER_BRUTE, NULL},

@@ -229,9 +229,9 @@ static rlt_status run_loop(rlt_driver *d, rlt_driver_result *result, rlt_err *er
         if (status != RLT_OK) {
             kill_all(d);
             return rlt_fail(err, status,
-                            "%.380s; what is in the database is safe, go on with: "
-                            "rltune resume %lld",
-                            err->message, (long long)d->experiment);
+                            "%.300s; what is in the database is safe, go on with: "
+                            "rltune resume %lld --db %.120s",
+                            err->message, (long long)d->experiment, d->o->db_path);
         }
     }
     RLT_TRY(close_rows(d, err));

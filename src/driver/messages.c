@@ -116,19 +116,24 @@ static rlt_status store_final(rlt_driver *d, rlt_driver_entry *t, const rlt_msg 
 }
 
 /* A trial that was asked to stop is paused where it can go on, stopped where it should not; one
- * that its stopper told to pause is, unless it has been ruled meanwhile that it ends. */
+ * that its stopper told to pause is, unless it has been ruled meanwhile that it ends. What the
+ * stopper has decided stands, whatever else the trial was asked for. */
 static rlt_trial_state end_of(const rlt_driver *d, const rlt_driver_entry *t, rlt_trial_state said,
                               char *reason, size_t size) {
     rlt_trial_state to = said;
     const char *why = NULL;
-    if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
+    int64_t step = INT64_MAX; /* that it is to wait at */
+    bool waits = !t->final && rlt_tuner_waits(d->tuner, t->number, &step) && t->steps >= step;
+    bool stops = t->stopped_at > 0 &&
+                 (t->stop_reason == NULL || t->steps >= t->stopped_at); /* and is there */
+    if (stops && (to == RLT_TRIAL_PAUSED || to == RLT_TRIAL_STOPPED)) {
+        to = RLT_TRIAL_STOPPED;
+        why = t->verdict;
+    } else if (to == RLT_TRIAL_PAUSED && t->stop_reason != NULL) {
         bool resumable = d->stop_seen > 0 || t->returned || d->fatal.code == RLT_EFULL;
         to = resumable ? RLT_TRIAL_PAUSED : RLT_TRIAL_STOPPED;
-        why = t->stop_reason;
-    } else if (to == RLT_TRIAL_PAUSED) {
-        to = t->stopped_at > 0 ? RLT_TRIAL_STOPPED : RLT_TRIAL_PAUSED;
-        why = t->verdict;
-    } else if (to == RLT_TRIAL_STOPPED && t->stop_reason == NULL) {
+        why = resumable && waits ? t->verdict : t->stop_reason;
+    } else if (to == RLT_TRIAL_PAUSED || (to == RLT_TRIAL_STOPPED && t->stop_reason == NULL)) {
         why = t->verdict;
     }
     if (why != NULL) {

@@ -142,7 +142,7 @@ rlt_status rlt_driver_program_ended(rlt_driver *d, rlt_driver_entry *t, const rl
     if (t->stopped_at != 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED, t->verdict, err);
     }
-    if (t->action == RLT_ACTION_PAUSE && d->stop_seen == 0) { /* until it is ruled to go on */
+    if (t->action == RLT_ACTION_PAUSE && d->stop_seen <= 1) { /* until it is ruled to go on */
         return rlt_driver_finish(d, t, RLT_TRIAL_PAUSED, t->verdict != NULL ? t->verdict : "paused",
                                  err);
     }

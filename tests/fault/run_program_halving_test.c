@@ -10,7 +10,8 @@ enum { DEADLINE_S = 60 };
 
 static const char script[] =
     "return { name = 'halving', objective = { 'command', checkpoint = true, argv = { 'sh', '-c', "
-    "'cd \"$RLTUNE_CHECKPOINT_DIR\"; n=$(cat n 2>/dev/null || echo 0); trap \"exit 0\" TERM; "
+    "'cd \"$RLTUNE_CHECKPOINT_DIR\"; n=$(cat n 2>/dev/null || echo 0); trap \"sleep 0.3; exit 0\" "
+    "TERM; "
     "while [ $n -lt 9 ]; do n=$((n + 1)); echo $n > m; mv m n; echo step $n loss=$0$n; sleep 0.03; "
     "done', '{a}' }, metrics = { step = 'step ([0-9]+)', loss = 'loss=([0-9]+)' } }, "
     "params = { a = space.grid{ %s } }, stop = { steps = 9 }, "
@@ -91,12 +92,28 @@ static void stopped_before_others(void **state) {
     interrupted(SIGTERM, 130);
 }
 
+/* A stop is requested while a program saves what it needs for its pause: the pause stands. */
+static void stopped_while_one_pauses(void **state) {
+    (void)state;
+    run_place place;
+    open_run(&place, "1, 2, 3, 4");
+    pid_t driver = run_start(&place, "run", place.script, "--quiet");
+    run_await_sql(&place, "SELECT count(*) FROM decisions WHERE action = 'pause'", 1, DEADLINE_S);
+    kill(driver, SIGTERM);
+    assert_int_equal(run_wait(&place, driver, DEADLINE_S), 130);
+    expect_sql(&place, "SELECT state, reason LIKE 'with loss % it waits at rung 0%' FROM trials",
+               "paused|1\n");
+    expect_end(&place, run_command(&place, "resume", "1", "--quiet"), "0\n");
+    run_close(&place);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asked_once),
         cmocka_unit_test(killed_between_rungs),
         cmocka_unit_test(killed_before_others),
         cmocka_unit_test(stopped_before_others),
+        cmocka_unit_test(stopped_while_one_pauses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
