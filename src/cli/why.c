@@ -67,10 +67,16 @@ static rlt_status visit(void *user, int columns, const char *const *names, const
         json_array_append_new(all->list, decision);
         return RLT_OK;
     }
-    char text[32];
+    char text[32], when[48] = "";
     rlt_buf reason = {0};
     rlt_buf_text(&reason, v[3], 400, RLT_TEXT_UTF8);
-    printf("  %s at %s steps%s%s: %s (%s)\n", verb_of(v[2]), grouped(v[0], text),
+    json_t *numbers = rlt_report_parse(v[4]);
+    const json_t *seconds = json_object_get(numbers, "time_total_s");
+    if (json_is_number(seconds)) { /* what its stopper counts */
+        snprintf(when, sizeof when, "%.6g s, ", json_number_value(seconds));
+    }
+    json_decref(numbers);
+    printf("  %s at %s%s steps%s%s: %s (%s)\n", verb_of(v[2]), when, grouped(v[0], text),
            v[6] != NULL ? " of trial " : "", v[6] != NULL ? v[6] : "",
            reason.data != NULL ? reason.data : "", v[1]);
     rlt_buf_fini(&reason);

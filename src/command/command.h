@@ -97,8 +97,10 @@ int rlt_command_host_idle(const rlt_command_host *host);  /* processes that wait
 /* RLT_ENOTFOUND: the program cannot be run. */
 rlt_status rlt_command_start(rlt_command_host *host, const rlt_command_options *options,
                              rlt_err *err);
-/* Answers the report that asks: {"stop": true or false, "milestone": the next step to ask at}. */
-void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone);
+/* Answers the report that asks: {"stop": true or false, "milestone": the next step to ask at}, and
+ * "asks_in_s": after so many seconds, if that is not INFINITY. */
+void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone,
+                       double asks_in_s);
 /* SIGTERM to its group now, SIGKILL after grace_s; again: nothing more. */
 void rlt_command_stop(rlt_command_host *host, int64_t id);
 void rlt_command_kill(rlt_command_host *host, int64_t id);

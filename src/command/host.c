@@ -4,6 +4,7 @@
 #include "command/command_impl.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -361,14 +362,18 @@ void rlt_command_keep_log(rlt_command_host *host, int64_t id) {
     }
 }
 
-void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone) {
-    char line[96];
+void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone,
+                       double asks_in_s) {
+    char line[128], seconds[40] = "";
     rlt_command *c = find(host, id);
     if (c == NULL || c->asking == NULL) {
         return;
     }
-    snprintf(line, sizeof line, "{\"stop\": %s, \"milestone\": %lld}\n", stop ? "true" : "false",
-             (long long)milestone);
+    if (isfinite(asks_in_s)) {
+        snprintf(seconds, sizeof seconds, ", \"asks_in_s\": %.6f", asks_in_s);
+    }
+    snprintf(line, sizeof line, "{\"stop\": %s, \"milestone\": %lld%s}\n", stop ? "true" : "false",
+             (long long)milestone, seconds);
     rlt_connection_write(host, c->asking, line);
     c->asking = NULL;
 }

@@ -225,7 +225,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         bool inherit;
     } oneshot;
     int base; /* of partial_fixed: a rlt_sampler_kind */
-    /* of a stopper table; what 0 stands for is resolved */
+    /* of a stopper table; what 0 stands for is resolved; grace, max_steps and intervals are steps,
+     * or milliseconds of a trial's running time if `timed` */
+    bool timed;
+    bool stop_last; /* a trial that reaches max_steps has run whole */
     struct {
         int64_t grace, reduction, brackets, max_steps, bootstrap_count, early_stopping_rate;
     } asha;
@@ -287,6 +290,10 @@ typedef struct rlt_tune_fields { /* table "tune" */
         int64_t seeds, episodes;
     } final; /* retraining of the winner; seeds 0: none */
 } rlt_tune_fields;
+
+/* "500 steps", or "0.5 s" of milliseconds. */
+enum { RLT_AMOUNT_TEXT = 48 };
+const char *rlt_amount_text(bool timed, int64_t amount, char text[RLT_AMOUNT_TEXT]);
 
 /* What a training reports, NULL at the end. */
 extern const char *const rlt_train_metrics[];

@@ -8,6 +8,7 @@ typedef struct rlt_config_loading {
     const json_t *raw; /* borrowed */
     json_t *out;       /* the normalised table so far */
     bool concrete;     /* no search values allowed */
+    bool timed;        /* of a stopper: what it counts is given in seconds */
     int nested;        /* lists of layers around the one that is read */
     char first_path[RLT_FIELD_PATH_MAX];
     char failed[RLT_FIELD_PATH_MAX]; /* the path that an error is about */
@@ -102,7 +103,27 @@ extern const rlt_field rlt_fields_asha[], rlt_fields_median[], rlt_fields_percen
 extern const char *const rlt_population_keys[];
 rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t *given, json_t *out,
                                       rlt_tune_fields *tune, rlt_err *err);
-/* What 0 stands for among the options of the stopper, as the help of each field says. */
-rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
+/* What 0 stands for among the options of the stopper, as the help of each field says; where trials
+ * end, if the stopper says that too, in `run` and in loading->out. */
+rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, rlt_run_config *run,
                                       rlt_tune_fields *tune, rlt_err *err);
+/* foreign.c: takes options of other tools that are no fields out of a stopper's raw table;
+ * RLT_ECONFIG says what to write instead. */
+rlt_status rlt_config_drop_foreign(rlt_config_loading *loading, const char *path,
+                                   const rlt_field *fields, const char *const *other_keys,
+                                   json_t *table, rlt_err *err);
+/* amounts.c: whether a stopper's raw table (may be NULL) counts seconds. */
+bool rlt_config_counts_seconds(const json_t *table);
+/* Takes time_attr by any of its names, and a fraction of a second where seconds are counted. */
+rlt_status rlt_config_take_amount(const rlt_config_loading *loading, const rlt_field *field,
+                                  const char *path, const json_t *value, json_t **canonical,
+                                  rlt_err *err);
+/* Seconds of the normalised table as milliseconds, once the rest is stored. */
+void rlt_config_store_amounts(const rlt_field *fields, const json_t *normalised,
+                              rlt_tune_fields *tune);
+/* Where trials end by themselves, in what the stopper counts; 0: not known. */
+int64_t rlt_config_whole(const rlt_run_config *run, const rlt_tune_fields *tune);
+/* stop_last_trials where steps are counted: max_steps are all that there are. */
+void rlt_config_end_at_last(rlt_config_loading *loading, rlt_run_config *run,
+                            const rlt_tune_fields *tune, int64_t max_steps);
 #endif

@@ -29,7 +29,7 @@ static rlt_status take_special(void *user, const rlt_field *field, const char *p
         return take_lua_env(env, canonical, err);
     }
     if (!rlt_space_is(value)) {
-        return RLT_OK;
+        return rlt_config_take_amount(loading, field, path, value, canonical, err);
     }
     if (loading->concrete) {
         return rlt_fail(err, RLT_ECONFIG,

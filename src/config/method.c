@@ -82,11 +82,11 @@ static const method_alias stopper_aliases[] = {
     {"TrialPlateauStopper", RLT_STOPPER_PLATEAU, NULL},
     {"PatientPruner", RLT_STOPPER_PATIENCE, NULL},
     {"WilcoxonPruner", RLT_STOPPER_WILCOXON, NULL},
-    {"ASHAScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
-    {"AsyncHyperBandScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
+    {"ASHAScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4, \"stop_last_trials\": true}"},
+    {"AsyncHyperBandScheduler", RLT_STOPPER_ASHA, "{\"reduction\": 4, \"stop_last_trials\": true}"},
     {"SuccessiveHalvingPruner", RLT_STOPPER_ASHA, "{\"reduction\": 4}"},
-    {"HyperBandScheduler", RLT_STOPPER_HYPERBAND, NULL},
-    {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, NULL},
+    {"HyperBandScheduler", RLT_STOPPER_HYPERBAND, "{\"stop_last_trials\": true}"},
+    {"HyperBandForBOHB", RLT_STOPPER_HYPERBAND, "{\"stop_last_trials\": true}"},
     {"HyperbandPruner", RLT_STOPPER_HYPERBAND_ASHA, NULL},
     {"PopulationBasedTraining", RLT_STOPPER_PBT, NULL},
     {"PB2", RLT_STOPPER_PB2, NULL},
@@ -225,11 +225,23 @@ static rlt_status read_one(const method_reading *r, const char *const *other_key
     const rlt_config_section *section = rlt_config_section_find(name);
     section = section != NULL ? section : &none;
     json_t *all = with_defaults(table, defaults, section->fields);
-    rlt_status status =
-        rlt_config_read_section(r->loading, section, r->path, other_keys, all, normalised, err);
+    bool stopper = r->kind->names == stoppers;
+    r->loading->timed = stopper && rlt_config_counts_seconds(table);
+    rlt_status status = stopper ? rlt_config_drop_foreign(r->loading, r->path, section->fields,
+                                                          other_keys, all, err)
+                                : RLT_OK;
+    if (status == RLT_OK) {
+        status =
+            rlt_config_read_section(r->loading, section, r->path, other_keys, all, normalised, err);
+    }
+    r->loading->timed = false;
     json_decref(all);
     RLT_TRY(status);
+    if (stopper) {
+        r->tune->timed = r->tune->stop_last = false; /* of one without such options */
+    }
     rlt_schema_store(section->fields, normalised, r->tune);
+    rlt_config_store_amounts(section->fields, normalised, r->tune);
     return RLT_OK;
 }
 
@@ -237,6 +249,7 @@ static rlt_status read_one(const method_reading *r, const char *const *other_key
 static rlt_status read_wrapped(method_reading r, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
     const json_t *given = json_object_get(r.given, "wrapped");
+    given = given != NULL ? given : json_object_get(r.given, "wrapped_pruner"); /* Optuna's name */
     r.out = json_object_get(r.out, r.key);
     if (given == NULL || json_is_null(given)) {
         return RLT_OK;
@@ -286,7 +299,7 @@ static bool is_population(int stopper) {
 rlt_status rlt_config_read_method(rlt_config_loading *loading, const char *key, const json_t *given,
                                   json_t *out, rlt_tune_fields *tune, rlt_err *err) {
     static const char *const other_keys[] = {"name", NULL};
-    static const char *const wrapper_keys[] = {"name", "wrapped", NULL};
+    static const char *const wrapper_keys[] = {"name", "wrapped", "wrapped_pruner", NULL};
     static const char *const fixed_keys[] = {"name", "fixed", "base", NULL};
     const method_kind *kind = &kinds[0];
     while (strcmp(kind->key, key) != 0) {

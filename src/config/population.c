@@ -18,8 +18,8 @@ const char *const rlt_population_keys[] = {"name",
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *key, rlt_err *err,
                           const char *what) {
-    char path[64];
-    snprintf(path, sizeof path, "tune.stopper.%s", key);
+    char path[RLT_FIELD_PATH_MAX];
+    snprintf(path, sizeof path, "tune.stopper.%.140s", key);
     return rlt_config_fail(loading, path, err, "%s", what);
 }
 
@@ -55,15 +55,110 @@ static void canonical(const rlt_config_loading *loading, const char *given,
     }
 }
 
-/* A list of names; Ray's table {name = distribution} names them too, and the distribution is the
- * one of the search space. */
+/* ---- mutations: names, or Ray's table {name = list of values or distribution} ---- */
+
+/* A new reference to the search value that {v, ...} or space.uniform(...) means; NULL: neither. */
+static json_t *space_of(const json_t *given) {
+    if (json_is_array(given) && json_array_size(given) > 0) {
+        return json_pack("{s:s, s:O}", "$space", "choice", "values", given);
+    }
+    return json_object_get(given, "$space") != NULL ? json_incref((json_t *)given) : NULL;
+}
+
+static rlt_status check_value(const char *path, const json_t *value, json_t **canonical,
+                              rlt_err *err) {
+    return rlt_config_is_param(path) ? rlt_config_check_param(path, value, canonical, err)
+                                     : rlt_config_check_value(path, value, canonical, err);
+}
+
+/* Whether the script gives the field a value of its own, as far as that shows. */
+static bool is_given(const rlt_config_loading *loading, const char *path, const json_t *now) {
+    char ignored[RLT_FIELD_PATH_MAX];
+    if (rlt_config_get(loading->raw, path) != NULL) {
+        return true;
+    }
+    const rlt_field *field =
+        rlt_config_is_param(path) ? NULL : rlt_config_find_field(path, ignored);
+    json_t *initial = field != NULL ? rlt_field_default(field) : NULL;
+    bool other = now != NULL && !json_equal(now, initial);
+    json_decref(initial);
+    return other;
+}
+
+/* A parameter that only the mutations name starts with one of their values, as Ray Tune has it; one
+ * with a single value starts with that. */
+static rlt_status make_searched(rlt_config_loading *loading, const char *path, const json_t *space,
+                                rlt_err *err) {
+    const json_t *now = rlt_config_get(loading->out, path);
+    if (now != NULL && rlt_space_is(now)) {
+        return RLT_OK;
+    }
+    json_t *canonical = NULL;
+    json_t *start = is_given(loading, path, now)
+                        ? json_pack("{s:s, s:O}", "$space", "fixed", "value", now)
+                        : json_incref((json_t *)space);
+    rlt_status status = check_value(path, start, &canonical, err);
+    json_decref(start);
+    if (status == RLT_OK) {
+        status = rlt_config_set_json(loading->out, path, canonical, err);
+    }
+    json_decref(canonical);
+    return status;
+}
+
+static rlt_status add_mutation(rlt_config_loading *loading, const char *key, const char *name,
+                               const json_t *given, json_t *out, rlt_err *err) {
+    char path[RLT_FIELD_PATH_MAX], where[2 * RLT_FIELD_PATH_MAX];
+    json_t *space = space_of(given), *canonical_space = NULL;
+    rlt_err why = {0};
+    canonical(loading, name, path);
+    snprintf(where, sizeof where, "%s[\"%.100s\"]", key, name);
+    if (space == NULL) {
+        return fail_at(loading, where, err,
+                       "a list of values or a search value is expected, as { 1e-4, 1e-3 } or "
+                       "space.uniform(0.9, 1)");
+    }
+    rlt_status status = check_value(path, space, &canonical_space, &why);
+    json_decref(space);
+    if (status == RLT_OK) {
+        json_object_set_new(out, path, canonical_space);
+        status = make_searched(loading, path, canonical_space, &why);
+    }
+    return status == RLT_OK ? RLT_OK : fail_at(loading, where, err, why.message);
+}
+
+/* Names by path, or in tables of one level: { ppo = { lr = { 1e-4, 1e-3 } } }. */
+static rlt_status read_table(rlt_config_loading *loading, const char *key, const json_t *given,
+                             json_t *out, rlt_err *err) {
+    const char *name, *inner_name;
+    json_t *item, *inner;
+    json_object_foreach((json_t *)given, name, item) {
+        if (!json_is_object(item) || rlt_space_is(item)) {
+            RLT_TRY(add_mutation(loading, key, name, item, out, err));
+            continue;
+        }
+        json_object_foreach(item, inner_name, inner) {
+            char path[RLT_FIELD_PATH_MAX];
+            snprintf(path, sizeof path, "%.70s.%.70s", name, inner_name);
+            RLT_TRY(add_mutation(loading, key, path, inner, out, err));
+        }
+    }
+    return RLT_OK;
+}
+
 static rlt_status read_mutations(rlt_config_loading *loading, const char *key, const json_t *given,
                                  json_t *out, rlt_err *err) {
-    static const char what[] = "a list of searched parameters is expected, as { \"ppo.lr\" }";
+    static const char what[] =
+        "a list of searched parameters is expected, as { \"ppo.lr\" }, or a table of what they may "
+        "become, as { [\"ppo.lr\"] = { 1e-4, 1e-3 } }";
     char path[RLT_FIELD_PATH_MAX];
-    json_t *paths = json_array(), *item;
+    bool table = json_is_object(given) && !rlt_space_is(given) && json_object_size(given) > 0;
+    json_t *paths = table ? json_object() : json_array(), *item;
     size_t i;
     json_object_set_new(out, "mutations", paths);
+    if (table) {
+        return read_table(loading, key, given, paths, err);
+    }
     if (!json_is_array(given) || json_array_size(given) == 0) {
         return fail_at(loading, key, err, what);
     }
@@ -97,6 +192,10 @@ static rlt_status read_bounds(rlt_config_loading *loading, const json_t *given, 
         }
         canonical(loading, name, path);
         json_object_set(bounds, path, item);
+        json_t *space = json_pack("{s:s, s:O, s:O}", "$space", "uniform", "low", low, "high", high);
+        rlt_status status = make_searched(loading, path, space, err);
+        json_decref(space);
+        RLT_TRY(status);
     }
     return RLT_OK;
 }
@@ -122,9 +221,15 @@ rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t 
         RLT_TRY(
             read_factors(loading, json_object_get(given, "perturbation_factors"), out, tune, err));
     }
-    if (mutations != NULL || rays != NULL) {
-        return read_mutations(loading, mutations != NULL ? "mutations" : "hyperparam_mutations",
-                              mutations != NULL ? mutations : rays, out, err);
+    mutations = mutations != NULL ? mutations : rays;
+    if (tune->stopper == RLT_STOPPER_PB2 && json_is_object(mutations)) {
+        return fail_at(loading, rays != NULL ? "hyperparam_mutations" : "mutations", err,
+                       "pb2 chooses numbers within bounds: hyperparam_bounds = { [\"ppo.lr\"] = { "
+                       "1e-4, 1e-3 } }");
+    }
+    if (mutations != NULL) {
+        return read_mutations(loading, rays != NULL ? "hyperparam_mutations" : "mutations",
+                              mutations, out, err);
     }
     return bounds != NULL ? read_bounds(loading, bounds, out, err) : RLT_OK;
 }

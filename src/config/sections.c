@@ -397,9 +397,8 @@ const rlt_config_section rlt_config_sections[] = {
      rlt_fields_hyperband_asha, RLT_SECTION_TUNE},
     {"stopper.pbt",
      "stopper = { \"pbt\", ... }: population-based training. perturbation_factors = { 1.2, 0.8 }: "
-     "what a parameter is multiplied by; mutations = { \"ppo.lr\" }: which are changed, else all "
-     "that "
-     "can be.",
+     "what a parameter is multiplied by; mutations = { \"ppo.lr\" }: which are changed, or "
+     "a table of what they become; else all that can be.",
      rlt_fields_pbt, RLT_SECTION_TUNE},
     {"stopper.pb2",
      "stopper = { \"pb2\", ... }: population-based bandits, a model chooses the parameters. "

@@ -8,6 +8,21 @@
 
 #define TUNE(member) RLT_FIELD_AT(rlt_tune_fields, member)
 
+static const char *const time_attrs[] = {"steps", "time_total_s", NULL};
+#define TIME_ATTR                                                                                  \
+    {                                                                                              \
+        "time_attr", RLT_FIELD_ENUM, TUNE(timed),                                                  \
+            .initial = "steps", .choices = time_attrs,                                             \
+            .help = "What the options here count: steps (also as training_iteration), or the "     \
+                    "seconds that a trial has run, without pauses (fractions are allowed)."        \
+    }
+#define STOP_LAST                                                                                  \
+    {                                                                                              \
+        "stop_last_trials", RLT_FIELD_BOOL, TUNE(stop_last),                                       \
+            .initial = "false",                                                                    \
+            .help = "A trial that reaches max_steps has run whole and ends; else it goes on to "   \
+                    "stop.steps."                                                                  \
+    }
 #define GRACE_OF_RUNGS(member)                                                                     \
     {                                                                                              \
         "grace", RLT_FIELD_INT, TUNE(member),                                                      \
@@ -34,11 +49,13 @@
     }
 
 const rlt_field rlt_fields_asha[] = {
+    TIME_ATTR,
     GRACE_OF_RUNGS(asha.grace),
     REDUCTION(asha.reduction),
     {"brackets", RLT_FIELD_INT, TUNE(asha.brackets), .initial = "1", .min = 1, .max = 20,
      .help = "Brackets; each starts its rungs `reduction` times later than the one before."},
     MAX_STEPS(asha.max_steps),
+    STOP_LAST,
     BOOTSTRAP(asha.bootstrap_count),
     {"early_stopping_rate", RLT_FIELD_INT, TUNE(asha.early_stopping_rate), .initial = "0", .min = 0,
      .max = 60, .aliases = "min_early_stopping_rate",
@@ -46,22 +63,28 @@ const rlt_field rlt_fields_asha[] = {
     {0}};
 
 const rlt_field rlt_fields_sha[] = {
+    TIME_ATTR,
     GRACE_OF_RUNGS(sha.grace),
     REDUCTION(sha.reduction),
     MAX_STEPS(sha.max_steps),
+    STOP_LAST,
     {"size", RLT_FIELD_INT, TUNE(sha.size), .initial = "0", .min = 0, .max = 1e7, .aliases = "n",
      .help = "Trials that are compared with each other; 0: tune.trials. Those after them are the "
              "next such round."},
     {0}};
 
-const rlt_field rlt_fields_hyperband[] = {GRACE_OF_RUNGS(hyperband.grace),
+const rlt_field rlt_fields_hyperband[] = {TIME_ATTR,
+                                          GRACE_OF_RUNGS(hyperband.grace),
                                           REDUCTION(hyperband.reduction),
                                           MAX_STEPS(hyperband.max_steps),
+                                          STOP_LAST,
                                           {0}};
 
-const rlt_field rlt_fields_hyperband_asha[] = {GRACE_OF_RUNGS(hyperband.grace),
+const rlt_field rlt_fields_hyperband_asha[] = {TIME_ATTR,
+                                               GRACE_OF_RUNGS(hyperband.grace),
                                                REDUCTION(hyperband.reduction),
                                                MAX_STEPS(hyperband.max_steps),
+                                               STOP_LAST,
                                                BOOTSTRAP(hyperband.bootstrap_count),
                                                {0}};
 
@@ -92,11 +115,12 @@ const rlt_field rlt_fields_hyperband_asha[] = {GRACE_OF_RUNGS(hyperband.grace),
             .help = "Completed trials with a result at a step before anything is stopped there."   \
     }
 
-const rlt_field rlt_fields_median[] = {GRACE, INTERVAL, TRIALS_BEFORE, {0}};
+const rlt_field rlt_fields_median[] = {TIME_ATTR, GRACE, INTERVAL, TRIALS_BEFORE, {0}};
 
 const rlt_field rlt_fields_percentile[] = {
     {"percentile", RLT_FIELD_DOUBLE, TUNE(percentile.percentile), .initial = "25", .min = 0,
      .max = 100, .help = "Trials within the best so many percent of the others go on."},
+    TIME_ATTR,
     GRACE,
     INTERVAL,
     TRIALS_BEFORE,
@@ -190,6 +214,7 @@ const rlt_field rlt_fields_curve[] = {
     }
 
 const rlt_field rlt_fields_pbt[] = {
+    TIME_ATTR,
     POPULATION,
     {"resample_probability", RLT_FIELD_DOUBLE, TUNE(pbt.resample_probability), .initial = "0.25",
      .min = 0, .max = 1,
@@ -205,7 +230,7 @@ const rlt_field rlt_fields_pbt_replay[] = {
      .help = "The database with that experiment; none: the run's own."},
     {0}};
 
-const rlt_field rlt_fields_pb2[] = {POPULATION, {0}};
+const rlt_field rlt_fields_pb2[] = {TIME_ATTR, POPULATION, {0}};
 
 /* ---- what 0 stands for ---- */
 
@@ -218,49 +243,99 @@ static int64_t part_of(int64_t steps, int64_t parts) {
     return at_least_1(steps / parts + (steps % parts != 0));
 }
 
-static rlt_status resolve_rungs(rlt_config_loading *loading, int64_t steps, int64_t reduction,
-                                int64_t *grace, int64_t *max_steps, rlt_err *err) {
-    *max_steps = *max_steps > 0 ? *max_steps : steps;
-    if (*grace == 0) {
-        *grace = part_of(*max_steps, reduction * reduction * reduction);
+static rlt_status fail_at(rlt_config_loading *loading, const char *path, rlt_err *err,
+                          const char *text) {
+    return rlt_config_fail(loading, path, err, "%s", text);
+}
+
+/* Of the stopper itself or the one that it wraps. */
+static int kind_of(const rlt_tune_fields *tune) {
+    return tune->stopper == RLT_STOPPER_PATIENCE ? tune->wrapped : tune->stopper;
+}
+
+typedef struct rungs {
+    int64_t *grace, *max_steps, reduction; /* grace NULL: it has none */
+} rungs;
+static rungs rungs_of(rlt_tune_fields *tune) {
+    switch (kind_of(tune)) {
+    case RLT_STOPPER_ASHA:
+        return (rungs){&tune->asha.grace, &tune->asha.max_steps, tune->asha.reduction};
+    case RLT_STOPPER_SHA:
+        return (rungs){&tune->sha.grace, &tune->sha.max_steps, tune->sha.reduction};
+    case RLT_STOPPER_HYPERBAND:
+    case RLT_STOPPER_HYPERBAND_ASHA:
+        return (rungs){&tune->hyperband.grace, &tune->hyperband.max_steps,
+                       tune->hyperband.reduction};
+    default:
+        return (rungs){0};
     }
-    if (*grace > *max_steps) {
-        snprintf(loading->failed, sizeof loading->failed, "tune.stopper.grace");
-        return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper.grace: %lld steps are more than max_steps (%lld), so that "
-                        "nothing would ever be stopped",
-                        (long long)*grace, (long long)*max_steps);
+}
+
+static rlt_status resolve_rungs(rlt_config_loading *loading, const rungs *at, int64_t whole,
+                                bool timed, rlt_err *err) {
+    char a[RLT_AMOUNT_TEXT], b[RLT_AMOUNT_TEXT];
+    const int64_t n = at->reduction;
+    *at->max_steps = *at->max_steps > 0 ? *at->max_steps : whole;
+    if (*at->max_steps == 0) {
+        return fail_at(loading, "tune.stopper.max_steps", err,
+                       "is needed with time_attr = \"time_total_s\" (Ray Tune's max_t): the "
+                       "seconds of a whole trial; or give stop.wall_s");
+    }
+    if (*at->grace == 0) {
+        *at->grace = part_of(*at->max_steps, n * n * n);
+    }
+    if (*at->grace > *at->max_steps || (timed && whole > 0 && *at->grace >= whole)) {
+        bool more = *at->grace > *at->max_steps;
+        return rlt_config_fail(loading, "tune.stopper.grace", err,
+                               "%s are more than %s (%s), so that nothing would ever be stopped",
+                               rlt_amount_text(timed, *at->grace, a),
+                               more ? "max_steps" : "trials have",
+                               rlt_amount_text(timed, more ? *at->max_steps : whole, b));
     }
     return RLT_OK;
 }
 
-rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, int64_t steps,
+/* Of milestones that are evenly spaced, and of populations. */
+static rlt_status resolve_intervals(rlt_config_loading *loading, int64_t whole,
+                                    rlt_tune_fields *tune, rlt_err *err) {
+    int kind = kind_of(tune);
+    bool population = kind == RLT_STOPPER_PBT || kind == RLT_STOPPER_PB2;
+    bool spaced = kind == RLT_STOPPER_MEDIAN || kind == RLT_STOPPER_PERCENTILE;
+    int64_t tenth = part_of(whole, 10), *grace = &tune->milestones.grace,
+            *interval = &tune->milestones.interval;
+    if (whole == 0 && population && tune->pbt.interval == 0) {
+        return fail_at(loading, "tune.stopper.perturbation_interval", err,
+                       "is needed with time_attr = \"time_total_s\": seconds between comparisons; "
+                       "or give stop.wall_s, of which it is a tenth");
+    }
+    if (whole == 0 && spaced && *grace == 0 && *interval == 0) {
+        return fail_at(loading, "tune.stopper.interval", err,
+                       "is needed with time_attr = \"time_total_s\": seconds between decisions; or "
+                       "give stop.wall_s, of which it is a tenth");
+    }
+    if (whole == 0) { /* then one of them stands for both */
+        tenth = at_least_1(*grace > *interval ? *grace : *interval);
+    }
+    *grace = *grace > 0 ? *grace : tenth;
+    *interval = *interval > 0 ? *interval : tenth;
+    if (population && tune->pbt.interval == 0) {
+        tune->pbt.interval = tenth;
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_config_resolve_stopper(rlt_config_loading *loading, rlt_run_config *run,
                                       rlt_tune_fields *tune, rlt_err *err) {
-    if (tune->stopper != RLT_STOPPER_NONE && steps == 0) { /* of a program; a training has some */
-        snprintf(loading->failed, sizeof loading->failed, "stop");
-        return rlt_fail(err, RLT_ECONFIG,
-                        "stop.steps: is needed with a stopper: the step that a whole trial reports "
-                        "last, such as stop = { steps = 100 }");
+    const rungs at = rungs_of(tune);
+    rlt_config_end_at_last(loading, run, tune, at.grace != NULL ? *at.max_steps : 0);
+    const int64_t whole = rlt_config_whole(run, tune);
+    if (tune->stopper != RLT_STOPPER_NONE && whole == 0 && !tune->timed) { /* of a program */
+        return fail_at(loading, "stop.steps", err,
+                       "is needed with a stopper: the step that a whole trial reports "
+                       "last, such as stop = { steps = 100 }");
     }
-    int64_t tenth = part_of(steps, 10);
-    tune->milestones.grace = tune->milestones.grace > 0 ? tune->milestones.grace : tenth;
-    tune->milestones.interval = tune->milestones.interval > 0 ? tune->milestones.interval : tenth;
-    switch (tune->stopper == RLT_STOPPER_PATIENCE ? tune->wrapped : tune->stopper) {
-    case RLT_STOPPER_ASHA:
-        return resolve_rungs(loading, steps, tune->asha.reduction, &tune->asha.grace,
-                             &tune->asha.max_steps, err);
-    case RLT_STOPPER_SHA:
-        return resolve_rungs(loading, steps, tune->sha.reduction, &tune->sha.grace,
-                             &tune->sha.max_steps, err);
-    case RLT_STOPPER_HYPERBAND:
-    case RLT_STOPPER_HYPERBAND_ASHA:
-        return resolve_rungs(loading, steps, tune->hyperband.reduction, &tune->hyperband.grace,
-                             &tune->hyperband.max_steps, err);
-    case RLT_STOPPER_PBT:
-    case RLT_STOPPER_PB2:
-        tune->pbt.interval = tune->pbt.interval > 0 ? tune->pbt.interval : tenth;
-        return RLT_OK;
-    default:
-        return RLT_OK;
+    if (at.grace != NULL) {
+        RLT_TRY(resolve_rungs(loading, &at, whole, tune->timed, err));
     }
+    return resolve_intervals(loading, whole, tune, err);
 }

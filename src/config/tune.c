@@ -145,7 +145,7 @@ rlt_status rlt_config_read_tune(rlt_config_loading *loading, rlt_experiment_conf
     if (config->tune.max_failed == 0) { /* a quarter of the trials, at least 1 */
         config->tune.max_failed = config->tune.trials >= 8 ? config->tune.trials / 4 : 1;
     }
-    RLT_TRY(rlt_config_resolve_stopper(loading, config->run.stop.steps, &config->tune, err));
+    RLT_TRY(rlt_config_resolve_stopper(loading, &config->run, &config->tune, err));
     if (config->tune.sampler == RLT_SAMPLER_PARTIAL_FIXED) {
         RLT_TRY(read_fixed(loading, json_object_get(raw, "sampler"),
                            json_object_get(out, "sampler"), err));

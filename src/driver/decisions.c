@@ -25,7 +25,7 @@ static double real_of(const json_t *json) {
 }
 
 /* Owned by the caller (free). `value`: of the report, which may be another than what was judged. */
-static char *numbers_of(const rlt_decision *decision, double value) {
+static char *numbers_of(const rlt_driver *d, const rlt_decision *decision, double value) {
     const rlt_exploit *exploit = &decision->exploit;
     json_t *numbers = json_pack("{s:o, s:o, s:o, s:i, s:i, s:i}", "value", real_or_null(value),
                                 "judged", real_or_null(decision->value), "threshold",
@@ -35,6 +35,9 @@ static char *numbers_of(const rlt_decision *decision, double value) {
         if (!isnan(decision->numbers[i])) {
             json_object_set_new(numbers, decision->names[i], real_or_null(decision->numbers[i]));
         }
+    }
+    if (d->timed) {
+        json_object_set_new(numbers, RLT_SERIES_TIME, json_real((double)decision->at / 1e3));
     }
     if (decision->action == RLT_ACTION_EXPLOIT && exploit->changes != NULL) {
         json_object_set(numbers, "changes", (json_t *)exploit->changes);
@@ -101,17 +104,18 @@ static rlt_status act(rlt_driver *d, rlt_driver_entry *t, const rlt_decision *de
 
 rlt_status rlt_driver_decide(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
                              bool missing, rlt_err *err) {
-    t->milestone = rlt_tuner_milestone(d->tuner, t->number, milestone);
+    int64_t amount = rlt_driver_amount(d, t, milestone);
+    rlt_driver_set_milestone(d, t, amount);
     t->reply = RLT_REPLY_DECISION;
     t->action = RLT_ACTION_CONTINUE;
     if (missing) {
         return pass_by(d, t, milestone, err);
     }
     rlt_decision decision;
-    RLT_TRY(rlt_tuner_report(d->tuner, t->number, milestone, value, &decision, err));
+    RLT_TRY(rlt_tuner_report_at(d->tuner, t->number, milestone, amount, value, &decision, err));
     rlt_decision_explain(d->tuner, &decision);
     if (!decision.again) { /* else an attempt from before has its row */
-        RLT_TRY(store_row(d, t, milestone, 0, &decision, numbers_of(&decision, value), err));
+        RLT_TRY(store_row(d, t, milestone, 0, &decision, numbers_of(d, &decision, value), err));
     }
     return act(d, t, &decision, 0, err);
 }
@@ -149,7 +153,8 @@ rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err) {
     while (rlt_tuner_ruling(d->tuner, &number, &ruling)) {
         rlt_driver_entry *t = rlt_driver_trial_of(d, number);
         RLT_ASSERT(t != NULL);
-        RLT_TRY(store_row(d, t, ruling.step, 1, &ruling, numbers_of(&ruling, ruling.value), err));
+        char *numbers = numbers_of(d, &ruling, ruling.value);
+        RLT_TRY(store_row(d, t, ruling.step, 1, &ruling, numbers, err));
         RLT_TRY(apply(d, t, &ruling, err));
     }
     return RLT_OK;
@@ -191,6 +196,8 @@ rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char
     json_t *numbers = json_loads(values[1], 0, NULL);
     bool missing = json_is_true(json_object_get(numbers, "missing"));
     double result = real_of(json_object_get(numbers, "value"));
+    double seconds = real_of(json_object_get(numbers, RLT_SERIES_TIME));
+    int64_t amount = isnan(seconds) ? step : llround(1e3 * seconds);
     json_decref(numbers);
     if (missing) {
         return RLT_OK;
@@ -198,7 +205,7 @@ rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char
     rlt_action action;
     RLT_TRY(rlt_action_parse(values[2], &action, err));
     keep_verdict(rlt_driver_trial_of(d, number), action, step, values[3]);
-    RLT_TRY(rlt_tuner_report(d->tuner, number, step, result, NULL, err));
+    RLT_TRY(rlt_tuner_report_at(d->tuner, number, step, amount, result, NULL, err));
     if (action == RLT_ACTION_EXPLOIT) {
         return rlt_driver_restore_exploit(d, rlt_driver_trial_of(d, number), step, values[4],
                                           values[5], err);

@@ -10,6 +10,7 @@
 
 #define RLT_DECIDER_REPLAY "pbt_replay" /* of schedules; the tuner knows nothing of them */
 #define RLT_RETURNED "the process that had joined was asked to stop" /* why it is tried again */
+#define RLT_SERIES_TIME "time_total_s" /* seconds that a trial has run; Ray Tune's name */
 #define RLT_DECIDER_RACE "race" /* in rows; not of the stopper, and found again without them */
 enum { RLT_PARALLEL_MAX = RLT_POLL_ITEMS_MAX - 2, RLT_PROGRAMS_MAX = 4096 };
 
@@ -58,7 +59,11 @@ typedef struct rlt_driver_entry { /* one trial */
     char *verdict;           /* the stopper's sentence, if it ends or pauses the trial; owned */
     rlt_reply reply;         /* to send after the commit */
     rlt_action action;
-    int64_t milestone;
+    int64_t milestone; /* the step from which it asks */
+    int64_t due_ms;    /* the same where time is counted */
+    double before_s;   /* of that time what it had when this attempt began ... */
+    bool timed_from;   /* ... which is known */
+    double ran_s;      /* ... and what this attempt had taken at its newest report */
     rlt_driver_program program;
     int64_t client;     /* that runs it in the driver's place; 0: none */
     bool lent;          /* its process, a learner or a program, is another one's child (join.c) */
@@ -106,6 +111,7 @@ typedef struct rlt_driver {
     int lent;                          /* of the active ones, those that other processes run */
     json_t *schedule, *final_schedule; /* owned; of search trials, of the winner; or NULL */
     bool copies;                       /* trials copy each other: rlt_tuner_copies */
+    bool timed;                        /* rlt_tuner_is_timed */
     int64_t failed;
     int64_t finished;    /* trials that have ended in this process */
     char failure[256];   /* of the newest failed trial, with its number; "": none in this process */
@@ -258,6 +264,23 @@ rlt_status rlt_driver_rulings(rlt_driver *d, rlt_err *err); /* on trials that wa
 rlt_status rlt_driver_restore_decision(rlt_driver *d, int64_t number, const char *const *values,
                                        rlt_err *err);
 
+/* timed.c: where stoppers count the time that a trial has run */
+double rlt_driver_ran_s(const rlt_driver_entry *t); /* of this attempt, by now */
+/* Where a trial is that reports at `step`, by what the stopper counts. */
+int64_t rlt_driver_amount(const rlt_driver *d, const rlt_driver_entry *t, int64_t step);
+/* The attempt goes on from what the trial was at `step`; before anything it reports. */
+rlt_status rlt_driver_go_on_at(rlt_driver *d, rlt_driver_entry *t, int64_t step, rlt_err *err);
+/* The row of a report's time. */
+rlt_status rlt_driver_note_time(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
+                                rlt_err *err);
+/* The first milestone after what the stopper counts `amount` of. */
+void rlt_driver_set_milestone(const rlt_driver *d, rlt_driver_entry *t, int64_t amount);
+bool rlt_driver_is_due(const rlt_driver *d, const rlt_driver_entry *t, int64_t step);
+/* Seconds of this attempt at which it is to ask, and has run whole (*why: by what is counted);
+ * INFINITY: no such moment. */
+double rlt_driver_asks_at_s(const rlt_driver *d, const rlt_driver_entry *t);
+double rlt_driver_ends_at_s(const rlt_driver *d, const rlt_driver_entry *t, const char **why);
+
 /* exploits.c: trials that go on from the weights of others; inside the group commit */
 /* What goes with a decision whose row is there: the target's row and file of the source's
  * checkpoint, the exploit's row, the new parameters. */
@@ -294,9 +317,9 @@ rlt_status rlt_driver_first_change(rlt_driver *d, const rlt_driver_entry *t, int
 rlt_status rlt_driver_follow(rlt_driver *d, rlt_driver_entry *t, int64_t milestone, double value,
                              rlt_err *err);
 
-/* trials.c */
-rlt_status rlt_driver_first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
-                                      int64_t *milestone, rlt_err *err);
+/* trials.c: from a checkpoint of `step` */
+rlt_status rlt_driver_first_milestone(rlt_driver *d, rlt_driver_entry *t, int64_t step,
+                                      rlt_err *err);
 bool rlt_driver_may_start(const rlt_driver *d, const rlt_driver_entry *t);
 
 /* files.c: checkpoints on disk */

@@ -6,6 +6,7 @@
 #include "driver/driver.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@ typedef struct function_process {
     int fd;
     const json_t *setup; /* {script, script_name, metric} */
     rlt_buf in;          /* what was read of the next line */
-    int64_t milestone;   /* the step from which a report waits for an answer */
+    int64_t milestone;   /* the step from which a report waits for an answer ... */
+    double asks_at;      /* ... or the monotonic second */
     int64_t step;        /* of the newest report */
     bool stop;
 } function_process;
@@ -66,13 +68,21 @@ static json_t *read_line(function_process *p) {
     return json_loadb(p->in.data, p->in.size, 0, NULL);
 }
 
+/* Of a task or an answer. */
+static void read_milestone(function_process *p, const json_t *from) {
+    const json_t *seconds = json_object_get(from, "asks_in_s");
+    p->milestone = json_integer_value(json_object_get(from, "milestone"));
+    p->asks_at =
+        json_is_number(seconds) ? rlt_clock_s() + json_number_value(seconds) : (double)INFINITY;
+}
+
 static rlt_status read_answer(function_process *p, rlt_err *err) {
     json_t *answer = read_line(p);
     if (answer == NULL) {
         return rlt_fail(err, RLT_EPEER, "the driver gave no answer");
     }
     p->stop |= json_is_true(json_object_get(answer, "stop"));
-    p->milestone = json_integer_value(json_object_get(answer, "milestone"));
+    read_milestone(p, answer);
     json_decref(answer);
     return RLT_OK;
 }
@@ -81,7 +91,7 @@ static rlt_status report(void *user, int64_t step, const json_t *metrics, bool *
                          rlt_err *err) {
     function_process *p = user;
     json_t *line = json_copy((json_t *)metrics);
-    bool asks = step >= p->milestone;
+    bool asks = step >= p->milestone || rlt_clock_s() >= p->asks_at;
     json_object_set_new(line, "step", json_integer(step));
     json_object_set_new(line, "reply", json_boolean(asks));
     rlt_status status = write_line(p, line, err);
@@ -113,6 +123,7 @@ static rlt_status call(function_process *p, const json_t *task, rlt_script *scri
     bool stop;
     RLT_TRY(rlt_script_call_objective(script, &c, &result, err));
     p->milestone = INT64_MAX;
+    p->asks_at = (double)INFINITY;
     rlt_status status = result != NULL ? report(p, p->step, result, &stop, err) : RLT_OK;
     json_decref(result);
     return status;
@@ -127,7 +138,7 @@ static rlt_status run_task(function_process *p, const json_t *task, rlt_err *err
         !json_is_string(json_object_get(p->setup, "metric"))) {
         return rlt_fail(err, RLT_EPROTO, "this is no task of a trial");
     }
-    p->milestone = json_integer_value(json_object_get(task, "milestone"));
+    read_milestone(p, task);
     p->step = 0;
     p->stop = false;
     RLT_TRY(rlt_script_create(text, strlen(text), name, &options, &script, err));

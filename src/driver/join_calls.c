@@ -2,6 +2,7 @@
  * Thread: one. Owner: the caller. */
 #include "driver/join.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,8 +57,10 @@ static void on_report(rlt_joiner *j, const rlt_asked *asked, const json_t *reply
     const rlt_joined *t = same_attempt(j, &asked->of);
     bool stop = action != NULL && strcmp(action, "stop") == 0;
     if (t != NULL && asked->waits) {
+        const json_t *seconds = json_object_get(reply, "asks_in_s");
         rlt_command_reply(j->host, rlt_join_id(t), stop,
-                          json_is_integer(milestone) ? json_integer_value(milestone) : INT64_MAX);
+                          json_is_integer(milestone) ? json_integer_value(milestone) : INT64_MAX,
+                          json_is_number(seconds) ? json_number_value(seconds) : (double)INFINITY);
     }
     if (t != NULL && stop) {
         rlt_join_stop(j, t);

@@ -73,7 +73,9 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
     if (step < 0 || milestone < 0) {
         return rlt_fail(err, RLT_EPROTO, "metrics at step %lld", (long long)step);
     }
+    RLT_TRY(rlt_msg_get_f64(msg, "ran_s", &t->ran_s, err));
     RLT_TRY(store_metrics(d, t, msg, step, err));
+    RLT_TRY(rlt_driver_note_time(d, t, step, err));
     t->steps = step;
     rlt_driver_note_value(d, t, value);
     if (milestone > 0 && rlt_driver_follows(d, t)) {
@@ -271,6 +273,7 @@ rlt_status rlt_driver_replies(rlt_driver *d, rlt_err *err) {
         if (reply == RLT_REPLY_DECISION) {
             rlt_msg_put_str(&d->writer, "action", rlt_action_name(t->action));
             rlt_msg_put_i64(&d->writer, "milestone", t->milestone);
+            rlt_msg_put_f64(&d->writer, "asks_at_s", rlt_driver_asks_at_s(d, t));
         }
         RLT_TRY(rlt_driver_send(d, t, err));
     }

@@ -3,6 +3,7 @@
 #include "driver/wire.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,12 +251,16 @@ static rlt_status write_params(const program_task *task, rlt_err *err) {
 }
 
 /* Functions run in processes of this very binary, which do one trial after another. */
-static void set_function(const rlt_driver_entry *t, program_task *task) {
+static void set_function(const rlt_driver *d, const rlt_driver_entry *t, program_task *task) {
     rlt_texts_add(&task->argv, strdup("/proc/self/exe"));
     rlt_texts_add(&task->argv, strdup("function"));
     json_t *line = json_pack("{s:O, s:I, s:I, s:I}", "params", json_object_get(task->run, "params"),
                              "seed", (json_int_t)t->seed, "trial", (json_int_t)t->number,
                              "milestone", (json_int_t)t->milestone);
+    double asks_in_s = rlt_driver_asks_at_s(d, t) - rlt_driver_ran_s(t);
+    if (isfinite(asks_in_s)) {
+        json_object_set_new(line, "asks_in_s", json_real(asks_in_s));
+    }
     task->line = json_dumps(line, JSON_COMPACT);
     json_decref(line);
 }
@@ -283,7 +288,7 @@ static rlt_status prepare(rlt_driver *d, rlt_driver_entry *t, program_task *task
     RLT_TRY(make_folders(task, err));
     task->values = make_values(task->run, task, t->number, t->attempt);
     if (task->fields->kind == RLT_OBJECTIVE_FUNCTION) {
-        set_function(t, task);
+        set_function(d, t, task);
         return RLT_OK;
     }
     RLT_TRY(fill_texts(task, err));
@@ -322,7 +327,7 @@ rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err 
     t->program = (rlt_driver_program){.diverged_at = -1, .files = t->program.files};
     rlt_driver_measures_restart(d, t);
     bool goes_on = d->copies || rlt_driver_follows(d, t); /* after what was asked last */
-    return rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, &t->milestone, err);
+    return rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, err);
 }
 
 rlt_status rlt_driver_start_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {

@@ -22,19 +22,27 @@ static rlt_status on_result(rlt_driver *d, rlt_driver_entry *t, int64_t step, do
     t->program.last_step = step > t->program.last_step ? step : t->program.last_step;
     t->program.diverged_at = isnan(value) ? step : -1;
     rlt_driver_note_value(d, t, value);
-    if (step >= t->milestone && !rlt_driver_is_ending(t) && rlt_driver_follows(d, t)) {
+    bool due = rlt_driver_is_due(d, t, step) && !rlt_driver_is_ending(t);
+    if (due && rlt_driver_follows(d, t)) {
         RLT_TRY(rlt_driver_follow(d, t, t->milestone, value, err));
-    } else if (!t->final && step >= t->milestone && !rlt_driver_is_ending(t)) {
+    } else if (due && !t->final) {
         RLT_TRY(rlt_driver_decide(d, t, step, value, false, err));
     }
     return RLT_OK;
 }
 
-/* A client says itself when its trial is complete. */
-static void check_steps(const rlt_driver *d, rlt_driver_entry *t) {
-    if (!rlt_driver_is_external(d) && t->steps_max > 0 && t->program.last_step >= t->steps_max &&
-        !rlt_driver_is_ending(t) && rlt_driver_measures_reached(d, t, t->steps_max)) {
+/* A client says itself when its trial is complete, unless the stopper does. */
+static void check_whole(const rlt_driver *d, rlt_driver_entry *t) {
+    const char *why;
+    bool says_itself = rlt_driver_is_external(d) && !d->config.tune.stop_last;
+    if (rlt_driver_is_ending(t) || !t->program.reported) {
+        return;
+    }
+    if (!says_itself && t->steps_max > 0 && t->program.last_step >= t->steps_max &&
+        rlt_driver_measures_reached(d, t, t->steps_max)) {
         t->program.done = "stop.steps reached";
+    } else if (t->ran_s >= rlt_driver_ends_at_s(d, t, &why)) {
+        t->program.done = why;
     }
 }
 
@@ -44,6 +52,11 @@ rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const r
     t->program.asks |= report->asks;
     t->program.dirty |= report->count > 0;
     t->steps = report->count > 0 && report->step > t->steps ? report->step : t->steps;
+    t->ran_s = rlt_driver_ran_s(t);
+    if (!t->timed_from) { /* the first of this attempt tells where it goes on from */
+        RLT_TRY(rlt_driver_go_on_at(d, t, report->step - 1, err));
+    }
+    RLT_TRY(report->count > 0 ? rlt_driver_note_time(d, t, report->step, err) : RLT_OK);
     for (int i = 0; i < report->count; i++) {
         rlt_driver_measure_note(d, t, report->names[i], report->step, report->values[i]);
         RLT_TRY(rlt_store_metric(d->store, t->id, report->step, report->names[i], report->values[i],
@@ -52,7 +65,7 @@ rlt_status rlt_driver_program_report(rlt_driver *d, rlt_driver_entry *t, const r
             RLT_TRY(on_result(d, t, report->step, report->values[i], err));
         }
     }
-    check_steps(d, t);
+    check_whole(d, t);
     return RLT_OK;
 }
 
@@ -203,7 +216,7 @@ rlt_status rlt_driver_pump_programs(rlt_driver *d, rlt_err *err) {
         if (!t->program.runs) {
             continue;
         }
-        if (wall_s > 0 && now - t->started >= wall_s && !rlt_driver_is_ending(t)) {
+        if (wall_s > 0 && t->before_s + now - t->started >= wall_s && !rlt_driver_is_ending(t)) {
             t->program.done = "stop.wall_s passed";
         }
         if (t->program.dirty) {
@@ -221,7 +234,8 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t) {
     }
     if (t->program.asks) {
         t->program.asks = false;
-        rlt_command_reply(d->host, rlt_driver_key(t), rlt_driver_is_ending(t), t->milestone);
+        rlt_command_reply(d->host, rlt_driver_key(t), rlt_driver_is_ending(t), t->milestone,
+                          rlt_driver_asks_at_s(d, t) - rlt_driver_ran_s(t));
     }
     if (rlt_driver_is_ending(t)) {
         rlt_command_stop(d->host, rlt_driver_key(t));

@@ -187,6 +187,10 @@ static void put_action(rlt_call *c, const rlt_driver_entry *t) {
     if (t->milestone != INT64_MAX) {
         json_object_set_new(c->reply, "milestone", json_integer(t->milestone));
     }
+    double asks_in_s = rlt_driver_asks_at_s(c->d, t) - t->ran_s;
+    if (isfinite(asks_in_s)) {
+        json_object_set_new(c->reply, "asks_in_s", json_real(asks_in_s));
+    }
 }
 
 static rlt_status on_report(rlt_call *c, rlt_err *err) {
@@ -249,6 +253,9 @@ static rlt_status end_trial(rlt_call *c, rlt_driver_entry *t, const char *state,
     if (t->action == RLT_ACTION_PAUSE) {
         return rlt_driver_finish(d, t, RLT_TRIAL_PAUSED, t->verdict != NULL ? t->verdict : "paused",
                                  err);
+    }
+    if (strcmp(state, "stopped") == 0 && t->program.done != NULL) { /* it was told to */
+        return rlt_driver_program_complete(d, t, &end, t->program.done, err);
     }
     if (strcmp(state, "stopped") == 0) {
         return rlt_driver_finish(d, t, RLT_TRIAL_STOPPED,

@@ -61,6 +61,7 @@ rlt_status rlt_driver_open(rlt_driver *d, rlt_err *err) {
     rlt_script_set_experiment(d->script, d->config.json);
     RLT_TRY(rlt_driver_make_tuner(&d->config, d->script, &d->tuner, err));
     d->copies = rlt_tuner_copies(d->tuner);
+    d->timed = rlt_tuner_is_timed(d->tuner);
     rlt_driver_set_schedules(d);
     rlt_channel_options options = {.queue_max = 1024};
     return rlt_channel_bind(&d->channel, &options, err);
@@ -216,7 +217,8 @@ static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
             t->ended = false;
             t->program.runs = true;
             t->started = t->seen = rlt_clock_s();
-            t->milestone = rlt_tuner_milestone(d->tuner, t->number, t->steps);
+            RLT_TRY(rlt_driver_go_on_at(d, t, t->steps, err));
+            rlt_driver_set_milestone(d, t, rlt_driver_amount(d, t, t->steps));
         } else if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
             RLT_TRY(rlt_store_lease_end(d->store, t->id, err)); /* of one that had joined */
             RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));

@@ -297,7 +297,8 @@ static rlt_status next_trial(rlt_driver *d, rlt_driver_entry **next, bool *later
 static rlt_status start(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     const char *reason = t->state == RLT_TRIAL_PAUSED ? "goes on" : "started";
     RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_RUNNING, reason, err));
-    t->ended = t->silent = t->interrupted = t->returned = false;
+    t->ended = t->silent = t->interrupted = t->returned = t->timed_from = false;
+    t->before_s = t->ran_s = 0;
     t->stop_reason = NULL;
     t->started = t->heard = t->seen = rlt_clock_s();
     d->active++;
@@ -367,16 +368,22 @@ rlt_status rlt_driver_spawn(rlt_driver *d, rlt_err *err) {
 
 /* The first step at which a trial that goes on from `step` asks. Where a checkpoint comes before
  * the question, the one for this very step may not have been asked yet. */
-rlt_status rlt_driver_first_milestone(rlt_driver *d, const rlt_driver_entry *t, int64_t step,
-                                      int64_t *milestone, rlt_err *err) {
+rlt_status rlt_driver_first_milestone(rlt_driver *d, rlt_driver_entry *t, int64_t step,
+                                      rlt_err *err) {
+    t->milestone = t->due_ms = INT64_MAX;
     if (rlt_driver_follows(d, t)) {
-        return rlt_driver_first_change(d, t, step, milestone, err);
+        return rlt_driver_first_change(d, t, step, &t->milestone, err);
     }
-    if (!t->final && d->copies) {
+    if (t->final) {
+        return RLT_OK;
+    }
+    bool after_all = step == INT64_MAX; /* what was asked last */
+    int64_t amount = after_all ? step : rlt_driver_amount(d, t, step);
+    if (d->copies) {
         int64_t judged = rlt_tuner_judged(d->tuner, t->number);
-        step = judged < step ? judged : step;
+        amount = judged < amount ? judged : amount;
     }
-    *milestone = t->final ? INT64_MAX : rlt_tuner_milestone(d->tuner, t->number, step);
+    rlt_driver_set_milestone(d, t, amount);
     return RLT_OK;
 }
 
@@ -414,10 +421,14 @@ rlt_status rlt_driver_task(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     free(space);
     rlt_msg_put_u64(&d->writer, "only_measure", rlt_driver_stage(d, t) == RLT_STAGE_SHARED);
     bool follows = rlt_driver_follows(d, t);
-    int64_t milestone = 0;
-    RLT_TRY(rlt_driver_first_milestone(d, t, step >= 0 ? step : 0, &milestone, err));
+    RLT_TRY(rlt_driver_go_on_at(d, t, step, err));
+    RLT_TRY(rlt_driver_first_milestone(d, t, step >= 0 ? step : 0, err));
     rlt_msg_put_u64(&d->writer, "save_first", (!t->final && d->copies) || follows);
-    rlt_msg_put_i64(&d->writer, "milestone", milestone);
+    rlt_msg_put_i64(&d->writer, "milestone", t->milestone);
+    rlt_msg_put_f64(&d->writer, "asks_at_s", rlt_driver_asks_at_s(d, t));
+    const char *why;
+    rlt_msg_put_f64(&d->writer, "ends_at_s", rlt_driver_ends_at_s(d, t, &why));
+    rlt_msg_put_str(&d->writer, "ends_why", why);
     free(config);
     return rlt_driver_send(d, t, err);
 }

@@ -1,6 +1,7 @@
 /* learner: the process of one trial. It trains, reports rows of metrics, asks at milestones whether
  * to go on, writes checkpoints, and leaves when the driver has acknowledged its last word.
  * Thread: main. Owner: nothing outlives run. */
+#include "learner/due.h"
 #include "learner/team.h"
 #include "transport/transport.h"
 
@@ -33,7 +34,7 @@ typedef struct learner_process {
     char inherit[600], inherit_sha256[RLT_SHA256_HEX]; /* of the trial's parent; "": none */
     char weights[600], weights_sha256[RLT_SHA256_HEX]; /* of another trial; "": none */
     uint64_t save_first; /* a checkpoint before each question at a milestone */
-    int64_t milestone;
+    rlt_due due;
     rlt_run_config config;
     rlt_env_source env;
     rlt_peers *peers; /* NULL: alone */
@@ -116,6 +117,7 @@ static rlt_status idle(void *user, rlt_err *err) {
 /* ---- the task ---- */
 
 static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err) {
+    RLT_TRY(rlt_due_read_task(&p->due, msg, err));
     RLT_TRY(rlt_msg_copy_str(msg, "config", &p->config_json, err));
     RLT_TRY(rlt_msg_copy_str(msg, "script", &p->script, err));
     RLT_TRY(rlt_msg_copy_str(msg, "space", &p->space, err));
@@ -139,7 +141,6 @@ static rlt_status read_task(learner_process *p, const rlt_msg *msg, rlt_err *err
     for (size_t i = 0; i < RLT_COUNT(texts); i++) {
         RLT_TRY(rlt_msg_get_str(msg, texts[i].key, texts[i].text, texts[i].size, err));
     }
-    RLT_TRY(rlt_msg_get_i64(msg, "milestone", &p->milestone, err));
     RLT_TRY(rlt_msg_get_u64(msg, "save_first", &p->save_first, err));
     RLT_TRY(rlt_run_config_parse(p->config_json, &p->config, err));
     return rlt_env_source_open(&p->config, p->script, p->script_name, p->args->envs, &p->env, err);
@@ -289,6 +290,7 @@ static rlt_status report(learner_process *p, int64_t milestone, rlt_err *err) {
     rlt_msg_put_f64(&p->writer, "value", value);
     rlt_msg_put_u64(&p->writer, "missing", !is_measured(p, value));
     rlt_msg_put_i64(&p->writer, "milestone", milestone);
+    rlt_msg_put_f64(&p->writer, "ran_s", rlt_due_ran_s(&p->due));
     p->report_clock = rlt_clock_s();
     p->report_steps = p->stats.steps;
     return say(p, err);
@@ -325,12 +327,12 @@ static rlt_status ask_driver(learner_process *p, rlt_err *err) {
     if (p->save_first) {
         RLT_TRY(save(p, err));
     }
-    RLT_TRY(report(p, p->milestone, err));
+    RLT_TRY(report(p, rlt_due_milestone(&p->due, p->stats.steps), err));
     rlt_packet packet;
     char action[16];
     RLT_TRY(await(p, RLT_MSG_DECISION, &packet, ACK_TIMEOUT_MS, err));
     RLT_TRY(rlt_msg_get_str(packet.msg, "action", action, sizeof(action), err));
-    RLT_TRY(rlt_msg_get_i64(packet.msg, "milestone", &p->milestone, err));
+    RLT_TRY(rlt_due_read_decision(&p->due, packet.msg, err));
     p->ended = strcmp(action, "stop") == 0;
     p->paused = strcmp(action, "pause") == 0;
     if (p->ended) {
@@ -346,6 +348,10 @@ static bool goal_reached(learner_process *p) {
     if (!isnan(c->stop.mean_return) && p->stats.episodes >= 100 &&
         p->stats.mean_return >= c->stop.mean_return) {
         p->reason = "stop.mean_return reached";
+        return true;
+    }
+    if (rlt_due_ran_s(&p->due) >= p->due.ends_at_s) {
+        p->reason = p->due.ends_why;
         return true;
     }
     if (c->stop.wall_s > 0 && rlt_clock_s() - p->started >= c->stop.wall_s) {
@@ -367,7 +373,7 @@ static rlt_status after_iteration(learner_process *p, rlt_err *err) {
         RLT_TRY(evaluate(p, err));
         p->next_eval = after(steps, p->config.eval.every);
     }
-    if (steps >= p->milestone) {
+    if (rlt_due_asks(&p->due, steps)) {
         RLT_TRY(ask_driver(p, err));
         p->next_report = after(steps, report_every(&p->config));
     } else if (steps >= p->next_report || p->eval_steps == steps) {
@@ -404,7 +410,8 @@ static rlt_status train(learner_process *p, rlt_err *err) {
         return RLT_OK;
     }
     p->reason = "stop.steps reached";
-    if (p->stats.steps > 0 && p->stats.steps >= p->milestone) { /* it was killed before it could */
+    if (p->stats.steps > 0 &&
+        rlt_due_asks(&p->due, p->stats.steps)) { /* it was killed before it could */
         RLT_TRY(ask_driver(p, err));
     }
     while (steps_left(p) && !p->stop && !p->ended && !p->paused && !goal_reached(p)) {

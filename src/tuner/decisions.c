@@ -33,6 +33,7 @@ void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_v
                              rlt_decision *decision) {
     decision->action = (rlt_action)verdict->action;
     decision->step = verdict->step;
+    decision->at = verdict->at;
     decision->value = rlt_tuner_oriented(tuner, verdict->judged);
     decision->threshold = rlt_tuner_oriented(tuner, verdict->threshold);
     decision->compared = verdict->compared;
@@ -51,9 +52,7 @@ void rlt_tuner_fill_decision(const rlt_tuner *tuner, int64_t number, const rlt_v
     }
 }
 
-void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
-    char *text = decision->reason;
-    const size_t size = sizeof decision->reason;
+static void explain(const rlt_tuner *tuner, const rlt_decision *decision, char *text, size_t size) {
     const char *metric = tuner->config.metric[0] != 0 ? tuner->config.metric : "the result";
     bool waits = decision->action == RLT_ACTION_PAUSE;
     bool exploits = decision->action == RLT_ACTION_EXPLOIT; /* whatever was compared */
@@ -68,6 +67,16 @@ void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
         tuner->stopper->explain(tuner->stopper_state, decision, metric, tuner->config.maximise,
                                 text, size);
     }
+}
+
+void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision) {
+    char when[40] = "", amount[RLT_AMOUNT_TEXT];
+    if (tuner->config.timed) {
+        snprintf(when, sizeof when, ", after %s", rlt_amount_text(true, decision->at, amount));
+    }
+    const size_t size = sizeof decision->reason - strlen(when);
+    explain(tuner, decision, decision->reason, size);
+    memcpy(decision->reason + strlen(decision->reason), when, strlen(when) + 1);
 }
 
 /* ---- rulings ---- */
@@ -136,6 +145,16 @@ static bool is_ruled(const rlt_tuner *tuner, int64_t number, int64_t index) {
     return false;
 }
 
+/* Of the report at this step, most likely the newest one; NULL: there is none. */
+static rlt_verdict *verdict_of(const rlt_tuner_trial *at, int64_t step) {
+    for (int64_t i = at->verdict_count - 1; i >= 0; i--) {
+        if (at->verdicts[i].step == step) {
+            return &at->verdicts[i];
+        }
+    }
+    return NULL;
+}
+
 /* The same calls in the same order lead to the same rulings. One that did not come about by them
  * was made when it turned out that no more trials would come. */
 static rlt_status restore_verdict(rlt_tuner *tuner, int64_t number, int64_t step, rlt_action action,
@@ -147,9 +166,10 @@ static rlt_status restore_verdict(rlt_tuner *tuner, int64_t number, int64_t step
     rlt_tuner_trial *at = NULL;
     RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
     const int64_t judged = at->configuration;
-    const int64_t index = tuner->stopper->index(tuner->stopper_state, judged, step);
-    rlt_verdict *verdict = rlt_tuner_find_verdict(at, index);
-    if (verdict == NULL || verdict->step != step) {
+    rlt_verdict *verdict = verdict_of(at, step);
+    if (verdict == NULL) {
+        const int64_t index =
+            tuner->config.timed ? -1 : tuner->stopper->index(tuner->stopper_state, judged, step);
         if (index >= 0 && at->verdict_count > 0 &&
             at->verdicts[at->verdict_count - 1].index >= index) {
             return RLT_OK; /* asked again by a later attempt, and answered as before */
@@ -199,6 +219,12 @@ bool rlt_tuner_copies(const rlt_tuner *tuner) {
 }
 
 int64_t rlt_tuner_judged(const rlt_tuner *tuner, int64_t number) {
+    RLT_ASSERT(number >= 0 && number < tuner->count);
+    const rlt_tuner_trial *at = &tuner->trials[number];
+    return at->verdict_count > 0 ? at->verdicts[at->verdict_count - 1].at : 0;
+}
+
+int64_t rlt_tuner_judged_step(const rlt_tuner *tuner, int64_t number) {
     RLT_ASSERT(number >= 0 && number < tuner->count);
     const rlt_tuner_trial *at = &tuner->trials[number];
     return at->verdict_count > 0 ? at->verdicts[at->verdict_count - 1].step : 0;

@@ -43,6 +43,10 @@ static void note_steps(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t steps) {
     }
 }
 
+bool rlt_tuner_is_timed(const rlt_tuner *tuner) {
+    return tuner->config.timed;
+}
+
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step) {
     RLT_ASSERT(number >= 0 && number < tuner->count);
     const rlt_tuner_trial *at = &tuner->trials[number];
@@ -66,7 +70,7 @@ rlt_verdict *rlt_tuner_find_verdict(const rlt_tuner_trial *at, int64_t index) {
     return low < at->verdict_count && at->verdicts[low].index == index ? &at->verdicts[low] : NULL;
 }
 
-static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t step,
+static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t step, int64_t amount,
                                 rlt_stopper_report *report) {
     enum { FIRST_CAPACITY = 4 };
     int64_t needed = at->verdict_count + 1;
@@ -78,6 +82,7 @@ static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t s
     rlt_verdict *made = &at->verdicts[at->verdict_count++];
     *made = (rlt_verdict){.index = report->index,
                           .step = step,
+                          .at = amount,
                           .key = report->key,
                           .threshold = NAN,
                           .numbers = {NAN, NAN, NAN, NAN}};
@@ -87,11 +92,16 @@ static const rlt_verdict *judge(rlt_tuner *tuner, rlt_tuner_trial *at, int64_t s
 
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err) {
+    return rlt_tuner_report_at(tuner, number, step, step, value, decision, err);
+}
+
+rlt_status rlt_tuner_report_at(rlt_tuner *tuner, int64_t number, int64_t step, int64_t amount,
+                               double value, rlt_decision *decision, rlt_err *err) {
     rlt_tuner_trial *at = NULL;
     RLT_TRY(rlt_tuner_live(tuner, number, &at, err));
-    if (step < 0) {
-        return rlt_fail(err, RLT_EINVAL, "trial %" PRId64 " reports at step %" PRId64, number,
-                        step);
+    if (step < 0 || amount < 0) {
+        return rlt_fail(err, RLT_EINVAL, "trial %" PRId64 " reports at step %" PRId64 ", %" PRId64,
+                        number, step, amount);
     }
     double key = oriented(tuner, value);
     if (step > at->reported) {
@@ -105,14 +115,14 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
     }
 
     int64_t index = at->replicate == 0
-                        ? tuner->stopper->index(tuner->stopper_state, at->configuration, step)
+                        ? tuner->stopper->index(tuner->stopper_state, at->configuration, amount)
                         : -1;
     const rlt_verdict *verdict = rlt_tuner_find_verdict(at, index);
     bool is_new =
         index >= 0 && (at->verdict_count == 0 || at->verdicts[at->verdict_count - 1].index < index);
     if (is_new) {
         verdict =
-            judge(tuner, at, step,
+            judge(tuner, at, step, amount,
                   &(rlt_stopper_report){
                       .number = at->configuration, .index = index, .key = key, .best = at->best});
         if (tuner->sampler->reported != NULL) {
@@ -127,6 +137,7 @@ rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, doub
                                    .rung = -1,
                                    .step = step,
                                    .again = !is_new,
+                                   .at = amount,
                                    .value = value,
                                    .threshold = NAN};
         if (verdict != NULL) {

@@ -44,7 +44,7 @@ rlt_status rlt_tuner_source(rlt_tuner *tuner, const json_t *params, const double
         sampler->started(tuner->sampler_state, place);
     }
     rlt_history_end(&tuner->history, place, state, keys, constraints, steps);
-    if (state == RLT_TRIAL_STOPPED && sampler->reported != NULL) {
+    if (state == RLT_TRIAL_STOPPED && sampler->reported != NULL && !tuner->config.timed) {
         sampler->reported(tuner->sampler_state, place, steps, keys[0]);
     }
     if (sampler->ended != NULL) {

@@ -75,9 +75,13 @@ rlt_status rlt_sampler_check(int kind, const rlt_search_space *space, const rlt_
     return RLT_OK;
 }
 
-static int64_t steps_of(const json_t *experiment) {
-    const json_t *steps = json_object_get(json_object_get(experiment, "stop"), "steps");
-    return json_integer_value(steps) > 0 ? json_integer_value(steps) : INT64_MAX;
+/* Where trials end by themselves, in steps or in ms. */
+static int64_t whole_of(const json_t *experiment, bool timed) {
+    const json_t *stop = json_object_get(experiment, "stop");
+    double seconds = json_number_value(json_object_get(stop, "wall_s"));
+    int64_t whole =
+        timed ? llround(1e3 * seconds) : json_integer_value(json_object_get(stop, "steps"));
+    return whole > 0 ? whole : INT64_MAX;
 }
 
 static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_err *err) {
@@ -89,7 +93,7 @@ static rlt_status start_stopper(rlt_tuner *tuner, const json_t *experiment, rlt_
     }
     const rlt_stopper_setup setup = {
         .config = &tuner->config,
-        .max_steps = steps_of(experiment),
+        .max_steps = whole_of(experiment, tuner->config.timed),
         .name = name != NULL ? name : "",
         .rulings = &tuner->rulings,
         .space = &tuner->space,

@@ -82,6 +82,7 @@ typedef struct rlt_decision {
     rlt_action action;
     int bracket, rung;       /* of stoppers with rungs; -1 else */
     int64_t step;            /* of the report that was judged; of this report: none was */
+    int64_t at;              /* the same by what the stopper counts (rlt_tuner_is_timed) */
     bool again;              /* nothing new was judged: the answer of an earlier report */
     double value, threshold; /* NAN threshold: nothing to compare with yet */
     int compared;            /* results that the threshold comes from */
@@ -140,8 +141,11 @@ bool rlt_tuner_is_full(const rlt_tuner *tuner);
 /* Gives every parameter that is missing a random value, the same one for the same trial and
  * parameter: for trials that were asked for before the space had grown. */
 void rlt_tuner_fill(const rlt_tuner *tuner, int64_t number, json_t *params);
-/* The first step > `step` at which the trial must report and wait for a decision; INT64_MAX: none.
- */
+/* Whether the stopper counts milliseconds of a trial's running time, not steps
+ * (tune.stopper.time_attr): milestones are in these then, and reports bring them along. */
+bool rlt_tuner_is_timed(const rlt_tuner *tuner);
+/* The first step (or ms) > `step` at which the trial must report and wait for a decision;
+ * INT64_MAX: none. */
 int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step);
 /* A result of the tuned metric; idempotent for a (trial, step) already seen (I1). O(log n).
  * The first report at or after a milestone is judged (decision->step is its step); those between
@@ -149,6 +153,9 @@ int64_t rlt_tuner_milestone(const rlt_tuner *tuner, int64_t number, int64_t step
  * RLT_ESTALE: the trial has ended. `decision` may be NULL. */
 rlt_status rlt_tuner_report(rlt_tuner *tuner, int64_t number, int64_t step, double value,
                             rlt_decision *decision, rlt_err *err);
+/* The same of a trial that has run for so many ms, where that is what the stopper counts. */
+rlt_status rlt_tuner_report_at(rlt_tuner *tuner, int64_t number, int64_t step, int64_t at,
+                               double value, rlt_decision *decision, rlt_err *err);
 /* Fills decision->reason, for CONTINUE and PAUSE too. */
 void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
 /* Whether the trial was told to pause, and nothing has been ruled since; *step (may be NULL): of
@@ -156,9 +163,11 @@ void rlt_decision_explain(const rlt_tuner *tuner, rlt_decision *decision);
 bool rlt_tuner_waits(const rlt_tuner *tuner, int64_t number, int64_t *step);
 /* Whether trials copy each other's weights (pbt, pb2): then they need a committed checkpoint before
  * each report at a milestone, and take turns on the slots, those first whose last such report is
- * the oldest (rlt_tuner_judged: its step; 0: there was none). */
+ * the oldest (rlt_tuner_judged: its place by what the stopper counts, and its step; 0: there was
+ * none). */
 bool rlt_tuner_copies(const rlt_tuner *tuner);
 int64_t rlt_tuner_judged(const rlt_tuner *tuner, int64_t number);
+int64_t rlt_tuner_judged_step(const rlt_tuner *tuner, int64_t number);
 /* Rulings on trials that wait: each says that a trial goes on (CONTINUE, EXPLOIT) or ends (STOP).
  * To be asked for after reports, ends, and an `ask` that gave nothing, until it returns false; what
  * is reported again afterwards gets the ruling as its answer. A trial that has ended meanwhile gets

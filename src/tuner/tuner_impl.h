@@ -146,6 +146,7 @@ int64_t rlt_unshuffle(int64_t n, int64_t place, uint64_t key);
 typedef struct rlt_verdict {
     int64_t index; /* of the milestone, ascending in a trial */
     int64_t step;  /* of the report that counts for it: the first at or after the milestone */
+    int64_t at;    /* the same by what the stopper counts */
     double key;    /* of that report */
     double judged, threshold;             /* what was compared with what; keys */
     double numbers[RLT_DECISION_NUMBERS]; /* by the stopper's names; as they are to be shown */
@@ -182,9 +183,10 @@ void rlt_rulings_add(rlt_rulings *rulings, const rlt_ruling *ruling);
 
 typedef struct rlt_stopper_setup { /* borrowed; config and rulings outlive the stopper */
     const rlt_tune_fields *config;
-    int64_t max_steps;             /* where trials end by themselves, or INT64_MAX */
-    const char *name;              /* of the experiment */
-    rlt_rulings *rulings;          /* where the stopper puts them */
+    int64_t max_steps;    /* where trials end by themselves, or INT64_MAX; milliseconds, as all that
+                             is called a step here, if config->timed */
+    const char *name;     /* of the experiment */
+    rlt_rulings *rulings; /* where the stopper puts them */
     const rlt_search_space *space; /* borrowed; outlives the stopper */
     const json_t *options;         /* its table tune.stopper, or NULL; during init only */
 } rlt_stopper_setup;

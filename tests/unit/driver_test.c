@@ -88,6 +88,7 @@ static void speak(fixture *f, const char *name, uint64_t epoch) {
     rlt_msg_put_f64s(&writer, "values", &value, 1);
     rlt_msg_put_f64(&writer, "value", value);
     rlt_msg_put_i64(&writer, "milestone", 0);
+    rlt_msg_put_f64(&writer, "ran_s", 1);
     end(client, &writer);
     rlt_msg_begin(&writer, RLT_MSG_CHECKPOINT, epoch, 2);
     rlt_msg_put_i64(&writer, "step", 640);

@@ -489,6 +489,78 @@ static void what_cannot_work_is_refused(void **state) {
     refuse(&fields, good, "tune.seeds: with pbt trials copy each other");
 }
 
+/* ---- mutations given as a table ---- */
+
+static const char mutations[] =
+    "\"mutations\":{\"params.c\":{\"$space\":\"choice\",\"values\":[10,20,30]},"
+    "\"params.x\":{\"$space\":\"uniform\",\"low\":2,\"high\":3}}";
+
+/* What trial 1 goes on with in `path` after it copied trial 0, which had `points`. */
+static double mutated(const char *points, const char *path, int64_t seed, double resample,
+                      char by[40]) {
+    char experiment[1200];
+    rlt_tune_fields fields = population_of(2, false);
+    fields.seed = seed;
+    fields.pbt.quantile_fraction = 0.5;
+    fields.pbt.resample_probability = resample;
+    snprintf(experiment, sizeof experiment,
+             "{%s,\"stop\":{\"steps\":1000},\"tune\":{\"points\":[%s],\"stopper\":{%s}}}", space,
+             points, mutations);
+    rlt_tuner *tuner = tuner_of(&fields, experiment);
+    ask_all(tuner, 2);
+    assert_int_equal(report(tuner, 0, INTERVAL, 1).action, RLT_ACTION_CONTINUE);
+    rlt_decision decision = report(tuner, 1, INTERVAL, 0);
+    assert_int_equal(decision.action, RLT_ACTION_EXPLOIT);
+    const json_t *change = json_object_get(decision.exploit.changes, path);
+    snprintf(by, 40, "%s", json_string_value(json_object_get(change, "by")));
+    double value = json_number_value(json_object_get(decision.exploit.params, path));
+    assert_null(json_object_get(decision.exploit.changes, "params.k")); /* not in the table */
+    rlt_tuner_destroy(&tuner);
+    return value;
+}
+
+/* Ray Tune's explore(): a value that its list does not hold is drawn from it, one that it holds
+ * moves to a neighbour; a number is multiplied. Here it stays within its mutations. */
+static void mutations_may_be_others_than_the_search_space(void **state) {
+    (void)state;
+    char by[40];
+    unsigned drawn = 0;
+    for (int64_t seed = 0; seed < 40; seed++) {
+        double c = mutated("{\"params.c\":4,\"params.x\":0.5}", "params.c", seed, 0, by);
+        assert_true(c == 10 || c == 20 || c == 30);
+        assert_string_equal(by, "resample");
+        drawn |= 1U << (int)(c / 10);
+        double x = mutated("{\"params.c\":4,\"params.x\":0.5}", "params.x", seed, 0, by);
+        assert_true(x == 2); /* 0.5 * 1.2 or 0.5 * 0.8, the nearest that is allowed */
+        assert_true(strcmp(by, "* 1.2") == 0 || strcmp(by, "* 0.8") == 0);
+        x = mutated("{\"params.c\":4,\"params.x\":0.5}", "params.x", seed, 1, by);
+        assert_true(x >= 2 && x <= 3);
+        assert_string_equal(by, "resample");
+    }
+    assert_int_equal(drawn, 1U << 1 | 1U << 2 | 1U << 3);
+}
+
+static void mutations_that_cannot_be_are_refused(void **state) {
+    (void)state;
+    rlt_tune_fields fields = population_of(2, false);
+    rlt_tuner *tuner = NULL;
+    rlt_err err = {0};
+    char experiment[1200];
+    snprintf(experiment, sizeof experiment,
+             "{%s,\"stop\":{\"steps\":1000},\"tune\":{\"stopper\":{\"mutations\":{\"params.y\":{"
+             "\"$space\":\"choice\",\"values\":[1]}}}}}",
+             space);
+    assert_int_equal(try_tuner(&fields, experiment, NULL, &tuner, &err), RLT_ECONFIG);
+    assert_contains(err.message, "params.y, which has no search space");
+    snprintf(experiment, sizeof experiment,
+             "{\"envs_per_worker\":{\"$space\":\"fixed\",\"value\":8},%s,\"stop\":{\"steps\":1000},"
+             "\"tune\":{\"stopper\":{\"mutations\":{\"envs_per_worker\":{\"$space\":\"choice\","
+             "\"values\":[8,16]}}}}}",
+             space);
+    assert_int_equal(try_tuner(&fields, experiment, NULL, &tuner, &err), RLT_ECONFIG);
+    assert_contains(err.message, "envs_per_worker can't change while a trial is trained");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantiles_and_perturbations_are_rays),
@@ -498,6 +570,8 @@ int main(void) {
         cmocka_unit_test(a_synchronous_ruling_does_not_depend_on_the_order),
         cmocka_unit_test(what_is_no_number_copies_and_is_never_copied),
         cmocka_unit_test(what_cannot_work_is_refused),
+        cmocka_unit_test(mutations_may_be_others_than_the_search_space),
+        cmocka_unit_test(mutations_that_cannot_be_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,23 +130,25 @@ static rlt_status asha_init(void *state, const rlt_stopper_setup *setup, rlt_err
     for (int64_t i = 0; i < config->asha.early_stopping_rate && grace < max_steps; i++) {
         grace = grace > INT64_MAX / reduction ? INT64_MAX : grace * reduction;
     }
+    char a[RLT_AMOUNT_TEXT], b[RLT_AMOUNT_TEXT];
     at->seed = (uint64_t)config->seed;
     at->asha.bootstrap = config->asha.bootstrap_count;
     rlt_asha_rungs(&at->asha, grace, reduction, max_steps);
     if (at->asha.rungs == 0) {
-        return rlt_fail(
-            err, RLT_ECONFIG,
-            "tune.stopper: asha's grace is %lld steps, but trials end at %lld: no trial "
-            "would ever be judged; make grace smaller",
-            (long long)grace, (long long)max_steps);
+        return rlt_fail(err, RLT_ECONFIG,
+                        "tune.stopper: asha's grace is %s, but trials end at %s: no trial would "
+                        "ever be judged; "
+                        "make grace smaller",
+                        rlt_amount_text(config->timed, grace, a),
+                        rlt_amount_text(config->timed, max_steps, b));
     }
     int most = at->asha.rungs < RLT_ASHA_BRACKETS_MAX ? at->asha.rungs : RLT_ASHA_BRACKETS_MAX;
     if (config->asha.brackets > most) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: asha has %lld brackets, but grace %lld and reduction %lld "
-                        "leave room for %d below %lld steps",
-                        (long long)config->asha.brackets, (long long)grace, (long long)reduction,
-                        most, (long long)max_steps);
+                        "tune.stopper: asha has %lld brackets, but a grace of %s and reduction "
+                        "%lld leave room for %d below %s",
+                        (long long)config->asha.brackets, rlt_amount_text(config->timed, grace, a),
+                        (long long)reduction, most, rlt_amount_text(config->timed, max_steps, b));
     }
     rlt_asha_brackets(&at->asha, (int)config->asha.brackets);
     fill_shares(at);

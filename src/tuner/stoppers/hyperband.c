@@ -33,6 +33,7 @@ rlt_status rlt_hyperband_check(const rlt_stopper_setup *setup, const char *stopp
     const rlt_tune_fields *config = setup->config;
     int64_t grace = config->hyperband.grace, reduction = config->hyperband.reduction;
     *max_steps = config->hyperband.max_steps > 0 ? config->hyperband.max_steps : setup->max_steps;
+    char a[RLT_AMOUNT_TEXT], b[RLT_AMOUNT_TEXT];
     if (grace < 1 || reduction < 2 || config->hyperband.bootstrap_count < 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.stopper: %s needs grace >= 1 and reduction >= 2, got %lld and %lld",
@@ -40,15 +41,15 @@ rlt_status rlt_hyperband_check(const rlt_stopper_setup *setup, const char *stopp
     }
     if (*max_steps == INT64_MAX) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: %s needs max_steps, or trials that end at stop.steps",
-                        stopper);
+                        "tune.stopper: %s needs max_steps, or trials that end at stop.%s", stopper,
+                        config->timed ? "wall_s" : "steps");
     }
     if (grace > *max_steps / reduction) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: %s's grace is %lld steps, and %lld times that is more than "
-                        "the %lld steps of a whole trial: no trial would ever be judged; make "
-                        "grace smaller",
-                        stopper, (long long)grace, (long long)reduction, (long long)*max_steps);
+                        "tune.stopper: %s's grace is %s, and %lld times that is more than the %s "
+                        "of a whole trial: no trial would ever be judged; make grace smaller",
+                        stopper, rlt_amount_text(config->timed, grace, a), (long long)reduction,
+                        rlt_amount_text(config->timed, *max_steps, b));
     }
     return RLT_OK;
 }

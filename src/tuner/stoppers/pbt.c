@@ -1,7 +1,8 @@
 /* tuner: population-based training: how a copied trial's parameters are explored, as Ray Tune's
  * explore(): with resample_probability a parameter is drawn anew from its space; else a number is
  * multiplied by one of the perturbation factors, and a choice moves to one of its neighbours.
- * Unlike there, what leaves the search space is clipped to it. Thread: the tuner's. */
+ * Unlike there, what leaves the search space, or the one that `mutations` gives, is clipped to it.
+ * Thread: the tuner's. */
 #include "tuner/stoppers/population.h"
 
 #include <math.h>
@@ -34,10 +35,21 @@ static rlt_value shifted(const rlt_param *param, rlt_value value, double u, char
     return (rlt_value){.number = 0, .choice = to < 0 ? 0 : to > last ? last : to};
 }
 
+/* A number that its mutations do not hold, as the one that it started with, is perturbed too. */
+static bool read_value(const rlt_param *param, bool own, const json_t *from, rlt_value *value) {
+    if (rlt_value_parse(param, from, value, NULL) == RLT_OK) {
+        return true;
+    }
+    bool number = param->choices == NULL && json_is_number(from);
+    *value = (rlt_value){.number = json_number_value(from), .choice = -1};
+    return number && !own;
+}
+
 static rlt_value explore_one(const rlt_population *at, int64_t number, int64_t index,
-                             const rlt_param *param, const json_t *from, char *by, size_t size) {
+                             const rlt_param *param, bool own, const json_t *from, char *by,
+                             size_t size) {
     rlt_value value;
-    bool known = rlt_value_parse(param, from, &value, NULL) == RLT_OK;
+    bool known = read_value(param, own, from, &value);
     double u = draw(at, number, index, "value", param->path);
     if (!known ||
         draw(at, number, index, "resample", param->path) < at->config->pbt.resample_probability) {
@@ -57,13 +69,14 @@ static void explore(rlt_population *at, int64_t number, int64_t index, int64_t s
     *params = json_deep_copy(at->members[source].params);
     *changes = json_object();
     for (int i = 0; i < at->space->count; i++) {
-        const rlt_param *param = &at->space->params[i];
+        bool own = at->into[i].path[0] == 0;
+        const rlt_param *param = own ? &at->space->params[i] : &at->into[i];
         if (!at->mutable[i]) {
             continue;
         }
         char by[40];
         json_t *from = json_incref(json_object_get(*params, param->path));
-        rlt_value value = explore_one(at, number, index, param, from, by, sizeof by);
+        rlt_value value = explore_one(at, number, index, param, own, from, by, sizeof by);
         json_t *to = rlt_value_json(param, value);
         json_object_set(*params, param->path, to);
         rlt_population_note(*changes, param->path, from, to, by);

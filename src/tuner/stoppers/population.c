@@ -40,6 +40,10 @@ void rlt_population_fini(void *state) {
     rlt_free(at->members);
     rlt_free(at->order);
     rlt_free(at->mutable);
+    for (int i = 0; at->into != NULL && i < at->space->count; i++) {
+        rlt_param_fini(&at->into[i]);
+    }
+    rlt_free(at->into);
     *at = (rlt_population){0};
 }
 
@@ -233,11 +237,11 @@ void rlt_population_judge(void *state, const rlt_stopper_report *report, rlt_ver
     rlt_population *at = state;
     rlt_pop_member *m = &at->members[report->number];
     if (at->note != NULL) {
-        at->note(at, report->number, verdict->step, report->key);
+        at->note(at, report->number, verdict->at, report->key);
     }
     m->key = isnan(report->key) ? -INFINITY : report->key;
     m->index = report->index;
-    m->step = verdict->step;
+    m->step = verdict->at;
     verdict->judged = report->key;
     if (at->config->pbt.synch) {
         m->waits = true;

@@ -17,7 +17,7 @@ typedef struct rlt_pop_member {
     json_t *params;  /* in force, owned */
     double key;      /* of its newest report at a milestone; -INFINITY: not a number; NAN: none */
     int64_t index;   /* of that milestone; -1 */
-    int64_t step;    /* of that report */
+    int64_t step;    /* of that report, by what is counted */
     bool ended, waits;
     rlt_copied *copied; /* ascending index */
     int64_t copied_count, copied_capacity;
@@ -35,6 +35,8 @@ struct rlt_population {
     rlt_explore explore;
     rlt_milestones milestones;
     bool *mutable;    /* [space.count] parameters that are changed */
+    rlt_param *into;  /* [space.count] what pbt changes them into if that is not their own search
+                         space (else path ""); owned */
     int64_t expected; /* members that a synchronous comparison waits for */
     rlt_pop_member *members;
     int64_t count, capacity;

@@ -13,21 +13,27 @@ static const char *name_of(const rlt_population *at) {
 
 static rlt_status make_milestones(rlt_population *at, int64_t max_steps, rlt_err *err) {
     int64_t interval = at->config->pbt.interval, burn_in = at->config->pbt.burn_in;
+    bool timed = at->config->timed;
+    char a[RLT_AMOUNT_TEXT], b[RLT_AMOUNT_TEXT], c[RLT_AMOUNT_TEXT], d[RLT_AMOUNT_TEXT];
     int64_t first = burn_in > interval ? burn_in : interval;
     if (interval < 1 || burn_in < 0 || first >= max_steps) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: %s's first comparison is at %lld steps, but trials end at "
-                        "%lld; make perturbation_interval (%lld) and burn_in_period (%lld) smaller",
-                        name_of(at), (long long)first, (long long)max_steps, (long long)interval,
-                        (long long)burn_in);
+                        "tune.stopper: %s's first comparison is at %s, but trials end at %s; make "
+                        "perturbation_interval (%s) and burn_in_period (%s) smaller",
+                        name_of(at), rlt_amount_text(timed, first, a),
+                        rlt_amount_text(timed, max_steps, b), rlt_amount_text(timed, interval, c),
+                        rlt_amount_text(timed, burn_in, d));
     }
     at->milestones = (rlt_milestones){first, interval, (max_steps - 1 - first) / interval + 1};
-    if (at->milestones.count > MILESTONES_MAX) {
+    if (at->milestones.count > MILESTONES_MAX && max_steps < INT64_MAX) {
         return rlt_fail(err, RLT_ECONFIG,
-                        "tune.stopper: %s's perturbation_interval of %lld steps gives %lld "
-                        "comparisons; allowed: %d; make it larger",
-                        name_of(at), (long long)interval, (long long)at->milestones.count,
-                        MILESTONES_MAX);
+                        "tune.stopper: %s's perturbation_interval of %s gives %lld comparisons; "
+                        "allowed: %d; make it larger",
+                        name_of(at), rlt_amount_text(timed, interval, a),
+                        (long long)at->milestones.count, MILESTONES_MAX);
+    }
+    if (at->milestones.count > MILESTONES_MAX) { /* nobody knows where trials end */
+        at->milestones.count = MILESTONES_MAX;
     }
     return RLT_OK;
 }
@@ -66,6 +72,12 @@ static rlt_status choose_named(rlt_population *at, const json_t *options, rlt_er
     json_array_foreach((json_t *)mutations, i, item) {
         RLT_TRY(choose(at, json_string_value(item), err));
     }
+    if (json_is_object(mutations)) {
+        json_object_foreach((json_t *)mutations, path, item) {
+            RLT_TRY(choose(at, path, err));
+            RLT_TRY(rlt_param_parse(item, path, &at->into[find_param(at->space, path)], err));
+        }
+    }
     json_object_foreach((json_t *)bounds, path, item) {
         RLT_TRY(choose(at, path, err));
     }
@@ -81,7 +93,8 @@ static rlt_status check_params(const rlt_population *at, rlt_err *err) {
     for (int i = 0; i < at->space->count; i++) {
         const rlt_param *param = &at->space->params[i];
         any |= at->mutable[i];
-        bool varies = param->kind == RLT_DIST_FUNCTION || rlt_param_count(param) != 1;
+        bool varies = param->kind == RLT_DIST_FUNCTION || rlt_param_count(param) != 1 ||
+                      at->into[i].path[0] != 0;
         if (varies && !rlt_config_may_change(param->path)) {
             return rlt_fail(err, RLT_ECONFIG,
                             "tune.stopper: %s has trials go on from each other's weights, but %s "
@@ -103,6 +116,7 @@ rlt_status rlt_population_init(rlt_population *at, const rlt_stopper_setup *setu
     at->explore = explore;
     at->expected = setup->config->trials;
     at->mutable = rlt_alloc(sizeof(bool) * (size_t)(setup->space->count + 1));
+    at->into = rlt_alloc(sizeof(rlt_param) * (size_t)(setup->space->count + 1));
     if (at->expected < 2) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.stopper: %s needs a population: tune.trials of at least 2, got %lld",

@@ -11,6 +11,7 @@ static rlt_status sha_init(void *state, const rlt_stopper_setup *setup, rlt_err 
     const rlt_tune_fields *config = setup->config;
     int64_t grace = config->sha.grace, reduction = config->sha.reduction;
     int64_t max_steps = config->sha.max_steps > 0 ? config->sha.max_steps : setup->max_steps;
+    char a[RLT_AMOUNT_TEXT], b[RLT_AMOUNT_TEXT];
     if (grace < 1 || reduction < 2 || config->sha.size < 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.stopper: sha needs grace >= 1, reduction >= 2 and size >= 0, got "
@@ -36,9 +37,10 @@ static rlt_status sha_init(void *state, const rlt_stopper_setup *setup, rlt_err 
     return bracket->rungs > 0
                ? RLT_OK
                : rlt_fail(err, RLT_ECONFIG,
-                          "tune.stopper: sha's grace is %lld steps, but trials end at %lld: no "
-                          "trial would ever be judged; make grace smaller",
-                          (long long)grace, (long long)max_steps);
+                          "tune.stopper: sha's grace is %s, but trials end at %s: no trial would "
+                          "ever be judged; make grace smaller",
+                          rlt_amount_text(config->timed, grace, a),
+                          rlt_amount_text(config->timed, max_steps, b));
 }
 
 const rlt_stopper_def rlt_stopper_sha = {
