@@ -9,8 +9,9 @@
 /* ---- rungs ---- */
 
 typedef struct decision {
-    double step, value, threshold;
-    int action; /* of actions; the rest: others, that a population makes */
+    double step, value, threshold; /* step: what the stopper counts */
+    bool timed;                    /* that is seconds */
+    int action;                    /* of actions; the rest: others, that a population makes */
 } decision;
 static const char *const actions[] = {"continue", "stop", "pause", "exploit", NULL};
 static const char *const action_labels[] = {"went on", "stopped", "paused",
@@ -21,7 +22,7 @@ static rlt_status visit_decision(void *user, int columns, const char *const *nam
     (void)columns, (void)names, (void)err;
     rlt_buf *list = user;
     decision made = {strtod(v[0], NULL), v[2] != NULL ? strtod(v[2], NULL) : NAN,
-                     v[3] != NULL ? strtod(v[3], NULL) : NAN, 0};
+                     v[3] != NULL ? strtod(v[3], NULL) : NAN, v[4][0] == '1', 0};
     while (actions[made.action] != NULL && strcmp(actions[made.action], v[1]) != 0) {
         made.action++;
     }
@@ -75,16 +76,18 @@ static void add_thresholds(rlt_chart *chart, const decision *list, size_t count)
 }
 
 static const char decisions_sql[] =
-    "SELECT step, action, CASE WHEN value IS NOT NULL THEN printf('%!.17g', value) END,"
-    " CASE WHEN threshold IS NOT NULL THEN printf('%!.17g', threshold) END FROM (SELECT"
-    " d.id, d.step, d.action, json_extract(d.numbers_json, '$.threshold') AS threshold,"
+    "SELECT printf('%!.17g', coalesce(seconds, step)) AS at, action, CASE WHEN value IS NOT NULL "
+    "THEN printf('%!.17g', value) END,"
+    " CASE WHEN threshold IS NOT NULL THEN printf('%!.17g', threshold) END, seconds IS NOT NULL"
+    " FROM (SELECT d.id, d.step, d.action, json_extract(d.numbers_json, '$.time_total_s') AS"
+    " seconds, json_extract(d.numbers_json, '$.threshold') AS threshold,"
     " coalesce(json_extract(d.numbers_json, '$.value'), (SELECT m.value FROM metrics m"
     "  JOIN metric_names n ON n.id = m.name JOIN objectives o ON o.metric = n.name"
     "  WHERE m.trial = t.id AND m.step = d.step AND o.experiment = t.experiment"
     "  AND o.position = 0)) AS value"
     " FROM decisions d JOIN trials t ON t.id = d.trial WHERE t.experiment = ?1"
     " AND d.decider <> 'race')" /* it judges configurations, not steps */
-    " ORDER BY step, id";
+    " ORDER BY coalesce(seconds, step), id";
 
 static rlt_status draw_rungs(const rlt_report *report, const decision *list, size_t count,
                              rlt_err *err) {
@@ -92,8 +95,8 @@ static rlt_status draw_rungs(const rlt_report *report, const decision *list, siz
     rlt_chart_init(&chart, report, "rungs", "rungs");
     snprintf(chart.y_label, sizeof chart.y_label, "%s", report->experiment.metric);
     chart.plot.x_scale.log = list[0].step > 0 && list[count - 1].step > 2 * list[0].step;
-    snprintf(chart.x_label, sizeof chart.x_label, "step of the decision%s",
-             chart.plot.x_scale.log ? " (log scale)" : "");
+    snprintf(chart.x_label, sizeof chart.x_label, "%s of the decision%s",
+             list[0].timed ? "second" : "step", chart.plot.x_scale.log ? " (log scale)" : "");
     add_decisions(&chart, list, count);
     add_thresholds(&chart, list, count);
     rlt_status status = rlt_chart_put(&chart, err);

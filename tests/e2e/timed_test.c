@@ -128,6 +128,14 @@ static void programs_with_a_checkpoint_go_on(void **state) {
 static const char decided[] = "SELECT trial, step, round, action, numbers_json, reason FROM "
                               "decisions ORDER BY trial, step, round";
 
+static void check_kept(const run_place *place, char *before) {
+    char *after = run_sql_text(place, decided);
+    for (char *line = strtok(before, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        assert_non_null(strstr(after, line));
+    }
+    free(after);
+}
+
 /* Killed after its n-th decision: those that are there stay, to the millisecond, and what follows
  * is decided as if nothing had been. */
 static void a_killed_driver_decides_the_same(void **state) {
@@ -144,12 +152,8 @@ static void a_killed_driver_decides_the_same(void **state) {
         run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
         run_check_rows(&place, true);
         check_halved(&place, true);
-        char *after = run_sql_text(&place, decided);
-        for (char *line = strtok(before, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-            assert_non_null(strstr(after, line));
-        }
+        check_kept(&place, before);
         free(before);
-        free(after);
         run_close(&place);
     }
 }
@@ -205,13 +209,15 @@ static void open_training(run_place *place, const char *stop, const char *stoppe
     run_write_script(place, text);
 }
 
+#define TRAINING_SHA                                                                               \
+    "'sha', time_attr = 'time_total_s', grace = 0.1, reduction = 2, max_t = 0.4, "                 \
+    "stop_last_trials = true"
+
 /* As many go on as by steps; who does is up to how fast they are. */
 static void trainings_pause_and_end_after_seconds(void **state) {
     (void)state;
     run_place place;
-    open_training(&place, "",
-                  "'sha', time_attr = 'time_total_s', grace = 0.1, reduction = 2, max_t = 0.4, "
-                  "stop_last_trials = true");
+    open_training(&place, "", TRAINING_SHA);
     run_expect_code(&place, run_command(&place, "run", place.script, "--quiet"), 0);
     run_check_rows(&place, true);
     run_check_clean(&place);
@@ -230,6 +236,54 @@ static void trainings_pause_and_end_after_seconds(void **state) {
                             "'$.time_total_s') < CASE json_extract(numbers_json, '$.rung') WHEN 0 "
                             "THEN 0.1 ELSE 0.2 END"),
         0);
+    run_close(&place);
+}
+
+/* Whoever runs a trial: the time is that of its process alone. */
+static void processes_that_joined(void **state) {
+    (void)state;
+    for (int trains = 0; trains < 2; trains++) {
+        run_place place;
+        if (trains != 0) {
+            open_training(&place, "", TRAINING_SHA);
+        } else {
+            open_program(&place, true, 1, halving);
+        }
+        pid_t driver = run_start(&place, "run", place.script, "--quiet");
+        pid_t joined = run_start_join(&place, "2");
+        run_expect_code(&place, run_wait(&place, driver, DEADLINE_S), 0);
+        run_wait(&place, joined, DEADLINE_S);
+        run_check_rows(&place, true);
+        check_times(&place, false);
+        check_without_pauses(&place);
+        assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials WHERE state = 'stopped'"),
+                         3);
+        run_close(&place);
+    }
+}
+
+/* What was lost with the driver counts for nothing: a trial goes on with the time of its
+ * checkpoint, and nobody has less after it than before it. */
+static void trainings_of_a_killed_driver_go_on(void **state) {
+    (void)state;
+    run_place place;
+    open_training(&place, "", TRAINING_SHA);
+    for (int kills = 1; kills <= 3; kills++) {
+        pid_t driver = kills == 1 ? run_start(&place, "run", place.script, "--quiet")
+                                  : run_start(&place, "resume", "1", "--quiet");
+        run_await_sql(&place, "SELECT count(*) FROM decisions", 2 * kills - 1, DEADLINE_S);
+        kill(driver, SIGKILL);
+        run_wait(&place, driver, DEADLINE_S);
+    }
+    char *before = run_sql_text(&place, decided);
+    run_expect_code(&place,
+                    run_wait(&place, run_start(&place, "resume", "1", "--quiet"), DEADLINE_S), 0);
+    run_check_rows(&place, true);
+    check_times(&place, true);
+    check_without_pauses(&place);
+    check_kept(&place, before);
+    free(before);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials WHERE state = 'stopped'"), 3);
     run_close(&place);
 }
 
@@ -263,6 +317,8 @@ int main(void) {
         cmocka_unit_test(whole_trials_end_at_max_t),
         cmocka_unit_test(functions),
         cmocka_unit_test(trainings_pause_and_end_after_seconds),
+        cmocka_unit_test(processes_that_joined),
+        cmocka_unit_test(trainings_of_a_killed_driver_go_on),
         cmocka_unit_test(a_population_is_compared_every_so_many_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

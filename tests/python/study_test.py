@@ -336,6 +336,36 @@ class StudyTest(unittest.TestCase):
             time.sleep(0.05)
         self.fail("nobody could join")
 
+    def test_stopper_that_counts_seconds(self):
+        script = os.path.join(self.folder.name, "s.lua")
+        with open(script, "w") as file:
+            file.write("return { name = 's', objective = { 'external' }, params = { x = "
+                       "space.choice{ 1, 3, 2 } }, tune = { metric = 'loss', mode = 'min', trials "
+                       "= 3, points = { { x = 1 }, { x = 3 }, { x = 2 } }, stopper = { 'ASHAScheduler', time_attr = "
+                       "'time_total_s', grace_period = 0.1, max_t = 0.3 } } }\n")
+        driver = Driver(["run", script, "--db", self.db])
+        study = rltune.load_study(storage=self.db, experiment=1)
+        self.studies.append(study)
+
+        def objective(trial):
+            x = trial.suggest_categorical("x", [1, 3, 2])
+            for step in range(1, 1000):
+                time.sleep(0.02)
+                trial.report(x, step)
+                if trial.should_prune():
+                    raise rltune.TrialPruned()
+            return x
+
+        study.optimize(objective, n_trials=3)
+        # the first at its rung goes on until it has run whole, the others are worse
+        self.assertEqual(self.query("SELECT state FROM trials ORDER BY number"),
+                         [("completed",), ("stopped",), ("stopped",)])
+        self.assertEqual(self.query("SELECT min(json_extract(numbers_json, '$.time_total_s')) >= "
+                                    "0.1, count(*) FROM decisions"), [(1, 3)])
+        self.assertIn(("tune.stopper.max_steps reached",),
+                      self.query("SELECT reason FROM trials"))
+        driver.close()
+
     def test_join(self):
         driver = self.search("sleep 0.2; echo loss={x}", 24)
         joined = self.join("--parallel", "3")
