@@ -38,6 +38,7 @@ def ms(module, sampler, trials, in_file):
 
 def main():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    rltune.logging.set_verbosity(rltune.logging.ERROR)
     trials = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     print(f"optuna {optuna.__version__}, {trials} trials, {os.cpu_count()} cores, "
           f"load {os.getloadavg()[0]:.1f}")

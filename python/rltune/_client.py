@@ -103,11 +103,11 @@ class Driver:
         self.where = json.loads(line)
 
     def close(self):
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
         if self.process.poll() is None:
-            try:
-                self.process.stdin.close()
-            except OSError:
-                pass
             try:
                 self.process.wait(timeout=30)
             except subprocess.TimeoutExpired:

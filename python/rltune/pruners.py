@@ -69,9 +69,11 @@ class PatientPruner(_Pruner):
     name = "patience"
 
     def __init__(self, wrapped_pruner, patience, min_delta=0.0):
-        options = {"patience": patience, "min_delta": min_delta, "grace": 1, "interval": 1}
+        options = {"patience": patience, "min_delta": min_delta}
         if wrapped_pruner is not None:
             options["wrapped"] = wrapped_pruner.table()
+        else:
+            options.update(grace=1, interval=1)
         super().__init__(**options)
 
 

@@ -1,15 +1,21 @@
 """Samplers by Optuna's names. What one takes is checked by rltune (`rltune explain sampler.tpe`);
 a `seed` becomes tune.seed."""
+from .distributions import encode
 
 
 class _Method:
     name = ""
     ignored = ()
 
+    without = {}  # Optuna's options that rltune's sampler lacks: with this value, they say nothing
+
     def __init__(self, **options):
+        if options.get("constraints_func") is not None:
+            raise TypeError("constraints_func: name constraints by create_study(constraints=[...]) "
+                            "and give their numbers by trial.set_constraint")
         self.seed = options.pop("seed", None)
-        self.options = {k: v for k, v in options.items()
-                        if v is not None and k not in self.ignored}
+        self.options = {k: v for k, v in options.items() if v is not None and
+                        k not in self.ignored and not (k in self.without and v == self.without[k])}
 
     def table(self):
         return {"name": self.name, **self.options}
@@ -32,7 +38,8 @@ class TPESampler(_Method):
 
 class CmaEsSampler(_Method):
     name = "cmaes"
-    ignored = ("warn_independent_sampling", "independent_sampler")
+    ignored = ("warn_independent_sampling", "independent_sampler", "with_margin")
+    without = {"use_separable_cma": False, "lr_adapt": False, "inc_popsize": -1}
 
 
 class GPSampler(_Method):
@@ -50,6 +57,16 @@ class NSGAIIISampler(_Method):
 
 class BruteForceSampler(_Method):
     name = "brute"
+    without = {"avoid_premature_stop": False}
+
+
+class PartialFixedSampler(_Method):
+    """Parameters of fixed_params have these values, base_sampler searches the others."""
+    name = "partial_fixed"
+
+    def __init__(self, fixed_params, base_sampler):
+        super().__init__(seed=base_sampler.seed, base=base_sampler.table(), fixed={
+            "params." + k: encode(v) for k, v in fixed_params.items()})
 
 
 class QMCSampler(_Method):

@@ -39,19 +39,33 @@ static rlt_status find_searched(rlt_config_loading *loading, const char *what, c
     return RLT_OK;
 }
 
+/* A value to be fixed of a parameter that clients may still ask for. */
+static bool may_come(const rlt_config_loading *loading, const char *what, const char *given) {
+    const json_t *objective = json_object_get(loading->out, "objective");
+    const char *name = rlt_config_is_param(given) ? strchr(given, '.') + 1 : given;
+    return strcmp(what, "tune.sampler.fixed") == 0 &&
+           json_is_true(json_object_get(objective, "grows")) &&
+           json_object_get(json_object_get(loading->out, "params"), name) == NULL;
+}
+
 static rlt_status add_point_value(rlt_config_loading *loading, const char *what, const char *given,
                                   const json_t *value, json_t *point, rlt_err *err) {
     char path[RLT_FIELD_PATH_MAX];
     const rlt_field *field;
-    RLT_TRY(find_searched(loading, what, given, &field, path, err));
     json_t *canonical = NULL;
     rlt_err inner = {0};
+    bool later = may_come(loading, what, given);
+    if (later) {
+        snprintf(path, sizeof path, "%s%.70s", rlt_config_is_param(given) ? "" : "params.", given);
+    } else {
+        RLT_TRY(find_searched(loading, what, given, &field, path, err));
+    }
     if ((rlt_config_is_param(path)
              ? rlt_config_check_param(path, value, &canonical, &inner)
              : rlt_config_check_value(path, value, &canonical, &inner)) != RLT_OK) {
         return rlt_fail(err, RLT_ECONFIG, "%s: %s", what, inner.message);
     }
-    if (!rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {
+    if (!later && !rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {
         json_decref(canonical);
         return rlt_fail(err, RLT_ECONFIG, "%s: this value of %s lies outside of its search space",
                         what, path);

@@ -21,14 +21,39 @@ static rlt_status check_run(const rlt_env_def *def, const rlt_run_config *config
     return RLT_OK;
 }
 
+/* The configuration without those of partial_fixed's parameters that a space that grows does not
+ * have yet; a new reference. */
+static json_t *known_fixed(const rlt_experiment_config *config) {
+    json_t *json = json_deep_copy(config->json), *value;
+    json_t *fixed =
+        json_object_get(json_object_get(json_object_get(json, "tune"), "sampler"), "fixed");
+    const json_t *params = json_object_get(json, "params");
+    const char *path;
+    void *next;
+    json_object_foreach_safe(fixed, next, path, value) {
+        const char *name = strncmp(path, "params.", 7) == 0 ? path + 7 : path;
+        if (json_object_get(params, name) == NULL) {
+            json_object_del(fixed, path);
+        }
+    }
+    return json;
+}
+
 rlt_status rlt_driver_make_tuner(const rlt_experiment_config *config, rlt_script *script,
                                  rlt_tuner **tuner, rlt_err *err) {
     rlt_tune_fields tune = config->tune;
-    if (config->run.objective.kind == RLT_OBJECTIVE_EXTERNAL && config->run.objective.grows &&
-        json_object_size(json_object_get(config->json, "params")) == 0) {
+    bool grows =
+        config->run.objective.kind == RLT_OBJECTIVE_EXTERNAL && config->run.objective.grows;
+    if (grows && json_object_size(json_object_get(config->json, "params")) == 0) {
         tune.sampler = RLT_SAMPLER_RANDOM; /* until there is something to search */
     }
-    return rlt_tuner_create(&tune, config->json, rlt_script_resolve, script, tuner, err);
+    if (!grows || tune.sampler != RLT_SAMPLER_PARTIAL_FIXED) {
+        return rlt_tuner_create(&tune, config->json, rlt_script_resolve, script, tuner, err);
+    }
+    json_t *json = known_fixed(config);
+    rlt_status status = rlt_tuner_create(&tune, json, rlt_script_resolve, script, tuner, err);
+    json_decref(json);
+    return status;
 }
 
 /* One trial's configuration (def NULL: of a program): functions of the script answer, and the

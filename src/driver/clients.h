@@ -10,6 +10,18 @@ typedef struct rlt_call {
     json_t *reply; /* {"ok": true}, to be added to */
 } rlt_call;
 
+#define RLT_EVENT_UNASKED "trial.unasked" /* {path: value} */
+
+/* The name that clients have for a parameter, "x" for "params.x"; borrows `path`. */
+const char *rlt_driver_bare(const char *path);
+/* asked.c: the row of a trial that is about to end keeps the parameters named by the list `asked`
+ * (NULL: all). RLT_EINVAL: it is no such list. */
+rlt_status rlt_driver_keep_asked(rlt_driver *d, const rlt_driver_entry *t, const json_t *asked,
+                                 rlt_err *err);
+
+/* RLT_EINVAL: it is no point that a client may bring to run itself. */
+rlt_status rlt_driver_check_point(const rlt_driver *d, const json_t *point, rlt_err *err);
+
 /* Does what the request asks for. RLT_EINVAL, RLT_ECONFIG, RLT_ESCRIPT, RLT_ELIMIT: it is wrong;
  * RLT_ESTALE: the trial is no longer the client's. */
 rlt_status rlt_call_run(rlt_call *c, rlt_err *err);

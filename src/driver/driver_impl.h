@@ -89,6 +89,7 @@ typedef struct rlt_driver {
     char *script_text, *script_path; /* owned */
     rlt_study_server *server;        /* of clients; NULL: a single run */
     int64_t queued;                  /* points that wait in the table queue */
+    bool newest_first;               /* of them: a client that asks has brought one itself */
     bool stop_asked;                 /* by a client */
     rlt_script *script;              /* its own copy, for conditional parameters */
     rlt_tuner *tuner;
@@ -208,6 +209,9 @@ rlt_status rlt_driver_plan_finals(rlt_driver *d, rlt_err *err);
 
 /* The next trial that is to run, running in its row; NULL: there is none now. */
 rlt_status rlt_driver_start_next(rlt_driver *d, rlt_driver_entry **t, rlt_err *err);
+/* A new trial of the point that somebody gives, running in its row. NULL: it cannot be made. */
+rlt_status rlt_driver_start_point(rlt_driver *d, const json_t *given, rlt_driver_entry **t,
+                                  rlt_err *err);
 
 /* queue.c: points to be tried before the sampler's, trials to learn from */
 rlt_status rlt_driver_count_queue(rlt_driver *d, rlt_err *err);
@@ -230,7 +234,8 @@ void rlt_driver_take_back(rlt_driver *d, rlt_driver_entry *t);
 rlt_status rlt_driver_listen(rlt_driver *d, rlt_err *err);
 rlt_status rlt_driver_pump_clients(rlt_driver *d, rlt_err *err);
 
-/* grow.c: a parameter that the search space does not have yet. RLT_ECONFIG: it cannot have it. */
+/* grow.c: a parameter that the search space does not have yet; the trial that wants it, or NULL.
+ * RLT_ECONFIG: it cannot have it. */
 rlt_status rlt_driver_grow(rlt_driver *d, rlt_driver_entry *t, const char *path,
                            const json_t *space, rlt_err *err);
 /* Everything that rows tell the tuner, in the order of time. */

@@ -31,11 +31,21 @@ static rlt_status write_params(rlt_driver *d, const rlt_driver_entry *t, rlt_err
     return status;
 }
 
+/* The value that partial_fixed gives the parameter; NULL: none. */
+static json_t *fixed_value(const rlt_driver *d, const char *path) {
+    const json_t *tune = json_object_get(d->config.json, "tune");
+    return json_object_get(json_object_get(json_object_get(tune, "sampler"), "fixed"), path);
+}
+
 /* Trials that have not ended get a value as well. */
-static rlt_status fill_trials(rlt_driver *d, rlt_err *err) {
+static rlt_status fill_trials(rlt_driver *d, const char *path, rlt_err *err) {
+    json_t *fixed = fixed_value(d, path);
     for (size_t i = d->first_open; i < d->count; i++) {
         rlt_driver_entry *t = &d->trials[i];
         if (t->params != NULL && !t->final) {
+            if (fixed != NULL && json_object_get(t->params, path) == NULL) {
+                json_object_set(t->params, path, fixed);
+            }
             rlt_tuner_fill(d->tuner, t->number, t->params);
             RLT_TRY(write_params(d, t, err));
         }
@@ -66,11 +76,11 @@ rlt_status rlt_driver_grow(rlt_driver *d, rlt_driver_entry *t, const char *path,
     d->tuner = tuner;
     d->config = config;
     rlt_script_set_experiment(d->script, d->config.json);
-    RLT_TRY(rlt_driver_queued_value(d, t, path, &wanted, err));
+    RLT_TRY(t != NULL ? rlt_driver_queued_value(d, t, path, &wanted, err) : RLT_OK);
     if (wanted != NULL) {
         json_object_set_new(t->params, path, wanted);
     }
     RLT_TRY(rlt_driver_replay(d, err));
-    RLT_TRY(fill_trials(d, err));
+    RLT_TRY(fill_trials(d, path, err));
     return write_config(d, err);
 }

@@ -2,7 +2,7 @@
  * another experiment that the sampler learns from (tune.warm_start). Both are rows of this
  * experiment, so that resuming needs nothing else.
  * Thread: the driver's. Owner: the driver. */
-#include "driver/programs.h"
+#include "driver/clients.h"
 
 #include <limits.h>
 #include <math.h>
@@ -42,7 +42,16 @@ static rlt_status take_row(void *user, int columns, const char *const *names,
                : rlt_fail(err, RLT_ECORRUPT, "queue row %lld holds no point", (long long)row->id);
 }
 
-/* What the space has of a point; a space that grows may learn of the rest later. */
+static bool takes(const rlt_driver *d, const char *path, const json_t *value) {
+    json_t *one = json_object();
+    json_object_set(one, path, (json_t *)value);
+    bool fits = rlt_tuner_check_point(d->tuner, one, NULL) == RLT_OK;
+    json_decref(one);
+    return fits;
+}
+
+/* What the space has of a point. One that grows may learn of the rest later, and of a parameter's
+ * range after the point was given: a value outside of it is drawn. */
 static json_t *known_part(const rlt_driver *d, const json_t *point) {
     json_t *known = json_object(), *value;
     const char *path;
@@ -50,7 +59,7 @@ static json_t *known_part(const rlt_driver *d, const json_t *point) {
     json_object_foreach((json_t *)point, path, value) {
         bool found = !d->config.run.objective.grows;
         for (int i = 0; i < space->count && !found; i++) {
-            found = strcmp(space->params[i].path, path) == 0;
+            found = strcmp(space->params[i].path, path) == 0 && takes(d, path, value);
         }
         if (found) {
             json_object_set(known, path, value);
@@ -63,10 +72,12 @@ rlt_status rlt_driver_ask_queued(rlt_driver *d, int64_t *queued, int64_t *number
                                  rlt_err *err) {
     const int64_t args[] = {d->experiment};
     queue_row row = {0};
-    RLT_TRY(rlt_store_query(d->store,
-                            "SELECT id, params_json FROM queue WHERE experiment = ?1 AND trial IS "
-                            "NULL ORDER BY id LIMIT 1",
-                            args, 1, take_row, &row, err));
+    const char *sql =
+        d->newest_first ? "SELECT max(id), params_json FROM queue WHERE experiment = ?1 AND trial "
+                          "IS NULL"
+                        : "SELECT min(id), params_json FROM queue WHERE experiment = ?1 AND trial "
+                          "IS NULL";
+    RLT_TRY(rlt_store_query(d->store, sql, args, 1, take_row, &row, err));
     RLT_ASSERT(row.params != NULL); /* d->queued > 0 */
     json_t *point = known_part(d, row.params);
     rlt_status status = rlt_tuner_ask_point(d->tuner, point, number, params, err);
@@ -121,13 +132,15 @@ static rlt_status copy_row(void *user, int columns, const char *const *names,
 }
 
 static const char ended_trials[] =
-    "SELECT t.number, t.state, t.steps, t.params_json, "
+    "SELECT t.number, t.state, t.steps, CASE WHEN u.id IS NULL THEN t.params_json ELSE "
+    "json_patch(t.params_json, u.text) END, "
     "CASE WHEN EXISTS (SELECT 1 FROM trial_values v WHERE v.trial = t.id) THEN "
     "(SELECT json_group_array(value) FROM (SELECT v.value FROM trial_values v WHERE v.trial = t.id "
     "ORDER BY v.position)) ELSE json_array(t.value) END, "
     "(SELECT json_group_array(value) FROM (SELECT c.value FROM trial_constraints c WHERE c.trial = "
     "t.id ORDER BY c.position)) "
-    "FROM trials t WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
+    "FROM trials t LEFT JOIN events u ON u.trial = t.id AND u.kind = '" RLT_EVENT_UNASKED
+    "' WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
     "'stopped') AND t.value IS NOT NULL ORDER BY t.number";
 
 static rlt_status add_objective(void *user, int columns, const char *const *names,

@@ -105,7 +105,7 @@ static rlt_status read_step(const rlt_call *c, const rlt_driver_entry *t, int64_
 
 static const char prefix[] = "params.";
 
-static const char *bare(const char *path) {
+const char *rlt_driver_bare(const char *path) {
     size_t size = sizeof prefix - 1;
     return strncmp(path, prefix, size) == 0 ? path + size : path;
 }
@@ -115,7 +115,7 @@ static json_t *bare_params(const json_t *params) {
     json_t *out = json_object(), *value;
     const char *path;
     json_object_foreach((json_t *)params, path, value) {
-        json_object_set(out, bare(path), value);
+        json_object_set(out, rlt_driver_bare(path), value);
     }
     return out;
 }
@@ -162,9 +162,12 @@ static rlt_status give(rlt_call *c, rlt_driver_entry *t, rlt_err *err) {
 static rlt_status on_ask(rlt_call *c, rlt_err *err) {
     rlt_driver *d = c->d;
     rlt_driver_entry *t;
+    const json_t *point = json_object_get(c->request, "params");
     bool external = rlt_driver_is_external(d);
     RLT_TRY(external ? RLT_OK : rlt_lend_check(c, err));
-    RLT_TRY(rlt_driver_start_next(d, &t, err));
+    RLT_TRY(point != NULL ? rlt_driver_check_point(d, point, err) : RLT_OK);
+    RLT_TRY(point != NULL ? rlt_driver_start_point(d, point, &t, err)
+                          : rlt_driver_start_next(d, &t, err));
     if (t != NULL) {
         return give(c, t, err);
     }
@@ -290,6 +293,9 @@ static rlt_status on_tell(rlt_call *c, rlt_err *err) {
     RLT_TRY(need_trial(c, &t, err));
     RLT_TRY(read_step(c, t, &report.step, err));
     RLT_TRY(read_values(c, &report, err));
+    if (strcmp(state, "released") != 0 && strcmp(state, "broken") != 0) {
+        RLT_TRY(rlt_driver_keep_asked(c->d, t, json_object_get(c->request, "asked"), err));
+    }
     RLT_TRY(note_result(c->d, t, &report, err));
     snprintf(text, sizeof text, "%.250s", reason != NULL ? reason : "");
     rlt_driver_take_back(c->d, t);
@@ -350,14 +356,15 @@ static bool is_same_space(const json_t *a, const json_t *b) {
     return same;
 }
 
-/* "name" and "space" of a parameter that the trial wants to know. */
+/* "name" and "space" of a parameter that the trial wants to know; without one it only joins. */
 static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
     const char *name = json_string_value(json_object_get(c->request, "name"));
     const json_t *space = json_object_get(c->request, "space");
-    rlt_driver_entry *t;
+    bool own = json_object_get(c->request, "trial") != NULL;
+    rlt_driver_entry *t = NULL;
     char path[RLT_NAME_MAX];
     json_t *canonical = NULL;
-    RLT_TRY(need_trial(c, &t, err));
+    RLT_TRY(own || !rlt_driver_is_external(c->d) ? need_trial(c, &t, err) : RLT_OK);
     if (name == NULL || strlen(name) > 64 || json_object_get(space, "$space") == NULL) {
         return rlt_fail(err, RLT_EINVAL,
                         "'name' must be a text of 1 to 64 bytes, 'space' an object such as "
@@ -366,7 +373,7 @@ static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
     snprintf(path, sizeof path, "%s%s", prefix, name);
     RLT_TRY(rlt_config_check_value(path, space, &canonical, err));
     const json_t *before =
-        json_object_get(json_object_get(c->d->config.json, "params"), bare(path));
+        json_object_get(json_object_get(c->d->config.json, "params"), rlt_driver_bare(path));
     rlt_status status = RLT_OK;
     if (before != NULL && !is_same_space(before, canonical)) {
         status = rlt_fail(err, RLT_ECONFIG,
@@ -383,17 +390,21 @@ static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
     }
     json_decref(canonical);
     RLT_TRY(status);
-    json_object_set(c->reply, "value", json_object_get(t->params, path));
+    if (t != NULL) {
+        json_object_set(c->reply, "value", json_object_get(t->params, path));
+    }
     return RLT_OK;
 }
 
-/* "name" and "value" of something that the client wants kept with the trial: an event. */
+/* "name" and "value" of something that the client wants kept with the trial, or without one with
+ * the experiment: an event. */
 static rlt_status on_attr(rlt_call *c, rlt_err *err) {
     enum { ATTR_MAX = 4000 };
     const char *name = json_string_value(json_object_get(c->request, "name"));
     json_t *value = json_object_get(c->request, "value");
-    rlt_driver_entry *t;
-    RLT_TRY(need_trial(c, &t, err));
+    bool own = json_object_get(c->request, "trial") != NULL;
+    rlt_driver_entry *t = NULL;
+    RLT_TRY(own ? need_trial(c, &t, err) : RLT_OK);
     if (name == NULL || *name == 0 || strlen(name) > RLT_COMMAND_NAME_MAX || value == NULL) {
         return rlt_fail(err, RLT_EINVAL, "'name' must be a text of 1 to %d bytes, with a 'value'",
                         RLT_COMMAND_NAME_MAX);
@@ -401,10 +412,10 @@ static rlt_status on_attr(rlt_call *c, rlt_err *err) {
     json_t *attr = json_pack("{s:s, s:O}", "name", name, "value", value);
     char *text = json_dumps(attr, JSON_COMPACT);
     json_decref(attr);
-    rlt_status status =
-        strlen(text) > ATTR_MAX
-            ? rlt_fail(err, RLT_EINVAL, "'value' is longer than %d bytes", ATTR_MAX)
-            : rlt_store_event(c->d->store, c->d->experiment, t->id, "trial.attr", text, err);
+    rlt_status status = strlen(text) > ATTR_MAX
+                            ? rlt_fail(err, RLT_EINVAL, "'value' is longer than %d bytes", ATTR_MAX)
+                            : rlt_store_event(c->d->store, c->d->experiment, own ? t->id : 0,
+                                              own ? "trial.attr" : "study.attr", text, err);
     free(text);
     return status;
 }

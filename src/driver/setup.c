@@ -1,6 +1,6 @@
 /* driver: what must be true before anything starts, and how a run comes back from its rows.
  * Thread: the driver's. Owner: the driver. */
-#include "driver/programs.h"
+#include "driver/clients.h"
 #include "nn/device.h"
 #include "worker/worker.h"
 
@@ -140,8 +140,10 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
  * of a database of version 1 do not know their time: they come before their trial's end, those of
  * live trials last, which is as good for the stoppers that there were then. */
 static const char tuner_calls[] =
-    "WITH search AS (SELECT id, number, params_json FROM trials WHERE experiment = ?1 AND role = "
-    "'search'), "
+    "WITH search AS (SELECT t.id, t.number, CASE WHEN u.id IS NULL THEN t.params_json ELSE "
+    "json_patch(t.params_json, u.text) END AS params_json FROM trials t LEFT JOIN events u ON "
+    "u.trial = t.id AND u.kind = '" RLT_EVENT_UNASKED
+    "' WHERE t.experiment = ?1 AND t.role = 'search'), "
     "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
     "'failed')) "
     "SELECT t.number AS number, 'ask' AS call, 0 AS step, t.params_json, "
@@ -168,8 +170,8 @@ static rlt_status restore_ask(rlt_driver *d, const rlt_driver_entry *t, const ch
                                            err);
     }
     bool given = strcmp(values[4], "1") == 0;
-    json_t *params =
-        t->params != NULL ? json_copy(t->params) : json_loads(values[3], JSON_DECODE_ANY, NULL);
+    bool open = rlt_driver_is_open(t) && t->params != NULL; /* of ended ones the row has less */
+    json_t *params = open ? json_copy(t->params) : json_loads(values[3], JSON_DECODE_ANY, NULL);
     if (rlt_driver_is_external(d)) {
         rlt_tuner_fill(d->tuner, t->number, params);
     }

@@ -181,9 +181,9 @@ static bool is_of_configuration(rlt_status status) {
            status == RLT_ELIMIT;
 }
 
-/* The sampler's next trial; sets d->exhausted when there is none, *later when there may be one once
- * a trial has ended. */
-static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
+/* The sampler's next trial, *made; sets d->exhausted when there is none, *later when there may be
+ * one once a trial has ended. */
+static rlt_status ask(rlt_driver *d, bool *later, rlt_driver_entry **made, rlt_err *err) {
     int64_t number, queued = 0;
     json_t *params = NULL;
     rlt_status status = d->queued > 0 ? rlt_driver_ask_queued(d, &queued, &number, &params, err)
@@ -205,6 +205,7 @@ static rlt_status ask(rlt_driver *d, bool *later, rlt_err *err) {
             status = rlt_driver_create_row(d, t, err);
         }
         t = status == RLT_OK ? rlt_driver_place(d) : t;
+        *made = status == RLT_OK ? t : NULL;
         if (status == RLT_OK && queued != 0) {
             d->queued--;
             status = rlt_store_queue_take(d->store, queued, t->id, err);
@@ -279,7 +280,8 @@ static rlt_status next_trial(rlt_driver *d, rlt_driver_entry **next, bool *later
         *next = all_first ? NULL : next_open(d);
         *later = false;
         if (*next == NULL && (!d->exhausted || d->queued > 0)) {
-            RLT_TRY(ask(d, later, err));
+            rlt_driver_entry *made = NULL;
+            RLT_TRY(ask(d, later, &made, err));
             if (!*later || next_open(d) != NULL) { /* one that waited may have been ruled on */
                 continue;
             }
@@ -309,6 +311,18 @@ rlt_status rlt_driver_start_next(rlt_driver *d, rlt_driver_entry **t, rlt_err *e
     bool later;
     *t = NULL;
     RLT_TRY(next_trial(d, t, &later, err));
+    return *t != NULL ? start(d, *t, err) : RLT_OK;
+}
+
+rlt_status rlt_driver_start_point(rlt_driver *d, const json_t *given, rlt_driver_entry **t,
+                                  rlt_err *err) {
+    bool later;
+    *t = NULL;
+    RLT_TRY(rlt_driver_add_point(d, given, err));
+    d->newest_first = true;
+    rlt_status status = ask(d, &later, t, err);
+    d->newest_first = false;
+    RLT_TRY(status);
     return *t != NULL ? start(d, *t, err) : RLT_OK;
 }
 

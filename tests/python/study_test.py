@@ -1,4 +1,5 @@
 """The Python package against the real binary (RLTUNE names it). Standard library only."""
+import json
 import os
 import signal
 import sqlite3
@@ -11,6 +12,8 @@ import unittest
 
 import rltune
 from rltune._client import Client, Driver
+
+rltune.logging.set_verbosity(rltune.logging.ERROR)
 
 
 def quadratic(trial):
@@ -124,6 +127,40 @@ class StudyTest(unittest.TestCase):
         study.optimize(objective, n_trials=25)
         self.assertLess(study.best_value, 0.3)
 
+    def test_branches_go_on(self):
+        """What a branch never asked for is in no row, and a replay knows it all the same."""
+        def objective(trial):
+            if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+                return trial.suggest_float("a", 0, 1)
+            if trial.suggest_int("n", 1, 4) > 2:
+                return 0.5 + trial.suggest_float("b", 0, 1)
+            return 0.2 + trial.suggest_float("c", 0, 1)
+
+        sampler = rltune.samplers.TPESampler(seed=2, n_startup_trials=4)
+        whole = self.make(storage=None, sampler=sampler)
+        whole.optimize(objective, n_trials=30)
+        study = self.make(study_name="a", sampler=sampler)
+        for trials in (3, 9, 10):
+            study.optimize(objective, n_trials=trials)
+            os.kill(study._driver.process.pid, signal.SIGKILL)
+        study.close()
+        again = rltune.load_study(study_name="a", storage=self.db)
+        self.studies.append(again)
+        again.optimize(objective, n_trials=8)
+        self.assertEqual([t.params for t in again.trials], [t.params for t in whole.trials])
+        for trial in again.trials:
+            own = {"a"} if trial.params["kind"] == "a" else {"n", "b" if trial.params["n"] > 2
+                                                              else "c"}
+            self.assertEqual(trial.params.keys(), {"kind"} | own)
+        rows = self.query("SELECT t.params_json, json_extract(t.config_json, '$.params'), e.text "
+                          "FROM trials t JOIN events e ON e.trial = t.id AND e.kind = "
+                          "'trial.unasked' ORDER BY t.number")
+        self.assertGreater(len(rows), 20)
+        for params, config, unasked in rows:
+            params, unasked = json.loads(params), json.loads(unasked)
+            self.assertFalse(params.keys() & unasked.keys())
+            self.assertEqual(params, {"params." + k: v for k, v in json.loads(config).items()})
+
     def test_enqueue(self):
         study = self.make()
         study.enqueue_trial({"x": 2.0, "n": 0})
@@ -206,7 +243,10 @@ class StudyTest(unittest.TestCase):
                            (b'{"op": "report", "trial": -1}', "integer"),
                            (b'{"op": "report", "trial": 99, "attempt": 1}', "no trial 99"),
                            (b'{"op": "suggest", "trial": 0}', "integer"),
-                           (b'{"op": "enqueue"}', "object")):
+                           (b'{"op": "enqueue"}', "object"),
+                           (b'{"op": "ask", "params": 3}', "object of values"),
+                           (b'{"op": "suggest", "name": "y"}', "'space' an object"),
+                           (b'{"op": "attr", "name": ""}', "with a 'value'")):
             client.file.write(line + b"\n")
             client.file.flush()
             answer = client.file.readline().decode()
@@ -220,6 +260,28 @@ class StudyTest(unittest.TestCase):
             for _ in range(40):  # 40 MiB without the end of a line
                 client.sock.sendall(b"x" * (1 << 20))
         client.close()
+
+    def test_points_and_parameters_of_a_client(self):
+        client = Client(self.make()._socket)
+        self.addCleanup(client.close)
+        space = {"$space": "uniform", "low": 0, "high": 1}
+        client.call("suggest", name="x", space=space)
+        client.call("enqueue", params={"x": 0.25})
+        asked = client.call("ask", params={"x": 0.75})
+        self.assertEqual((asked["trial"], asked["params"]), (0, {"x": 0.75}))
+        self.assertEqual(client.call("ask")["params"], {"x": 0.25})
+        with self.assertRaisesRegex(rltune.RltuneError, "keeps its search space"):
+            client.call("suggest", name="x", space={**space, "high": 2})
+        self.assertNotEqual(client.call("ask", params={"x": 7.0})["params"]["x"], 7.0)
+        for names in (3, [3], {"x": 1}):
+            with self.assertRaisesRegex(rltune.RltuneError, "list of parameters' names"):
+                client.call("tell", trial=0, attempt=1, state="completed", values={"value": 1},
+                            asked=names)
+        self.assertEqual(self.query("SELECT state FROM trials WHERE number = 0"), [("running",)])
+        client.call("tell", trial=0, attempt=1, state="completed", values={"value": 1}, asked=["q"])
+        self.assertEqual(self.query("SELECT t.params_json, e.text FROM trials t JOIN events e ON "
+                                    "e.trial = t.id WHERE number = 0 AND kind = 'trial.unasked'"),
+                         [("{}", '{"params.x":0.75}')])
 
     def test_silent_client_loses_its_trial(self):
         study = self.make(heartbeat=0.4)
