@@ -140,7 +140,7 @@ static void check_kept(const run_place *place, char *before) {
  * is decided as if nothing had been. */
 static void a_killed_driver_decides_the_same(void **state) {
     (void)state;
-    for (int kills = 1; kills <= (RUN_SLOW ? 2 : 4); kills++) {
+    for (int kills = 1; kills <= 2; kills++) {
         run_place place;
         open_program(&place, kills % 2 == 0, 2, halving);
         pid_t driver = run_start(&place, "run", place.script, "--quiet");
@@ -287,6 +287,39 @@ static void trainings_of_a_killed_driver_go_on(void **state) {
     run_close(&place);
 }
 
+/* Programs that go on with what the table of mutations holds, which their search space does not; a
+ * driver that is killed on the way knows it from rows. */
+static void programs_change_into_their_mutations(void **state) {
+    (void)state;
+    run_place place;
+    open_program(&place, true, 2,
+                 "'PopulationBasedTraining', time_attr = 'time_total_s', perturbation_interval = "
+                 "0.15, synch = true, quantile_fraction = 0.5, hyperparam_mutations = { x = { 10, "
+                 "20 } }");
+    pid_t driver = run_start(&place, "run", place.script, "--quiet");
+    run_await_sql(&place, "SELECT count(*) FROM exploits", 1, DEADLINE_S);
+    kill(driver, SIGKILL);
+    run_wait(&place, driver, DEADLINE_S);
+    char *before = run_sql_text(&place, decided);
+    run_expect_code(&place,
+                    run_wait(&place, run_start(&place, "resume", "1", "--quiet"), DEADLINE_S), 0);
+    run_check_rows(&place, true);
+    check_times(&place, true);
+    check_kept(&place, before);
+    free(before);
+    assert_true(run_sql_int(&place, "SELECT count(*) FROM exploits") >= 2);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM exploits WHERE json_extract("
+                                         "params_json, '$.\"params.x\"') NOT IN (10, 20)"),
+                     0);
+    /* the worst two of 1, 2, 3 and 4 */
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials t WHERE t.value < 10 AND "
+                                         "json_extract(t.params_json, '$.\"params.x\"') IN (1, "
+                                         "2)"),
+                     2);
+    assert_int_equal(run_sql_int(&place, "SELECT count(*) FROM trials WHERE value >= 10"), 2);
+    run_close(&place);
+}
+
 /* Trials take turns every 0.1 s; all run for 0.4 s in all, however many attempts that were. */
 static void a_population_is_compared_every_so_many_seconds(void **state) {
     (void)state;
@@ -319,6 +352,7 @@ int main(void) {
         cmocka_unit_test(trainings_pause_and_end_after_seconds),
         cmocka_unit_test(processes_that_joined),
         cmocka_unit_test(trainings_of_a_killed_driver_go_on),
+        cmocka_unit_test(programs_change_into_their_mutations),
         cmocka_unit_test(a_population_is_compared_every_so_many_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
