@@ -124,7 +124,10 @@ static rlt_status check_range(const char *kind, const json_t *space, rlt_err *er
                         low);
     }
     if (!isfinite(high - low)) {
-        return rlt_fail(err, RLT_ECONFIG, "space.%s: the range is too wide", kind);
+        return rlt_fail(err, RLT_ECONFIG,
+                        "space.%s: from %g to %g is wider than the largest number, 1.8e308; take "
+                        "bounds nearer to each other",
+                        kind, low, high);
     }
     if (strcmp(kind, "quniform") == 0 && !(step > 0 && step <= high - low)) {
         return rlt_fail(err, RLT_ECONFIG,
