@@ -256,8 +256,10 @@ class Study(Results):
             self._learn(name, distribution, space)
         params = {k: trial.distributions[k].given(v) if hasattr(trial.distributions[k], "given")
                   else v for k, v in trial.params.items()}
-        mine = self._begin(self._call("ask", client=self._who, params=params),
-                           trial.distributions)
+        reply = self._call("ask", client=self._who, params=params)
+        if reply["trial"] is None:
+            raise RltuneError("the search has ended: no trial can be added")
+        mine = self._begin(reply, trial.distributions)
         for step, value in sorted(trial.intermediate_values.items()):
             mine.report(value, step)
         for name, value in trial.constraints.items():

@@ -270,7 +270,8 @@ static rlt_status put_events(const rlt_report *report, json_t *list, rlt_err *er
         "SELECT wall_ms, trial, kind, text FROM (SELECT v.id, v.wall_ms, v.kind, v.text,"
         " CASE t.role WHEN 'final' THEN 'final ' ELSE '' END || t.number AS trial"
         " FROM events v LEFT JOIN trials t ON t.id = v.trial WHERE v.experiment = ?1"
-        " AND v.kind <> 'trial.unasked'"
+        " AND v.kind <> 'trial.unasked' AND NOT (v.kind = 'study.attr' AND v.text LIKE"
+        " '{\"name\":\"rltune:%')" /* of the Python package */
         " ORDER BY v.id DESC LIMIT ?2) ORDER BY id",
         args, 2, visit_event, &events, err);
     if (status == RLT_OK && list == NULL && events.table.count > events.table.columns) {
