@@ -4,6 +4,7 @@
 #include "config/config_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const tune_keys[] = {"budget",  "final",   "race",   "warm_start",
@@ -11,6 +12,72 @@ static const char *const tune_keys[] = {"budget",  "final",   "race",   "warm_st
 
 static rlt_status fail_at(rlt_config_loading *loading, const char *path) {
     snprintf(loading->failed, sizeof loading->failed, "%s", path);
+    return RLT_ECONFIG;
+}
+
+/* Paths below `at` that have a search space; at most `most`. The texts are appended to `paths`,
+ * each with its 0. */
+static int collect_searched(const json_t *at, const char *path, rlt_buf *paths, int most) {
+    const char *key;
+    json_t *value;
+    int count = 0;
+    json_object_foreach((json_t *)at, key, value) {
+        char inner[RLT_FIELD_PATH_MAX];
+        snprintf(inner, sizeof inner, "%.70s%s%.70s", path, *path != 0 ? "." : "", key);
+        if (rlt_space_is(value) && count < most) {
+            rlt_buf_append(paths, inner, strlen(inner) + 1);
+            count++;
+        } else if (json_is_object(value) && !rlt_space_is(value)) {
+            count += collect_searched(value, inner, paths, most - count);
+        }
+    }
+    return count;
+}
+
+static rlt_status refuse_unsearched(rlt_config_loading *loading, const char *what,
+                                    const char *given, const char *why, rlt_err *err) {
+    enum { NAMES_MAX = 64 };
+    const char *names[2 * NAMES_MAX];
+    rlt_buf paths = {0};
+    int count = collect_searched(loading->out, "", &paths, NAMES_MAX);
+    size_t known = 0;
+    for (const char *at = paths.data; count > 0; at += strlen(at) + 1, count--) {
+        names[known++] = at;
+        if (rlt_config_is_param(at)) {
+            names[known++] = strchr(at, '.') + 1;
+        }
+    }
+    const char *nearest = rlt_str_nearest(given, names, known);
+    rlt_fail(err, RLT_ECONFIG, "%s: %.100s is not searched, so that no value can be set%s%s%s%s%s",
+             what, given, why, nearest != NULL ? "; did you mean '" : "",
+             nearest != NULL ? nearest : "", nearest != NULL ? "'?" : "",
+             known == 0 ? "; nothing is" : "");
+    rlt_buf_fini(&paths);
+    return RLT_ECONFIG;
+}
+
+static rlt_status refuse_outside(const char *what, const char *path, const json_t *value,
+                                 const json_t *space, rlt_err *err) {
+    char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    const char *kind = json_string_value(json_object_get(space, "$space"));
+    const rlt_space_kind_row *row = rlt_space_kinds;
+    rlt_buf allowed = {0};
+    while (row->name != NULL && strcmp(row->name, kind) != 0) {
+        row++;
+    }
+    for (int i = 0; row->name != NULL && row->args[i] != NULL; i++) {
+        char *text = json_dumps(json_object_get(space, row->args[i]),
+                                JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+        if (text != NULL) { /* it may have been left out */
+            rlt_buf_printf(&allowed, "%s%s", i > 0 ? ", " : "", text);
+        }
+        free(text);
+    }
+    rlt_fail(err, RLT_ECONFIG,
+             "%s: this value of %s, %.60s, lies outside of its search space, %s(%.200s)", what,
+             path, shown, kind, allowed.data != NULL ? allowed.data : "");
+    rlt_buf_fini(&allowed);
+    free(shown);
     return RLT_ECONFIG;
 }
 
@@ -32,9 +99,8 @@ static rlt_status find_searched(rlt_config_loading *loading, const char *what, c
     bool known = program || *field != NULL || model;
     const json_t *space = known ? rlt_config_get(loading->out, path) : NULL;
     if (space == NULL || !rlt_space_is(space)) {
-        return rlt_fail(err, RLT_ECONFIG,
-                        "%s: %.100s is not searched, so that no value can be set%s", what, given,
-                        *field == NULL && !model ? " (no such field)" : "");
+        bool named = program ? space != NULL : *field != NULL || model;
+        return refuse_unsearched(loading, what, given, named ? "" : " (no such field)", err);
     }
     return RLT_OK;
 }
@@ -66,9 +132,10 @@ static rlt_status add_point_value(rlt_config_loading *loading, const char *what,
         return rlt_fail(err, RLT_ECONFIG, "%s: %s", what, inner.message);
     }
     if (!later && !rlt_space_contains(rlt_config_get(loading->out, path), canonical)) {
+        rlt_status status =
+            refuse_outside(what, path, canonical, rlt_config_get(loading->out, path), err);
         json_decref(canonical);
-        return rlt_fail(err, RLT_ECONFIG, "%s: this value of %s lies outside of its search space",
-                        what, path);
+        return status;
     }
     json_object_set_new(point, path, canonical);
     return RLT_OK;

@@ -63,7 +63,11 @@ static void test_partial_fixed(void **state) {
     refused("{" FIXED_SPACE "{'sampler': {'name': 'partial_fixed', 'fixed': {'ppo.gamma': 1}}}}",
             "tune.sampler.fixed: ppo.gamma is not searched");
     refused("{" FIXED_SPACE "{'sampler': {'name': 'partial_fixed', 'fixed': {'ppo.lr': 1}}}}",
-            "tune.sampler.fixed: this value of ppo.lr lies outside of its search space");
+            "tune.sampler.fixed: this value of ppo.lr, 1.0, lies outside of its search space, "
+            "loguniform(");
+    refused("{" FIXED_SPACE "{'sampler': {'name': 'partial_fixed', 'fixed': {'ppo.epoch': 3}}}}",
+            "tune.sampler.fixed: ppo.epoch is not searched, so that no value can be set (no such "
+            "field); did you mean 'ppo.epochs'?");
     refused("{" FIXED_SPACE "{'sampler': {'name': 'partial_fixed', 'fixed': {'ppo.lr': 3e-4},"
             " 'base': 'partial_fixed'}}}",
             "tune.sampler.base: partial_fixed cannot wrap itself");
