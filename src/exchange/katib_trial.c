@@ -296,6 +296,11 @@ rlt_status rlt_katib_trial(rlt_katib *k, rlt_err *err) {
     RLT_TRY(container != NULL ? read_container(k, container, argv, err) : RLT_OK);
     if (json_array_size(argv) == 0) {
         add_unknown(k, argv);
+    } else if (rlt_yaml_count(rlt_yaml_get(&k->yaml, container, "command")) == 0) {
+        json_array_insert_new(argv, 0, json_string("program-of-the-image"));
+        rlt_notes_add(k->notes, rlt_yaml_line(container),
+                      "the container has args only, for the program of its image, which must be "
+                      "the first word of objective.argv");
     }
     if (k->ends_itself) {
         keep_signal(argv);

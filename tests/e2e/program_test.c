@@ -248,6 +248,26 @@ static void test_hung(void **state) {
     run_close(&place);
 }
 
+/* Reports without a step count on from those of earlier attempts, if the program goes on, too. */
+static void test_counting_on(void **state) {
+    (void)state;
+    static const char *const checkpoint[] = {"true", "false"}, *const steps[] = {"4\n", "2\n"};
+    for (size_t i = 0; i < RLT_COUNT(checkpoint); i++) {
+        run_place place;
+        char text[300];
+        run_open(&place);
+        snprintf(text, sizeof text,
+                 "{ 'command', argv = { 'sh', '-c', 'echo loss=1; echo loss=2; test "
+                 "$RLTUNE_ATTEMPT = 2 || kill -9 $$' }, checkpoint = %s, metrics = { loss = "
+                 "'loss=(.)' } }",
+                 checkpoint[i]);
+        write_script(&place, text, "a = space.uniform(1, 2)", "tune = { trials = 1 }");
+        expect_run(&place, 0);
+        expect_sql(&place, "SELECT max(step) FROM trial_curves WHERE metric = 'loss'", steps[i]);
+        run_close(&place);
+    }
+}
+
 /* A kill from outside is a loss: the next attempt finds the checkpoint of the one before. */
 static void test_checkpoint(void **state) {
     (void)state;
@@ -460,21 +480,14 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_parameters),
-        cmocka_unit_test(test_tensorboard),
-        cmocka_unit_test(test_socket),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_never_reported),
-        cmocka_unit_test(test_hung),
-        cmocka_unit_test(test_checkpoint),
-        cmocka_unit_test(test_early_stopping),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_log),
-        cmocka_unit_test(test_no_orphans),
-        cmocka_unit_test(test_function),
-        cmocka_unit_test(test_function_stops),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_patterns),       cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_tensorboard),    cmocka_unit_test(test_socket),
+        cmocka_unit_test(test_failures),       cmocka_unit_test(test_never_reported),
+        cmocka_unit_test(test_hung),           cmocka_unit_test(test_checkpoint),
+        cmocka_unit_test(test_counting_on),    cmocka_unit_test(test_early_stopping),
+        cmocka_unit_test(test_limits),         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_no_orphans),     cmocka_unit_test(test_function),
+        cmocka_unit_test(test_function_stops), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,21 @@ static void test_patterns(void **state) {
     rlt_patterns_destroy(&patterns);
 }
 
+/* The value is the first group that holds a number: what stands before may need a group, too. */
+static void test_patterns_with_groups(void **state) {
+    (void)state;
+    static const char *const names[] = {"loss"};
+    static const char *const texts[] = {"(^|[^a-z-])loss (is|was) (([0-9]+)(\\.[0-9]+)?)"};
+    rlt_patterns *patterns = patterns_of(names, texts, 1);
+    rlt_report report;
+    assert_int_equal(rlt_patterns_match(patterns, "loss is 0.25", &report), 1);
+    assert_true(report.values[0] == 0.25);
+    assert_int_equal(rlt_patterns_match(patterns, "the loss was 3", &report), 1);
+    assert_true(report.values[0] == 3);
+    assert_int_equal(rlt_patterns_match(patterns, "val-loss is 7", &report), 0);
+    rlt_patterns_destroy(&patterns);
+}
+
 static void test_patterns_refused(void **state) {
     (void)state;
     static const struct {
@@ -364,6 +379,7 @@ int main(void) {
         cmocka_unit_test(test_json_refused),
         cmocka_unit_test(test_json_random),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_patterns_with_groups),
         cmocka_unit_test(test_patterns_refused),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_tail),

@@ -338,6 +338,9 @@ static void test_trials(void **state) {
            "  trialTemplate: {trialSpec: {kind: TrainJob, spec: {trainer: {command: [a, "
            "'${trialParameters.lr}']}}}}\n",
            "argv = { \"a\", \"{lr}\" }");
+    EXPECT(HEAD OBJECTIVE ALGORITHM PARAMETERS
+           "  trialTemplate: {trialSpec: {containers: [{args: ['--lr=${trialParameters.lr}']}]}}\n",
+           "argv = { \"program-of-the-image\", \"--lr={lr}\" }", "the container has args only");
     note(HEAD OBJECTIVE ALGORITHM PARAMETERS "  trialTemplate: {configMap: {configMapName: a}}\n",
          "it is in a ConfigMap");
     refuse(HEAD OBJECTIVE ALGORITHM PARAMETERS
