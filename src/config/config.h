@@ -193,8 +193,9 @@ typedef struct rlt_tune_fields { /* table "tune" */
     int sampler, stopper;
     struct {
         int64_t n_startup_trials, n_ei_candidates, gamma_max;
-        double gamma, prior_weight;
+        double gamma, prior_weight, narrowing;
         bool multivariate, constant_liar, consider_magic_clip, consider_endpoints, group;
+        bool rank_weights, avoid_repeats;
     } tpe; /* of a sampler table */
     struct {
         int64_t size;

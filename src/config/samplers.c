@@ -4,7 +4,7 @@
 
 #define TUNE(member) RLT_FIELD_AT(rlt_tune_fields, member)
 
-/* Names and defaults are Optuna 5.0.0's (TPESampler). */
+/* Names and defaults are Optuna 5.0.0's (TPESampler), but for the last three, which are ours. */
 const rlt_field rlt_fields_tpe[] = {
     {"n_startup_trials", RLT_FIELD_INT, TUNE(tpe.n_startup_trials), .initial = "10", .min = 1,
      .max = 1e7, .aliases = "n_initial_points",
@@ -32,6 +32,15 @@ const rlt_field rlt_fields_tpe[] = {
      .help = "No kernel is narrower than the range divided by the number of trials, at most 100."},
     {"consider_endpoints", RLT_FIELD_BOOL, TUNE(tpe.consider_endpoints), .initial = "false",
      .help = "Kernels next to the ends of a range reach to them."},
+    {"rank_weights", RLT_FIELD_BOOL, TUNE(tpe.rank_weights), .initial = "true",
+     .help = "The better a good trial, the more it weighs; false: as Optuna, all the same but for "
+             "old ones. Several metrics: false."},
+    {"narrowing", RLT_FIELD_DOUBLE, TUNE(tpe.narrowing), .initial = "0.67", .min = 0, .max = 4,
+     .help = "The least width of good trials' kernels falls with (10 / finished trials) to this "
+             "power, down to a tenth; 0: as Optuna. Several metrics: 0."},
+    {"avoid_repeats", RLT_FIELD_BOOL, TUNE(tpe.avoid_repeats), .initial = "true",
+     .help = "In a space without real numbers, of the draws one that no trial has had, if there is "
+             "one; needs multivariate. False: as Optuna."},
     {0}};
 
 const rlt_field rlt_fields_lhs[] = {

@@ -69,6 +69,7 @@ static void fill(const json_t *test, const space_dims *made, rlt_parzen *parzen)
         json_is_true(json_object_get(test, "magic_clip")),
         json_is_true(json_object_get(test, "endpoints")),
         false,
+        1,
     };
     rlt_parzen_init(parzen, made->dims, made->count, options);
     const json_t *observations = json_object_get(test, "observations");
@@ -193,15 +194,16 @@ static bool counts(const known_trial *row) {
     return row->state == RLT_TRIAL_COMPLETED || row->state == RLT_TRIAL_STOPPED;
 }
 
-/* Marks the good trials, by picking the best of the rest again and again. */
-static int mark_good(const known_trials *trials, bool good[TRIALS_MAX]) {
+/* Gives the good trials their places, 1 the best, by picking the best of the rest again and again;
+ * 0: not good. Returns how many have finished; *wanted: how many are good. */
+static int mark_good(const known_trials *trials, int good[TRIALS_MAX], int *wanted) {
     int finished = 0;
     for (int i = 0; i < trials->count; i++) {
         finished += counts(&trials->rows[i]);
-        good[i] = false;
+        good[i] = 0;
     }
-    int wanted = (int)fmin(ceil(0.1 * finished), GOOD_MAX);
-    for (int k = 0; k < wanted; k++) {
+    *wanted = (int)fmin(ceil(0.1 * finished), GOOD_MAX);
+    for (int k = 1; k <= *wanted; k++) {
         int best = -1;
         for (int i = 0; i < trials->count; i++) {
             const known_trial *row = &trials->rows[i];
@@ -209,7 +211,7 @@ static int mark_good(const known_trials *trials, bool good[TRIALS_MAX]) {
                 best = i;
             }
         }
-        good[best] = true;
+        good[best] = k;
     }
     return finished;
 }
@@ -231,12 +233,12 @@ static void test_splits(void **unused) {
                                                    &made->state, NULL),
                              RLT_OK);
         }
-        bool good[TRIALS_MAX];
-        mark_good(&trials, good);
+        int good[TRIALS_MAX], wanted;
+        mark_good(&trials, good, &wanted);
         const json_t *below = json_object_get(test, "below");
         size_t found = 0;
         for (int k = 0; k < trials.count; k++) {
-            if (good[k]) {
+            if (good[k] > 0) {
                 assert_int_equal(json_integer_value(json_array_get(below, found++)), k);
             }
         }
@@ -298,9 +300,9 @@ static void twin_add(twin *to, const json_t *params) {
 static json_t *twin_ask(const twin *at, const rlt_tune_fields *fields) {
     enum { CANDIDATES = 24 };
     const int width = at->space.count;
-    bool good[TRIALS_MAX];
+    int good[TRIALS_MAX], wanted;
     json_t *params = json_object();
-    int finished = mark_good(&at->trials, good);
+    int finished = mark_good(&at->trials, good, &wanted);
     if (finished < fields->tpe.n_startup_trials) {
         for (int i = 0; i < width; i++) {
             const rlt_param *param = &at->space.params[i];
@@ -310,13 +312,21 @@ static json_t *twin_ask(const twin *at, const rlt_tune_fields *fields) {
         return params;
     }
     rlt_parzen sides[2];
+    double narrow = fmin(1, fmax(0.1, pow(10.0 / finished, fields->tpe.narrowing))), sum = 0;
+    for (int k = 1; k <= wanted; k++) {
+        sum += log((wanted + 1.0) / k);
+    }
     for (int side = 0; side < 2; side++) {
-        rlt_parzen_init(&sides[side], at->dims, width, (rlt_parzen_options){1, true, false, false});
+        const rlt_parzen_options options = {1, true, false, false, side == 0 ? narrow : 1};
+        rlt_parzen_init(&sides[side], at->dims, width, options);
         for (int i = at->trials.count - 1; i >= 0; i--) {
             const known_trial *row = &at->trials.rows[i];
             bool liar = row->state == RLT_TRIAL_RUNNING && fields->tpe.constant_liar;
-            if ((counts(row) || liar) && good[i] == (side == 0)) {
+            if ((counts(row) || liar) && (good[i] > 0) == (side == 0)) {
                 rlt_parzen_insert(&sides[side], i, row->x);
+            }
+            if (good[i] > 0 && side == 0 && fields->tpe.rank_weights) {
+                rlt_parzen_weigh(&sides[0], i, log((wanted + 1.0) / good[i]) * wanted / sum);
             }
         }
     }
@@ -388,6 +398,8 @@ static void test_by_the_book(void **unused) {
         fields.maximise = world % 2 == 0;
         fields.tpe.multivariate = world != 1;
         fields.tpe.constant_liar = world != 2;
+        fields.tpe.rank_weights = world != 3;
+        fields.tpe.narrowing = world == 0 ? 0 : fields.tpe.narrowing;
         check_by_the_book(&fields, world);
     }
 }
@@ -437,6 +449,48 @@ static void test_constant_liar(void **unused) {
 }
 
 /* Nothing to choose, nothing to compare by, no result at all: suggestions still come, in bounds. */
+/* How many of `count` suggestions, of which up to four run at a time, had been made before. */
+static int count_repeats(const char *space, bool avoid, int count) {
+    enum { PLACES = 1024, PARALLEL = 4 };
+    static bool seen[PLACES];
+    rlt_tune_fields fields = tune_default();
+    fields.sampler = RLT_SAMPLER_TPE;
+    fields.tpe.avoid_repeats = avoid;
+    rlt_tuner *tuner = tuner_of(&fields, space);
+    int repeats = 0;
+    double values[PLACES];
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < count; i++) {
+        json_t *params = ask(tuner, i);
+        int x = (int)json_integer_value(json_object_get(params, "x"));
+        int y = (int)json_integer_value(json_object_get(params, "y"));
+        json_decref(params);
+        assert_true(y * 32 + x < PLACES);
+        repeats += seen[y * 32 + x];
+        seen[y * 32 + x] = true;
+        values[i] = -pow(x - 7, 2) - pow(y - 3, 2);
+        if (i >= PARALLEL - 1) {
+            int64_t ended = i - (PARALLEL - 1);
+            assert_int_equal(
+                rlt_tuner_finish(tuner, ended, RLT_TRIAL_COMPLETED, values[ended], 1, NULL),
+                RLT_OK);
+        }
+    }
+    rlt_tuner_destroy(&tuner);
+    return repeats;
+}
+
+static void test_repeats(void **unused) {
+    (void)unused;
+    const char *wide = "{\"x\":{\"$space\":\"randint\",\"low\":0,\"high\":15},"
+                       "\"y\":{\"$space\":\"randint\",\"low\":0,\"high\":15}}";
+    const char *tiny = "{\"x\":{\"$space\":\"randint\",\"low\":6,\"high\":7},"
+                       "\"y\":{\"$space\":\"choice\",\"values\":[3,4]}}";
+    int usual = count_repeats(wide, false, 120), avoided = count_repeats(wide, true, 120);
+    assert_true(usual > 20 && avoided < usual / 4);
+    assert_int_equal(count_repeats(tiny, true, 40), 36);
+}
+
 static void test_degenerate(void **unused) {
     (void)unused;
     static const char *const spaces[] = {
@@ -503,7 +557,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_estimators),  cmocka_unit_test(test_splits),
         cmocka_unit_test(test_by_the_book), cmocka_unit_test(test_constant_liar),
-        cmocka_unit_test(test_degenerate),  cmocka_unit_test(test_finds),
+        cmocka_unit_test(test_repeats),     cmocka_unit_test(test_degenerate),
+        cmocka_unit_test(test_finds),
     };
     return cmocka_run_group_tests_name("tuner_tpe", tests, NULL, NULL);
 }

@@ -85,15 +85,25 @@ void rlt_parzen_fini(rlt_parzen *parzen) {
     for (int i = 0; parzen->sorted != NULL && i < parzen->dim_count; i++) {
         rlt_free(parzen->sorted[i]);
     }
-    void *const owned[] = {parzen->sorted,    parzen->sorted_capacity,
-                           parzen->prior,     parzen->present,
-                           parzen->x,         parzen->mu,
-                           parzen->sigma,     parzen->inverse,
-                           parzen->constant,  parzen->total,
-                           parzen->classes,   parzen->rows,
-                           parzen->row_start, parzen->prior_classes,
-                           parzen->kinds,     parzen->sums,
-                           parzen->edges,     parzen->order,
+    void *const owned[] = {parzen->sorted,
+                           parzen->sorted_capacity,
+                           parzen->prior,
+                           parzen->present,
+                           parzen->x,
+                           parzen->mu,
+                           parzen->sigma,
+                           parzen->inverse,
+                           parzen->constant,
+                           parzen->total,
+                           parzen->given,
+                           parzen->classes,
+                           parzen->rows,
+                           parzen->row_start,
+                           parzen->prior_classes,
+                           parzen->kinds,
+                           parzen->sums,
+                           parzen->edges,
+                           parzen->order,
                            parzen->weights};
     for (size_t i = 0; i < RLT_COUNT(owned); i++) {
         rlt_free(owned[i]);
@@ -127,6 +137,7 @@ static void reserve(rlt_parzen *parzen, int64_t slots) {
     parzen->inverse = grown(parzen->inverse, had, needed, row);
     parzen->constant = grown(parzen->constant, had, needed, row);
     parzen->total = grown(parzen->total, had, needed, sizeof(double));
+    parzen->given = grown(parzen->given, had, needed, sizeof(double));
     parzen->classes =
         grown(parzen->classes, had, needed, (size_t)parzen->dim_count * sizeof(uint32_t));
     parzen->capacity = needed;
@@ -135,8 +146,11 @@ static void reserve(rlt_parzen *parzen, int64_t slots) {
 /* ---- how wide ---- */
 
 static double least_sigma(const rlt_parzen *parzen, const rlt_parzen_dim *dim, int64_t count) {
-    return parzen->options.magic_clip ? (dim->high - dim->low) / fmin(100, 2 + (double)count)
-                                      : sigma_least;
+    if (!parzen->options.magic_clip) {
+        return sigma_least;
+    }
+    double factor = parzen->options.narrow > 0 ? parzen->options.narrow : 1;
+    return factor * ((dim->high - dim->low) / fmin(100, 2 + (double)count));
 }
 
 /* The larger gap to a neighbour; a missing one does not count, unless the point is alone. */
@@ -215,6 +229,7 @@ void rlt_parzen_insert(rlt_parzen *parzen, int64_t slot, const double *x) {
     reserve(parzen, slot + 1);
     RLT_ASSERT(!parzen->present[slot]);
     parzen->present[slot] = true;
+    parzen->given[slot] = 0;
     parzen->changed = true;
     int64_t before = parzen->count++;
     for (int i = 0; i < parzen->dim_count; i++) {
@@ -258,6 +273,19 @@ void rlt_parzen_remove(rlt_parzen *parzen, int64_t slot) {
     }
 }
 
+void rlt_parzen_weigh(rlt_parzen *parzen, int64_t slot, double weight) {
+    RLT_ASSERT(slot < parzen->capacity && parzen->present[slot] && weight > 0);
+    parzen->given[slot] = weight;
+    parzen->changed = true;
+}
+
+void rlt_parzen_narrow(rlt_parzen *parzen, double factor) {
+    if (parzen->options.narrow != factor) {
+        parzen->options.narrow = factor;
+        parzen->stale = parzen->changed = true;
+    }
+}
+
 /* 1 for the newest 25, the older ones fall linearly to 1 / points (Optuna's default_weights). */
 static double weight_at(int64_t at, int64_t count) {
     enum { FLAT = 25 };
@@ -287,7 +315,9 @@ void rlt_parzen_prepare(rlt_parzen *parzen) {
     for (int64_t slot = 0, at = 0; at < count; slot++) {
         if (parzen->present[slot]) {
             parzen->order[at] = slot;
-            parzen->weights[at] = parzen->options.flat ? 1 : weight_at(at, count);
+            parzen->weights[at] = parzen->given[slot] > 0 ? parzen->given[slot]
+                                  : parzen->options.flat  ? 1
+                                                          : weight_at(at, count);
             sum += parzen->weights[at++];
         }
     }

@@ -32,6 +32,7 @@ typedef struct rlt_parzen_options {
     bool magic_clip; /* no kernel narrower than range / min(100, 2 + points) */
     bool endpoints;  /* the ends of the range count as neighbours */
     bool flat;       /* weights do not fall with age */
+    double narrow;   /* of the least width with magic_clip: a factor; 0 counts as 1 */
 } rlt_parzen_options;
 
 typedef struct rlt_parzen_place { /* of a point in a dimension */
@@ -49,6 +50,7 @@ typedef struct rlt_parzen {
     double *x; /* [capacity, dim_count] coordinates: real, or index of cell, choice */
     double *mu, *sigma, *inverse, *constant; /* [capacity, dim_count] */
     double *total;                           /* [capacity] sum of constant over dimensions */
+    double *given;                           /* [capacity] weight of its own; 0: by age */
     uint32_t *classes;                       /* [capacity, dim_count] rows of tables; 0: prior */
     rlt_parzen_place **sorted;               /* [dim_count][count] ascending; not for choices */
     int64_t *sorted_capacity;                /* [dim_count] */
@@ -76,6 +78,10 @@ void rlt_parzen_clear(rlt_parzen *parzen);
  * fall with age beyond the newest 25. O(dim_count * points) memory moves at worst. */
 void rlt_parzen_insert(rlt_parzen *parzen, int64_t slot, const double *x);
 void rlt_parzen_remove(rlt_parzen *parzen, int64_t slot);
+/* Gives a point a weight of its own (> 0) in place of that by age. */
+void rlt_parzen_weigh(rlt_parzen *parzen, int64_t slot, double weight);
+/* Changes options.narrow (> 0). */
+void rlt_parzen_narrow(rlt_parzen *parzen, double factor);
 /* Makes order and weights, and widths that depend on the number of points. */
 void rlt_parzen_prepare(rlt_parzen *parzen);
 

@@ -34,11 +34,18 @@ typedef struct rlt_tpe {
     int lanes;                      /* n_ei_candidates, rounded up */
     double *x, *log_good, *log_bad; /* [dim_count, lanes], [lanes], [lanes] */
     double *point;                  /* [dim_count] */
+    bool *tried;                    /* [lanes] */
+    bool finite;                    /* no parameter is real or a function */
     rlt_tpe_groups groups;
 } rlt_tpe;
 
 /* Of the lanes' candidates that with the largest ratio of densities. */
 int rlt_tpe_best_lane(const rlt_tpe *at);
+/* How narrow kernels of good trials may be now (rlt_parzen_options.narrow). */
+double rlt_tpe_narrow(const rlt_tpe *at);
+/* Weighs good trials, numbers[slot] those in slots 0 .. count - 1, by their ranks among each other.
+ */
+void rlt_tpe_weigh(const rlt_tpe *at, rlt_parzen *good, const int64_t *numbers, int64_t count);
 void rlt_tpe_groups_ended(rlt_tpe *at, int64_t number);
 void rlt_tpe_groups_fini(rlt_tpe *at);
 /* The branches that are drawn together with this one, ascending, into members [groups.count];

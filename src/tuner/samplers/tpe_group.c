@@ -92,12 +92,18 @@ static bool read_point(const rlt_tpe *at, int64_t number, const rlt_parzen_dim *
 static void fill(const rlt_tpe *at, rlt_tpe_member member, const rlt_parzen_dim *dims, int count,
                  rlt_parzen *into) {
     double *x = rlt_alloc(sizeof(double) * (size_t)count);
-    int64_t slot = 0;
+    int64_t slot = 0, *numbers = NULL, capacity = 0;
     for (int64_t i = 0; i < at->history->count && i < at->member_capacity; i++) {
         if (at->members[i] == member && read_point(at, i, dims, count, x)) {
+            numbers = rlt_tuner_grow(numbers, &capacity, slot + 1, sizeof(*numbers));
+            numbers[slot] = i;
             rlt_parzen_insert(into, slot++, x);
         }
     }
+    if (member == RLT_TPE_BELOW && slot > 0) {
+        rlt_tpe_weigh(at, into, numbers, slot);
+    }
+    rlt_free(numbers);
     rlt_free(x);
 }
 
@@ -105,10 +111,11 @@ static void fill(const rlt_tpe *at, rlt_tpe_member member, const rlt_parzen_dim 
 static void draw(rlt_tpe *at, int64_t index, const rlt_parzen_dim *dims, int count) {
     const rlt_tune_fields *config = at->config;
     rlt_parzen_options options = {config->tpe.prior_weight, config->tpe.consider_magic_clip,
-                                  config->tpe.consider_endpoints, false};
+                                  config->tpe.consider_endpoints, false, 1};
     rlt_parzen good, bad;
     rlt_parzen_init(&bad, dims, count, options);
     options.flat = at->history->objectives > 1;
+    options.narrow = rlt_tpe_narrow(at);
     rlt_parzen_init(&good, dims, count, options);
     fill(at, RLT_TPE_BELOW, dims, count, &good);
     fill(at, RLT_TPE_ABOVE, dims, count, &bad);
