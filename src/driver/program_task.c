@@ -324,8 +324,13 @@ static rlt_command_options options_of(const rlt_driver *d, const rlt_driver_entr
 
 rlt_status rlt_driver_begin_program(rlt_driver *d, rlt_driver_entry *t, rlt_err *err) {
     t->action = RLT_ACTION_CONTINUE;
-    t->program = (rlt_driver_program){.diverged_at = -1, .files = t->program.files};
-    rlt_driver_measures_restart(d, t);
+    /* one that goes on from its folder may have nothing left to do: then what it had stands */
+    bool has = d->config.run.objective.checkpoint && !isnan(t->last);
+    t->program =
+        (rlt_driver_program){.diverged_at = -1, .reported = has, .files = t->program.files};
+    if (!has) {
+        rlt_driver_measures_restart(d, t);
+    }
     bool goes_on = d->copies || rlt_driver_follows(d, t); /* after what was asked last */
     return rlt_driver_first_milestone(d, t, goes_on ? INT64_MAX : 0, err);
 }

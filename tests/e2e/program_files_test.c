@@ -141,11 +141,31 @@ static void test_descriptors(void **state) {
     run_close(&place);
 }
 
+/* The second attempt of a program finds that all is done, and says nothing: its result is there.
+ * One that never had any has failed. */
+static void test_nothing_left(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    run_write_script(
+        &place, "return { name = 'left', objective = { 'command', argv = { 'sh', '-c', 'f="
+                "$RLTUNE_CHECKPOINT_DIR/done; test ! -e $f || exit 0; touch $f; test $1 = 0 || "
+                "echo loss=$1; sleep 0.2; kill -9 $$', 'x', '{a}' }, checkpoint = true, "
+                "metrics = { loss = 'loss=([0-9]+)' } }, params = { a = space.grid{ 0, 7 } }, "
+                "tune = { mode = 'min', trials = 2, sampler = 'grid', parallel = 1 } }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    char *text = run_sql_text(&place, "SELECT state, attempt, value FROM trials ORDER BY number");
+    assert_string_equal(text, "failed|2|\ncompleted|2|7.0\n");
+    free(text);
+    run_close(&place);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_auto),     cmocka_unit_test(test_all),
-        cmocka_unit_test(test_failed),   cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_going_on), cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_auto),        cmocka_unit_test(test_all),
+        cmocka_unit_test(test_failed),      cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_going_on),    cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
