@@ -149,6 +149,7 @@ static rlt_status on_failure(rlt_driver *d, rlt_driver_entry *t, const rlt_comma
 
 rlt_status rlt_driver_program_ended(rlt_driver *d, rlt_driver_entry *t, const rlt_command_end *end,
                                     rlt_err *err) {
+    bool function = d->config.run.objective.kind == RLT_OBJECTIVE_FUNCTION;
     char cause[160];
     t->program.runs = t->program.dirty = t->program.asks = false;
     t->program.files |= end->logged;
@@ -180,12 +181,14 @@ rlt_status rlt_driver_program_ended(rlt_driver *d, rlt_driver_entry *t, const rl
                                  t->stop_reason, err);
     }
     if (end->error == NULL && is_loss(end->signal)) {
-        snprintf(cause, sizeof cause, "the program ended with %s", end->how);
+        snprintf(cause, sizeof cause, "%s ended with %s",
+                 function ? "the function's process" : "the program", end->how);
         return rlt_driver_broken(d, t, cause, err);
     }
     return end->error != NULL || end->code != 0 || end->signal != 0
                ? on_failure(d, t, end, err)
-               : rlt_driver_program_complete(d, t, end, "the program ended", err);
+               : rlt_driver_program_complete(
+                     d, t, end, function ? "the function returned" : "the program ended", err);
 }
 
 static rlt_status on_ended(void *user, int64_t id, const rlt_command_end *end, rlt_err *err) {

@@ -62,7 +62,7 @@ static void test_no_result(void **state) {
                "failed|'loss' is not a finite number at step 0\n"
                "failed|it never reported 'loss'; it reported: acc\n"
                "failed|'loss' is not a finite number at step 1\n"
-               "completed|the program ended\n");
+               "completed|the function returned\n");
     run_close(&place);
 }
 
@@ -204,10 +204,10 @@ static void test_deaf(void **state) {
                  "max_failed = 4 }");
     run_expect_code(&place, run_command(&place, "run", place.script), 0);
     expect_sql(&place, "SELECT state, attempt, reason, value FROM trials ORDER BY id",
-               "completed|1|the program ended|1.0\n"
+               "completed|1|the function returned|1.0\n"
                "failed|1|it never reported 'loss'; it reported nothing|\n"
                "completed|1|stop.wall_s passed|3.0\n"
-               "completed|1|the program ended|4.0\n");
+               "completed|1|the function returned|4.0\n");
     run_check_clean(&place);
     run_close(&place);
 }
