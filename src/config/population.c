@@ -200,6 +200,20 @@ static rlt_status read_bounds(rlt_config_loading *loading, const json_t *given, 
     return RLT_OK;
 }
 
+/* What one of the two does not look at would be given in vain. */
+static rlt_status check_method(rlt_config_loading *loading, const json_t *given,
+                               const rlt_tune_fields *tune, rlt_err *err) {
+    bool pb2 = tune->stopper == RLT_STOPPER_PB2;
+    const char *foreign = pb2 ? "perturbation_factors" : "hyperparam_bounds";
+    if (json_object_get(given, foreign) == NULL) {
+        return RLT_OK;
+    }
+    return fail_at(loading, foreign, err,
+                   pb2 ? "pb2 perturbs nothing: a model chooses numbers within hyperparam_bounds"
+                       : "is of pb2; pbt has mutations = { [\"ppo.lr\"] = space.loguniform(1e-4, "
+                         "1e-3) }");
+}
+
 rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t *given, json_t *out,
                                       rlt_tune_fields *tune, rlt_err *err) {
     const json_t *schedule = json_object_get(given, "schedule"); /* the driver has put it there */
@@ -221,6 +235,7 @@ rlt_status rlt_config_read_population(rlt_config_loading *loading, const json_t 
         RLT_TRY(
             read_factors(loading, json_object_get(given, "perturbation_factors"), out, tune, err));
     }
+    RLT_TRY(check_method(loading, given, tune, err));
     mutations = mutations != NULL ? mutations : rays;
     if (tune->stopper == RLT_STOPPER_PB2 && json_is_object(mutations)) {
         return fail_at(loading, rays != NULL ? "hyperparam_mutations" : "mutations", err,

@@ -83,6 +83,9 @@ static void test_what_is_wrong_is_named(void **state) {
         {"{'name': 'pb2', 'resample_probability': 0.5}", "resample_probability"},
         {"{'name': 'pb2', 'hyperparam_bounds': {'ppo.lr': [2, 1]}}", "a table of bounds"},
         {"{'name': 'pb2', 'hyperparam_bounds': {'ppo.lr': 2}}", "a table of bounds"},
+        {"{'name': 'pbt', 'hyperparam_bounds': {'ppo.lr': [1e-4, 1e-3]}}",
+         "tune.stopper.hyperparam_bounds: is of pb2"},
+        {"{'name': 'pb2', 'perturbation_factors': [1.2, 0.8]}", "pb2 perturbs nothing"},
         {"'pbt_replay'", "tune.stopper.experiment: is missing"},
         {"'PopulationBasedTrainig'", "did you mean 'PopulationBasedTraining'"},
     };
