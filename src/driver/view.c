@@ -96,9 +96,10 @@ static double steps_to_come(const rlt_driver *d, int64_t planned_trials) {
            (double)(later - finals) * search;
 }
 
-/* By steps or, where trials report none, by trials; NAN: not known yet. */
+/* By steps or, where trials report none or end after a time, by trials; NAN: not known yet. */
 static double time_left(const rlt_driver *d, const rlt_driver_view *view) {
-    double left = view->steps > d->steps_before ? steps_to_come(d, view->planned) : NAN;
+    bool by_steps = !d->timed && view->steps > d->steps_before;
+    double left = by_steps ? steps_to_come(d, view->planned) : NAN;
     if (!isnan(left)) {
         return left / view->steps_per_s;
     }
