@@ -189,6 +189,11 @@ static const json_t *point_of(const rlt_tuner *tuner, int64_t number) {
                                 : json_array_get(tuner->points, (size_t)number); /* NULL beyond */
 }
 
+/* Which of the sampler's suggestions it is. */
+static int64_t sampler_index(const rlt_tuner *tuner, int64_t number) {
+    return number - point_count(tuner) - tuner->given_count;
+}
+
 static json_t *random_value(const rlt_tuner *tuner, int64_t number, const rlt_param *param) {
     /* ~number: apart from the draws of the sampler, whose points count from 0 too */
     double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, ~number, param->path);
@@ -229,7 +234,13 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
     if (status == RLT_OK && param.kind == RLT_DIST_FUNCTION) {
         status = rlt_fail(err, RLT_ESCRIPT, "%s: the function returned another function", path);
     }
-    if (status == RLT_OK) {
+    const json_t *given = json_object_get(point_of(tuner, number), path);
+    rlt_value there;
+    if (status == RLT_OK && given != NULL &&
+        rlt_value_parse(&param, given, &there, NULL) == RLT_OK) {
+        json_decref(*value);
+        *value = rlt_value_json(&param, there);
+    } else if (status == RLT_OK) {
         bool takes_after = tuner->sampler->origin != NULL && point_of(tuner, number) == NULL;
         int64_t sources = tuner->history.sources, of = number;
         if (takes_after) {
@@ -238,8 +249,8 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
         double draw = rlt_tuner_draw((uint64_t)tuner->config.seed, of, path);
         rlt_value drawn = rlt_param_at(&param, draw);
         int branch = rlt_history_branch(&tuner->history, i, &param);
-        if (branch >= 0 && number >= point_count(tuner)) {
-            tuner->sampler->branch(tuner->sampler_state, number - point_count(tuner), branch,
+        if (branch >= 0 && point_of(tuner, number) == NULL) {
+            tuner->sampler->branch(tuner->sampler_state, sampler_index(tuner, number), branch,
                                    &drawn);
         }
         json_decref(*value);
@@ -249,12 +260,12 @@ static rlt_status draw_returned(const rlt_tuner *tuner, int64_t number, int i, j
     return status;
 }
 
+/* What a point gives counts where the function returns a space that has it. */
 static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, int i, json_t *params,
                                    rlt_err *err) {
     const char *path = tuner->space.params[i].path;
-    json_t *value = json_deep_copy(json_object_get(point_of(tuner, number), path));
-    rlt_status status =
-        value != NULL ? RLT_OK : tuner->resolve(tuner->user, path, params, &value, err);
+    json_t *value = NULL;
+    rlt_status status = tuner->resolve(tuner->user, path, params, &value, err);
     if (status == RLT_OK && value == NULL) {
         return rlt_fail(err, RLT_ESCRIPT, "%s: the function returned nothing", path);
     }
@@ -271,8 +282,8 @@ static rlt_status resolve_function(const rlt_tuner *tuner, int64_t number, int i
 static rlt_status fill_params(rlt_tuner *tuner, int64_t number, json_t *params, rlt_err *err) {
     const rlt_search_space *space = &tuner->space;
     if (point_of(tuner, number) == NULL) {
-        int64_t index = number - point_count(tuner) - tuner->given_count;
-        RLT_TRY(tuner->sampler->ask(tuner->sampler_state, index, tuner->values, err));
+        RLT_TRY(tuner->sampler->ask(tuner->sampler_state, sampler_index(tuner, number),
+                                    tuner->values, err));
     }
     for (int i = 0; i < space->count; i++) {
         if (space->params[i].kind != RLT_DIST_FUNCTION) {

@@ -308,6 +308,34 @@ static void test_functions(void **unused) {
     assert_contains(err.message, "f: is a function");
 }
 
+/* A point's value of a function counts where the function has it; no trial is outside the space. */
+static void test_points_of_functions(void **unused) {
+    (void)unused;
+    static const struct {
+        const char *point;
+        double f, g; /* NAN: a draw */
+    } rows[] = {{"{\"a\":0.5,\"g\":5.25}", 5, 5.25},
+                {"{\"a\":0.5,\"g\":6.5}", 5, NAN}, /* not from 5 to 6 */
+                {"{\"a\":0.5,\"f\":7,\"g\":7.5}", 5, NAN},
+                {"{\"a\":0.5}", 5, NAN}};
+    rlt_tune_fields fields = tune_default();
+    rlt_tuner *tuner = NULL;
+    rlt_err err = {0};
+    assert_int_equal(try_tuner(&fields, conditional, resolve, &tuner, &err), RLT_OK);
+    for (size_t i = 0; i < RLT_COUNT(rows); i++) {
+        json_t *point = from_text(rows[i].point), *params = NULL;
+        int64_t number;
+        assert_int_equal(rlt_tuner_ask_point(tuner, point, &number, &params, &err), RLT_OK);
+        double f = json_real_value(json_object_get(params, "f"));
+        double g = json_real_value(json_object_get(params, "g"));
+        assert_true(f == rows[i].f && g >= f && g < f + 1);
+        assert_true(isnan(rows[i].g) || g == rows[i].g);
+        json_decref(params);
+        json_decref(point);
+    }
+    rlt_tuner_destroy(&tuner);
+}
+
 static rlt_status resolve_badly(void *user, const char *path, const json_t *chosen, json_t **value,
                                 rlt_err *err) {
     (void)user, (void)chosen, (void)path, (void)err;
@@ -342,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_points),
         cmocka_unit_test(test_points_refused),
         cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_points_of_functions),
         cmocka_unit_test(test_function_returns_bad_space),
     };
     return cmocka_run_group_tests_name("tuner_sampler", tests, NULL, NULL);
