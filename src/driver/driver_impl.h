@@ -46,6 +46,7 @@ typedef struct rlt_driver_entry { /* one trial */
     rlt_driver_measure *measures; /* [objectives, then constraints], owned; NULL: last is all */
     /* while it runs */
     rlt_job job;
+    double spent_s;        /* seconds that earlier attempts ran */
     double started, heard; /* monotonic seconds */
     int retries;
     bool spawn;              /* its row says running; the process is to be started */
@@ -170,6 +171,11 @@ void rlt_driver_drop_ended(rlt_driver *d);
  * goes before those that wait for their turn, as it did before: so the order of results, and what
  * follows from it, is that of a run without the break. */
 rlt_driver_entry *rlt_driver_interrupted(rlt_driver *d);
+/* Seconds that it has run, in all attempts, without pauses. */
+static inline double rlt_driver_wall_s(const rlt_driver_entry *t) {
+    bool runs = t->state == RLT_TRIAL_RUNNING && t->started > 0;
+    return t->spent_s + (runs ? rlt_clock_s() - t->started : 0);
+}
 static inline bool rlt_driver_is_open(const rlt_driver_entry *t) {
     return t->state == RLT_TRIAL_PENDING || t->state == RLT_TRIAL_RUNNING ||
            t->state == RLT_TRIAL_PAUSED;

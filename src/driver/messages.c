@@ -88,7 +88,7 @@ static rlt_status on_metrics(rlt_driver *d, rlt_driver_entry *t, const rlt_msg *
                                    .steps = t->steps,
                                    .value = t->last,
                                    .best = t->best,
-                                   .wall_s = rlt_clock_s() - t->started};
+                                   .wall_s = rlt_driver_wall_s(t)};
     return rlt_store_trial_progress(d->store, &progress, err);
 }
 

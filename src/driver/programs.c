@@ -206,7 +206,7 @@ static rlt_status write_progress(rlt_driver *d, rlt_driver_entry *t, rlt_err *er
                                          .steps = t->steps,
                                          .value = t->last,
                                          .best = t->best,
-                                         .wall_s = rlt_clock_s() - t->started};
+                                         .wall_s = rlt_driver_wall_s(t)};
     return rlt_store_trial_progress(d->store, &progress, err);
 }
 

@@ -120,6 +120,7 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
     t->best = row->best;
     t->params = params;
     t->ended = true;
+    t->spent_s = isnan(row->wall_s) ? 0 : row->wall_s;
     t->interrupted =
         state == RLT_TRIAL_RUNNING || state == RLT_TRIAL_PENDING ||
         (state == RLT_TRIAL_PAUSED && strcmp(row->reason, RLT_DRIVER_STOP_REQUESTED) == 0);

@@ -20,9 +20,10 @@ rlt_status rlt_driver_change(rlt_driver *d, rlt_driver_entry *t, rlt_trial_state
         .steps = t->steps,
         .value = t->last,
         .best = t->best,
-        .wall_s = t->started > 0 ? rlt_clock_s() - t->started : NAN,
+        .wall_s = t->attempt > 0 ? rlt_driver_wall_s(t) : NAN,
     };
     RLT_TRY(rlt_driver_write_change(d, t, &change, err));
+    t->spent_s = t->attempt > 0 ? change.wall_s : 0;
     t->attempt = rlt_trial_change_attempt(&change);
     t->state = to;
     return RLT_OK;

@@ -39,6 +39,11 @@ static void expect_end(run_place *place, int code, const char *winner) {
                "json_extract(numbers_json, '$.rung') HAVING count(*) > 1)",
                "0\n");
     expect_sql(place, "SELECT number FROM trials WHERE state = 'completed'", winner);
+    /* one runs at a time, and pauses are no part of what each has run */
+    expect_sql(place,
+               "SELECT (SELECT sum(wall_s) FROM trials) <= 0.01 + (SELECT (max(wall_ms) - "
+               "min(wall_ms)) / 1e3 FROM transitions), (SELECT min(wall_s) FROM trials) > 0",
+               "1|1\n");
 }
 
 static void asked_once(void **state) {
