@@ -2,7 +2,7 @@ foreach(part tuner_space tuner_sampler tuner_stopper tuner_golden tuner_rules tu
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()
-foreach(part tuner_cma tuner_cmaes tuner_gp_model tuner_gp tuner_source tuner_bohb tuner_replay tuner_group tuner_gp_limits tuner_refusal tuner_timed)
+foreach(part tuner_cma tuner_cmaes tuner_gp_model tuner_gp tuner_gp_boxes tuner_source tuner_bohb tuner_replay tuner_group tuner_gp_limits tuner_refusal tuner_timed)
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()
@@ -12,5 +12,6 @@ rlt_bench(sampler_bench SOURCES bench/sampler_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)
 rlt_bench(gp_cma_bench SOURCES bench/gp_cma_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)
+rlt_bench(front_bench SOURCES bench/front_bench.c DEPS tuner config schema core LIBS jansson m)
 rlt_bench(seeds_bench SOURCES bench/seeds_bench.c bench/sampler_functions.c
           DEPS tuner config schema core LIBS jansson m)

@@ -62,7 +62,7 @@ rlt_status rlt_sampler_check(int kind, const rlt_search_space *space, const rlt_
     if (config->objectives.count > 1 && (knows & RLT_SAMPLER_SEVERAL) == 0) {
         return rlt_fail(err, RLT_ECONFIG,
                         "tune.sampler: %s searches for the best of one metric, but tune.metrics "
-                        "names %d; nsga2, nsga3, tpe or random search for several",
+                        "names %d; gp, nsga2, nsga3, tpe or random search for several",
                         name, config->objectives.count);
     }
     if (config->constraints.count > 0 && (knows & RLT_SAMPLER_LIMITS) == 0) {

@@ -53,6 +53,20 @@ typedef struct rlt_gp_eight {
     double *sum, *squares; /* [8] */
 } rlt_gp_eight;
 
+/* Of each number on its own; counts are multiples of 8. */
+typedef struct rlt_gp_log_h_of {
+    int count;
+    const double *z;
+    double *value, *slope; /* log h(z) and its derivative, see gp.h; within 1e-12 of max(1, |it|) */
+} rlt_gp_log_h_of;
+
+typedef struct rlt_gp_gap_of {
+    int count;
+    const double *low, *high; /* logarithms a >= b */
+    double *ratio;            /* exp(b - a), at most 1 - 2^-53; may be `high` */
+    double *gap;              /* log(exp(a) - exp(b)); may be `low` */
+} rlt_gp_gap_of;
+
 struct rlt_gp_form {
     void (*kernel_row)(const rlt_gp_kernel *a);
     void (*times)(const rlt_gp_product *a);            /* out := lower v */
@@ -60,6 +74,9 @@ struct rlt_gp_form {
     void (*gram)(const rlt_gp_gram_of *a);
     void (*pull)(const rlt_gp_pull_of *a);
     void (*eight_queries)(const rlt_gp_eight *a);
+    void (*log_h)(const rlt_gp_log_h_of *a);
+    void (*gaps)(const rlt_gp_gap_of *a);
+    void (*exps)(int count, double *x); /* in place, x <= 1 */
 };
 extern const rlt_gp_form rlt_gp_plain;
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -35,27 +35,6 @@ static bool is_discrete(const rlt_gp_dim *dim) {
     return dim->categorical || (dim->count > 0 && dim->count <= FEW);
 }
 
-double rlt_gp_log_improvement(const rlt_gp_search *at, double mean, double variance) {
-    double std = sqrt(variance + 1e-12), slope;
-    return rlt_log_h((mean - at->best) / std, &slope) + log(std);
-}
-
-/* Eight places x [d][8]. */
-static void improvements(const rlt_gp_search *at, const double *x, double out[LANES]) {
-    double mean[LANES], variance[LANES], slope;
-    rlt_gp_predict8(at->gp, x, mean, variance);
-    for (int i = 0; i < LANES; i++) {
-        out[i] = at->any_feasible ? rlt_gp_log_improvement(at, mean[i], variance[i]) : 0;
-    }
-    for (int k = 0; k < at->limit_count; k++) {
-        rlt_gp_predict8(&at->limits[k].gp, x, mean, variance);
-        for (int i = 0; i < LANES; i++) {
-            double z = (mean[i] - at->limits[k].threshold) / sqrt(variance[i] + 1e-12);
-            out[i] += rlt_log_phi(z, &slope);
-        }
-    }
-}
-
 static uint64_t draw_seed(const rlt_gp_search *at) {
     return rlt_hash64(&at->index, sizeof at->index, at->seed);
 }
@@ -108,7 +87,7 @@ static void fill_candidates(const rlt_gp_search *at, rlt_rng *rng, candidates *o
         } else {
             near_places(at, rng, from - EVEN, x);
         }
-        improvements(at, x, out->improvements + from);
+        rlt_gp_acquisition8(at, x, out->improvements + from);
         for (int i = 0; i < LANES; i++) {
             for (int j = 0; j < d; j++) {
                 out->places[(size_t)(from + i) * d + j] = x[j * LANES + i];
@@ -156,35 +135,10 @@ typedef struct climb {
     int free_count;
     int *free;        /* [free_count] dimensions that are searched by gradient */
     double *lengths;  /* [free_count] x = length z, so that all z matter alike */
-    double *slopes;   /* [2][d] scratch */
+    double *slopes;   /* [2 objectives d] scratch */
     double *gradient; /* [d] */
     double *z, *low, *high;
 } climb;
-
-double rlt_gp_acquisition(const rlt_gp_search *at, const double *x, double *gradient,
-                          double *scratch) {
-    const int d = at->gp->d;
-    double *by_mean = scratch, *by_variance = scratch + d, mean, variance, slope, value = 0;
-    memset(gradient, 0, sizeof(double) * (size_t)d);
-    if (at->any_feasible) {
-        rlt_gp_predict(at->gp, x, &mean, &variance, by_mean, by_variance);
-        double std = sqrt(variance + 1e-12), distance = (mean - at->best) / std;
-        value = rlt_log_h(distance, &slope) + log(std);
-        for (int j = 0; j < d; j++) {
-            double by_std = by_variance[j] / (2 * std);
-            gradient[j] = (slope * by_mean[j] + (1 - slope * distance) * by_std) / std;
-        }
-    }
-    for (int k = 0; k < at->limit_count; k++) {
-        rlt_gp_predict(&at->limits[k].gp, x, &mean, &variance, by_mean, by_variance);
-        double std = sqrt(variance + 1e-12), z = (mean - at->limits[k].threshold) / std;
-        value += rlt_log_phi(z, &slope);
-        for (int j = 0; j < d; j++) {
-            gradient[j] += slope * (by_mean[j] - z * by_variance[j] / (2 * std)) / std;
-        }
-    }
-    return value;
-}
 
 static double downhill(void *user, const double *z, double *gradient) {
     climb *up = user;
@@ -222,7 +176,7 @@ static bool try_places(const rlt_gp_search *at, double *x, int j, const double *
                 eight[k * LANES + i] = k == j ? places[from + i < count ? from + i : from] : x[k];
             }
         }
-        improvements(at, eight, found);
+        rlt_gp_acquisition8(at, eight, found);
         for (int i = 0; i < LANES && from + i < count; i++) {
             if (found[i] > *value) {
                 *value = found[i];
@@ -271,20 +225,30 @@ static double settle(const rlt_gp_search *at, double *x) {
     return value;
 }
 
+/* The mean of the objectives', as Optuna's GPSampler. */
+static double length_of(const rlt_gp_search *at, int j) {
+    double sum = 0;
+    for (int k = 0; k < rlt_gp_objectives(at); k++) {
+        sum += 1 / sqrt(fmin(fmax(at->gp[k].weights[j], 1e-2), 1e6));
+    }
+    return sum / rlt_gp_objectives(at);
+}
+
 static void init_climb(climb *up, const rlt_gp_search *at) {
     size_t d = (size_t)at->gp->d;
     *up = (climb){.at = at};
     up->free = rlt_alloc(sizeof(int) * d);
-    up->x = rlt_alloc(sizeof(double) * 8 * d);
+    size_t slopes = 2 * d * (size_t)rlt_gp_objectives(at);
+    up->x = rlt_alloc(sizeof(double) * (6 * d + slopes));
     up->lengths = up->x + d;
     up->slopes = up->lengths + d;
-    up->z = up->slopes + 2 * d;
+    up->z = up->slopes + slopes;
     up->low = up->z + d;
     up->high = up->low + d;
     up->gradient = up->high + d;
     for (int j = 0; j < at->gp->d; j++) {
         if (!is_discrete(&at->dims[j])) {
-            double length = 1 / sqrt(fmin(fmax(at->gp->weights[j], 1e-2), 1e6));
+            double length = length_of(at, j);
             up->lengths[up->free_count] = length;
             up->high[up->free_count] = 1 / length;
             up->free[up->free_count++] = j;

@@ -187,4 +187,78 @@ static void eight_queries(const rlt_gp_eight *a) {
     memcpy(a->squares, squares, sizeof squares);
 }
 
-const rlt_gp_form RLT_GP_FORM = {kernel_row, times, transposed_times, gram, pull, eight_queries};
+/* *q := log(h(-z) / (phi(z) t^2)), t = 2 / (2 + z / sqrt 2), for z >= 0: scripts/gen_log_h_lanes.py
+ */
+RLT_LANES_FN void log_h_part(const rlt_lanes *t, rlt_lanes *q) {
+    static const double terms[] = {
+#include "tuner/samplers/log_h_coefficients.inc"
+    };
+    rlt_lanes y = 2 * *t - 1;
+    *q = (rlt_lanes){0} + terms[0];
+    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) {
+        *q = *q * y + terms[i];
+    }
+}
+
+/* With g = h(-|z|) / phi(z) and Mills' ratio r at |z|: below 0 log h = log phi + log g and its
+ * slope Phi / h = r / g; above, h = z + phi g and Phi = 1 - phi r. Nothing cancels. */
+static void log_h(const rlt_gp_log_h_of *a) {
+    const double log_sqrt_2pi = 0.91893853320467274178, root_half_pi = 1.25331413731550025121;
+    for (int i = 0; i < a->count; i += RLT_LANES) {
+        rlt_lanes z, g, r;
+        rlt_lanes_load(&z, a->z + i);
+        rlt_lanes_bits below = (rlt_lanes_bits)(z < 0);
+        rlt_lanes x = (rlt_lanes)((rlt_lanes_bits)z & 0x7fffffffffffffffu), most = {0};
+        rlt_lanes_bits far = (rlt_lanes_bits)(x < 1e100);
+        most += 1e100;
+        rlt_lanes_select(&x, &far, &most);
+        rlt_lanes t = 2 / (2 + x * 0.70710678118654752), log_phi = -0.5 * x * x - log_sqrt_2pi;
+        rlt_lanes_erfc_part(&t, &r);
+        rlt_lanes_exp(&r);
+        r *= root_half_pi * t;
+        log_h_part(&t, &g);
+        rlt_lanes_exp(&g);
+        g *= t * t;
+        rlt_lanes phi = log_phi;
+        rlt_lanes_exp(&phi);
+        rlt_lanes h = x + phi * g, slope = r / g, above = (1 - phi * r) / h, value = g;
+        const rlt_lanes zero = {0};
+        rlt_lanes_select(&slope, &below, &above);
+        rlt_lanes_select(&value, &below, &h);
+        rlt_lanes_select(&log_phi, &below, &zero);
+        rlt_lanes_log(&value);
+        value += log_phi;
+        store(a->value + i, &value);
+        store(a->slope + i, &slope);
+    }
+}
+
+static void gaps(const rlt_gp_gap_of *a) {
+    for (int i = 0; i < a->count; i += RLT_LANES) {
+        rlt_lanes low, ratio, most = {0};
+        rlt_lanes_load(&low, a->low + i);
+        rlt_lanes_load(&ratio, a->high + i);
+        ratio -= low;
+        rlt_lanes_exp(&ratio);
+        most += 1 - 0x1p-53;
+        rlt_lanes_bits fits = (rlt_lanes_bits)(ratio <= most);
+        rlt_lanes_select(&ratio, &fits, &most);
+        rlt_lanes rest = 1 - ratio;
+        rlt_lanes_log(&rest);
+        rest += low;
+        store(a->ratio + i, &ratio);
+        store(a->gap + i, &rest);
+    }
+}
+
+static void exps(int count, double *x) {
+    for (int i = 0; i < count; i += RLT_LANES) {
+        rlt_lanes v;
+        rlt_lanes_load(&v, x + i);
+        rlt_lanes_exp(&v);
+        store(x + i, &v);
+    }
+}
+
+const rlt_gp_form RLT_GP_FORM = {
+    kernel_row, times, transposed_times, gram, pull, eight_queries, log_h, gaps, exps};
