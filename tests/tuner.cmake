@@ -2,7 +2,7 @@ foreach(part tuner_space tuner_sampler tuner_stopper tuner_golden tuner_rules tu
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()
-foreach(part tuner_cma tuner_cmaes tuner_gp_model tuner_gp tuner_gp_boxes tuner_source tuner_bohb tuner_replay tuner_group tuner_gp_limits tuner_refusal tuner_timed)
+foreach(part tuner_cma tuner_cmaes tuner_gp_model tuner_gp tuner_gp_boxes tuner_gp_several tuner_source tuner_bohb tuner_replay tuner_group tuner_gp_limits tuner_refusal tuner_timed)
   rlt_test(${part}_test SOURCES tests/unit/${part}_test.c DEPS tuner config schema core
            LIBS jansson m)
 endforeach()

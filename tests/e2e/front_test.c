@@ -56,13 +56,15 @@ static bool is_dominated(const json_t *trials, const json_t *trial) {
     return false;
 }
 
-static void test_front(void **state) {
-    (void)state;
+static void check_front(const char *sampler) {
     run_place place;
+    char search[200];
+    snprintf(search, sizeof search,
+             "metrics = { 'a', 'b' }, directions = { 'minimize', 'min' }, constraints = { 'c' }, "
+             "trials = 40, sampler = '%s'",
+             sampler);
     run_open(&place);
-    write_search(&place, objective,
-                 "metrics = { 'a', 'b' }, directions = { 'minimize', 'min' }, constraints = { 'c' "
-                 "}, trials = 40, sampler = 'random'");
+    write_search(&place, objective, search);
     expect_run(&place, 0);
     run_check_rows(&place, true);
     json_t *all = json_of(&place, "show"), *best = json_of(&place, "best"), *trial;
@@ -97,6 +99,12 @@ static void test_front(void **state) {
     json_decref(all);
     json_decref(best);
     run_close(&place);
+}
+
+static void test_front(void **state) {
+    (void)state;
+    check_front("random");
+    check_front("gp");
 }
 
 static void test_tables(void **state) {

@@ -6,7 +6,6 @@
 #include "tuner/samplers/gp_state.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { BEST_FEW = 5 };
@@ -118,26 +117,25 @@ static int find_members(const rlt_gp_state *at, int *members) {
     return count;
 }
 
-/* A tenth of the front's range below its worst value in every objective. */
+/* A little below the worst result of all, as Optuna's: were it at the front's own ends, a front of
+ * few points would hardly ever be made longer. `margin` is of the front's range or, if that is
+ * short, of a standard deviation. */
 static void place_reference(const rlt_gp_state *at, const int *members, int count,
                             double *reference) {
     const int objectives = at->history->objectives;
-    const char *how = getenv("GPMO_REF");
-    double margin = how != NULL ? atof(how) : 0.1;
+    const double margin = 0.1;
     for (int k = 0; k < objectives; k++) {
-        double worst = INFINITY, best = -INFINITY;
+        double least = INFINITY, most = -INFINITY;
         for (int i = 0; i < count; i++) {
-            worst = fmin(worst, at->front[(size_t)members[i] * objectives + k]);
-            best = fmax(best, at->front[(size_t)members[i] * objectives + k]);
+            double value = at->front[(size_t)members[i] * objectives + k];
+            least = fmin(least, value);
+            most = fmax(most, value);
         }
-        if (margin < 0) {
-            for (int i = 0; i < at->count; i++) {
-                worst = fmin(worst, at->gps[k].y[i]);
-            }
-            reference[k] = fmin(worst * (1 - margin), worst * (1 + margin));
-            continue;
+        double worst = least;
+        for (int i = 0; i < at->count; i++) {
+            worst = fmin(worst, at->gps[k].y[i]);
         }
-        reference[k] = worst - margin * (best > worst ? best - worst : 1);
+        reference[k] = worst - margin * fmax(most - least, 1);
     }
 }
 
