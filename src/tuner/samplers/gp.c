@@ -6,9 +6,10 @@
  * Trials at first are points of a scrambled Sobol sequence. Parallel: a running trial counts as if
  * it had come out as predicted. Unlike it, outliers among bad results are clipped, and what is to
  * be improved on is what is expected at trials, not the luckiest results: both better in
- * sampler_bench; and the improvement of a front is exact. So that a suggestion stays cheap not all of many results count (gp_results.c, gp_fill.c), and of
- * running trials the RLT_GP_FANTASIES oldest. What is asked is a function of results and running
- * trials: there is no state but caches. Thread: the tuner's. Owner: the tuner. */
+ * sampler_bench; and the improvement of a front is exact. So that a suggestion stays cheap not all
+ * of many results count (gp_results.c, gp_fill.c), and of running trials the RLT_GP_FANTASIES
+ * oldest. What is asked is a function of results and running trials: there is no state but caches.
+ * Thread: the tuner's. Owner: the tuner. */
 #include "tuner/samplers/gp_state.h"
 
 static bool takes_dimension(const rlt_param *param) {
