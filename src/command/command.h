@@ -101,7 +101,8 @@ rlt_status rlt_command_start(rlt_command_host *host, const rlt_command_options *
  * "asks_in_s": after so many seconds, if that is not INFINITY. */
 void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t milestone,
                        double asks_in_s);
-/* SIGTERM to its group now, SIGKILL after grace_s; again: nothing more. */
+/* SIGTERM to its group now, SIGKILL after grace_s; again: nothing more. A task whose last question
+ * was answered with stop is given half a second to end by itself before that. */
 void rlt_command_stop(rlt_command_host *host, int64_t id);
 void rlt_command_kill(rlt_command_host *host, int64_t id);
 /* Its output so far, if there is any, has a file from now on; also while its end is told. */

@@ -99,7 +99,10 @@ struct rlt_command {
     rlt_board *board;
     double board_next; /* when it is looked at again */
     double grace_s, silence_s, started, heard;
-    double kill_at; /* 0: not asked to end */
+    double
+        term_at; /* a task that was answered to end by itself gets SIGTERM then; 0: it does not */
+    double kill_at; /* of SIGKILL; 0: there was no SIGTERM */
+    bool told;      /* its last question was answered so */
     bool silent, gone;
     bool takes_tasks;                        /* its process does one after another */
     bool idle;                               /* it has none now, and id is -1 */

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 enum { EVENTS_MAX = 64, ROUNDS_MAX = 16, DRAIN_MAX = 32 };
-static const double board_every_s = 0.5, held_s = 3; /* how long a log is held */
+static const double board_every_s = 0.5, held_s = 3, /* how long a log is held */
+    told_s = 0.5; /* that a task has to end by itself once it was told to */
 
 rlt_status rlt_host_watch(rlt_command_host *host, rlt_watched *watched, rlt_err *err) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = watched};
@@ -256,7 +257,7 @@ static rlt_status say_ended(rlt_command_host *host, rlt_command *c, int status, 
     rlt_buf names = {0};
     join_names(c, &names);
     rlt_tail_text(&c->tail, tail);
-    rlt_command_end end = {.stopped = c->kill_at > 0,
+    rlt_command_end end = {.stopped = c->kill_at > 0 || c->term_at > 0,
                            .silent = c->silent,
                            .error = c->error,
                            .tail = tail,
@@ -339,11 +340,22 @@ static void free_gone(rlt_command_host *host) {
 
 /* ---- asking to end ---- */
 
+static void ask_to_end(rlt_command *c) {
+    c->kill_at = rlt_clock_s() + c->grace_s;
+    kill(-c->job.pid, SIGTERM);
+}
+
+/* A task that has just been told so is about to end by itself, and its process does the next one.
+ */
 void rlt_command_stop(rlt_command_host *host, int64_t id) {
     rlt_command *c = find(host, id);
-    if (c != NULL && c->kill_at == 0) {
-        c->kill_at = rlt_clock_s() + c->grace_s;
-        kill(-c->job.pid, SIGTERM);
+    if (c == NULL || c->kill_at > 0 || c->term_at > 0) {
+        return;
+    }
+    if (c->takes_tasks && c->told) {
+        c->term_at = rlt_clock_s() + told_s;
+    } else {
+        ask_to_end(c);
     }
 }
 
@@ -376,6 +388,7 @@ void rlt_command_reply(rlt_command_host *host, int64_t id, bool stop, int64_t mi
              (long long)milestone, seconds);
     rlt_connection_write(host, c->asking, line);
     c->asking = NULL;
+    c->told = stop;
 }
 
 /* ---- the pump ---- */
@@ -385,6 +398,9 @@ static rlt_status check_times(rlt_command_host *host, rlt_err *err) {
     for (rlt_command *c = host->commands; c != NULL; c = c->next) {
         if (c->gone) {
             continue;
+        }
+        if (c->term_at > 0 && now >= c->term_at && c->kill_at == 0) {
+            ask_to_end(c);
         }
         if (c->kill_at > 0 && now >= c->kill_at) {
             kill(-c->job.pid, SIGKILL);

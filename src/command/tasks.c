@@ -68,6 +68,8 @@ void rlt_task_end(rlt_command_host *host, rlt_command *c) {
     c->tail = (rlt_tail){0};
     c->name_count = c->name_last = 0;
     c->trouble[0] = 0;
+    c->told = false;
+    c->term_at = 0;
     if (c->kill_at > 0 && c->channel != NULL) { /* the end of its connection ends it */
         rlt_host_close(host, &c->channel->watched);
     }

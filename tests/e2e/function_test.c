@@ -43,6 +43,44 @@ static void test_one_after_another(void **state) {
     run_close(&place);
 }
 
+/* A trial that its stopper ends costs no process: the function is told, and returns. */
+static void test_stopped_ones_keep_their_process(void **state) {
+    (void)state;
+    enum { MOST = 256 };
+    run_place place;
+    pid_t seen[MOST], now[RUN_PROCESSES_MAX];
+    int count = 0, code;
+    run_open(&place);
+    write_script(
+        &place,
+        "function(params, report)\n"
+        "  for i = 1, 9 do if not report(i, params.x) then return end end\n"
+        "end",
+        "params = { x = space.uniform(0, 1) }, stop = { steps = 9 }, tune = { metric = "
+        "'loss', mode = 'min', trials = 200, parallel = 1, stopper = { 'asha', grace = 1 } "
+        "}");
+    pid_t driver = run_start(&place, "run", place.script);
+    while (!run_has_ended(driver, &code)) {
+        int found = run_processes(&place, NULL, now);
+        for (int i = 0; i < found; i++) {
+            bool known = false;
+            for (int j = 0; j < count; j++) {
+                known |= seen[j] == now[i];
+            }
+            if (!known && count < MOST) {
+                seen[count++] = now[i];
+            }
+        }
+    }
+    run_expect_code(&place, code, 0);
+    assert_true(run_sql_int(&place, "SELECT count(*) FROM trials WHERE state = 'stopped'") > 100);
+    assert_in_range(count, 2,
+                    12); /* the driver, a guard, the function's; a few on a busy machine */
+    run_check_rows(&place, true);
+    run_check_clean(&place);
+    run_close(&place);
+}
+
 /* No number, another metric only, no number any more: failed trials that say so. */
 static void test_no_result(void **state) {
     (void)state;
@@ -235,6 +273,7 @@ static void test_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_after_another),
+        cmocka_unit_test(test_stopped_ones_keep_their_process),
         cmocka_unit_test(test_no_result),
         cmocka_unit_test(test_hung),
         cmocka_unit_test(test_grace),
