@@ -171,6 +171,10 @@ void rlt_driver_drop_ended(rlt_driver *d);
  * goes before those that wait for their turn, as it did before: so the order of results, and what
  * follows from it, is that of a run without the break. */
 rlt_driver_entry *rlt_driver_interrupted(rlt_driver *d);
+/* The step from which a function asks: where it is judged, or may be done. */
+static inline int64_t rlt_driver_asks_at(const rlt_driver_entry *t) {
+    return t->steps_max > 0 && t->steps_max < t->milestone ? t->steps_max : t->milestone;
+}
 /* Seconds that it has run, in all attempts, without pauses. */
 static inline double rlt_driver_wall_s(const rlt_driver_entry *t) {
     bool runs = t->state == RLT_TRIAL_RUNNING && t->started > 0;

@@ -87,17 +87,28 @@ static rlt_status read_answer(function_process *p, rlt_err *err) {
     return RLT_OK;
 }
 
-static rlt_status report(void *user, int64_t step, const json_t *metrics, bool *stop,
-                         rlt_err *err) {
-    function_process *p = user;
+static rlt_status write_report(const function_process *p, int64_t step, const json_t *metrics,
+                               bool asks, rlt_err *err) {
     json_t *line = json_copy((json_t *)metrics);
-    bool asks = step >= p->milestone || rlt_clock_s() >= p->asks_at;
     json_object_set_new(line, "step", json_integer(step));
     json_object_set_new(line, "reply", json_boolean(asks));
     rlt_status status = write_line(p, line, err);
     json_decref(line);
-    p->step = step;
-    if (status == RLT_OK && asks) {
+    return status;
+}
+
+/* What a function says that goes on although it was told to end is not heard: when its process is
+ * ended is a matter of chance. */
+static rlt_status report(void *user, int64_t step, const json_t *metrics, bool *stop,
+                         rlt_err *err) {
+    function_process *p = user;
+    bool asks = step >= p->milestone || rlt_clock_s() >= p->asks_at;
+    rlt_status status = RLT_OK;
+    if (!p->stop) {
+        status = write_report(p, step, metrics, asks, err);
+        p->step = step;
+    }
+    if (status == RLT_OK && !p->stop && asks) {
         status = read_answer(p, err);
     }
     *stop = p->stop || terminated != 0;
@@ -120,11 +131,8 @@ static rlt_status call(function_process *p, const json_t *task, rlt_script *scri
         .user = p,
     };
     json_t *result;
-    bool stop;
     RLT_TRY(rlt_script_call_objective(script, &c, &result, err));
-    p->milestone = INT64_MAX;
-    p->asks_at = (double)INFINITY;
-    rlt_status status = result != NULL ? report(p, p->step, result, &stop, err) : RLT_OK;
+    rlt_status status = result != NULL ? write_report(p, p->step, result, false, err) : RLT_OK;
     json_decref(result);
     return status;
 }

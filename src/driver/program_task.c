@@ -256,7 +256,7 @@ static void set_function(const rlt_driver *d, const rlt_driver_entry *t, program
     rlt_texts_add(&task->argv, strdup("function"));
     json_t *line = json_pack("{s:O, s:I, s:I, s:I}", "params", json_object_get(task->run, "params"),
                              "seed", (json_int_t)t->seed, "trial", (json_int_t)t->number,
-                             "milestone", (json_int_t)t->milestone);
+                             "milestone", (json_int_t)rlt_driver_asks_at(t));
     double asks_in_s = rlt_driver_asks_at_s(d, t) - rlt_driver_ran_s(t);
     if (isfinite(asks_in_s)) {
         json_object_set_new(line, "asks_in_s", json_real(asks_in_s));

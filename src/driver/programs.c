@@ -237,8 +237,8 @@ void rlt_driver_reply_program(rlt_driver *d, rlt_driver_entry *t) {
     }
     if (t->program.asks) {
         t->program.asks = false;
-        rlt_command_reply(d->host, rlt_driver_key(t), rlt_driver_is_ending(t), t->milestone,
-                          rlt_driver_asks_at_s(d, t) - rlt_driver_ran_s(t));
+        rlt_command_reply(d->host, rlt_driver_key(t), rlt_driver_is_ending(t),
+                          rlt_driver_asks_at(t), rlt_driver_asks_at_s(d, t) - rlt_driver_ran_s(t));
     }
     if (rlt_driver_is_ending(t)) {
         rlt_command_stop(d->host, rlt_driver_key(t));

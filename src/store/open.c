@@ -53,8 +53,13 @@ static rlt_status check_ours(rlt_store *store, int64_t *version, rlt_err *err) {
     RLT_TRY(read_int(store, "PRAGMA application_id", &application, err));
     RLT_TRY(read_int(store, "PRAGMA user_version", version, err));
     RLT_TRY(read_int(store, "SELECT count(*) FROM sqlite_schema", &objects, err));
-    if (application == 0 && *version == 0 && objects == 0 && store->writable) {
-        return RLT_OK;
+    if (application == 0 && *version == 0 && objects == 0) {
+        return store->writable
+                   ? RLT_OK
+                   : rlt_fail(err, RLT_ENOTFOUND,
+                              "%s: holds nothing yet, as a run leaves it that was killed while it "
+                              "began; `rltune run` with this --db begins again",
+                              store->shown);
     }
     if (application != STORE_APPLICATION_ID) {
         return rlt_fail(err, RLT_ECORRUPT,

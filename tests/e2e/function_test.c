@@ -250,6 +250,30 @@ static void test_deaf(void **state) {
     run_close(&place);
 }
 
+/* A whole trial ends at its last step, also where the function would go on: the same every time. */
+static void test_ends_at_its_last_step(void **state) {
+    (void)state;
+    run_place place;
+    run_open(&place);
+    write_script(&place,
+                 "function(params, report)\n"
+                 "  for i = 1, params.x do report(i, i) end\n"
+                 "  return -params.x\n"
+                 "end",
+                 "params = { x = space.grid{ 3, 5, 7, 1e9 } }, stop = { steps = 5 }, tune = { "
+                 "metric = 'loss', mode = 'min', trials = 4, parallel = 1, sampler = 'grid' }");
+    run_expect_code(&place, run_command(&place, "run", place.script), 0);
+    expect_sql(&place,
+               "SELECT state, reason, steps, value, (SELECT count(*) FROM metrics WHERE trial = "
+               "t.id) FROM trials t ORDER BY id",
+               "completed|the function returned|3|-3.0|3\n"
+               "completed|stop.steps reached|5|-5.0|5\n"
+               "completed|stop.steps reached|5|-7.0|5\n"
+               "completed|stop.steps reached|5|5.0|5\n");
+    run_check_clean(&place);
+    run_close(&place);
+}
+
 static void refuse(const char *function, const char *part) {
     run_place place;
     run_open(&place);
@@ -278,6 +302,7 @@ int main(void) {
         cmocka_unit_test(test_hung),
         cmocka_unit_test(test_grace),
         cmocka_unit_test(test_deaf),
+        cmocka_unit_test(test_ends_at_its_last_step),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_refused),

@@ -109,12 +109,26 @@ static void test_empty_file_becomes_ours(void **state) {
     const place *at = *state;
     write_file(at->path, "", 0);
     rlt_store *store;
-    FAILS(RLT_ECORRUPT, "not one of rltune",
+    FAILS(RLT_ENOTFOUND, "holds nothing yet",
           rlt_store_open(at->path, RLT_STORE_READ, &store, &err));
     store = open_store(at, RLT_STORE_WRITE);
     add_experiment(store, true);
     rlt_store_close(&store);
     assert_int_equal(clear_folder(at->folder), 2); /* the database and its lock file */
+}
+
+/* As a driver leaves it that is killed before its tables are there. */
+static void test_nothing_in_it_yet(void **state) {
+    const place *at = *state;
+    rlt_store *store;
+    shell(at, "PRAGMA journal_mode = WAL; CREATE TABLE t (a); DROP TABLE t");
+    FAILS(RLT_ENOTFOUND, "holds nothing yet",
+          rlt_store_open(at->path, RLT_STORE_READ, &store, &err));
+    FAILS(RLT_ENOTFOUND, "`rltune run`", rlt_store_open(at->path, RLT_STORE_READ, &store, &err));
+    OK(rlt_store_open(at->path, RLT_STORE_WRITE, &store, &err));
+    rlt_store_close(&store);
+    OK(rlt_store_open(at->path, RLT_STORE_READ, &store, &err));
+    rlt_store_close(&store);
 }
 
 static void test_reader_creates_nothing_and_follows(void **state) {
@@ -277,15 +291,11 @@ static void test_many_create_at_once(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_no_database),
-        TEST(test_foreign_databases),
-        TEST(test_newer_schema),
-        TEST(test_tables_that_do_not_fit),
-        TEST(test_missing_and_odd_paths),
-        TEST(test_empty_file_becomes_ours),
-        TEST(test_reader_creates_nothing_and_follows),
-        TEST(test_permissions),
-        TEST(test_damage_is_found),
+        TEST(test_no_database),           TEST(test_foreign_databases),
+        TEST(test_newer_schema),          TEST(test_tables_that_do_not_fit),
+        TEST(test_missing_and_odd_paths), TEST(test_empty_file_becomes_ours),
+        TEST(test_nothing_in_it_yet),     TEST(test_reader_creates_nothing_and_follows),
+        TEST(test_permissions),           TEST(test_damage_is_found),
         TEST(test_many_create_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
