@@ -285,7 +285,7 @@ typedef struct rlt_tune_fields { /* table "tune" */
     } cmaes;
     struct {
         int64_t n_startup_trials;
-        bool consider_stopped;
+        bool consider_stopped, avoid_repeats;
     } gp;
     struct {
         int64_t seeds, episodes;

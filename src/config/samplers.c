@@ -77,6 +77,8 @@ const rlt_field rlt_fields_gp[] = {
     {"consider_stopped", RLT_FIELD_BOOL, TUNE(gp.consider_stopped), .initial = "true",
      .aliases = "consider_pruned_trials",
      .help = "Trials that the stopper ended count, with their last value."},
+    {"avoid_repeats", RLT_FIELD_BOOL, TUNE(gp.avoid_repeats), .initial = "true",
+     .help = "In a space without real numbers no trial is tried again while there are others."},
     {0}};
 
 static const char *const crossovers[] = {"uniform", "blxalpha", "sbx", "vsbx", "spx", "undx", NULL};

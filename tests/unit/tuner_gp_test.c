@@ -231,6 +231,37 @@ static void test_small_space(void **unused) {
 }
 
 /* Beyond the limits of its history the search goes on, and keeps the best trial in mind. */
+/* 24 places, of which the first trials take some twice: after that none comes again before all have
+ * been tried, however many run at a time; then the best ones do. */
+static void test_no_repeats(void **unused) {
+    (void)unused;
+    enum { PLACES = 24, TRIALS = 40, PARALLEL = 3 };
+    rlt_tune_fields fields = gp_fields();
+    rlt_tuner *tuner = tuner_of(&fields, "{\"n\":{\"$space\":\"randint\",\"low\":1,\"high\":8},"
+                                         "\"c\":{\"$space\":\"choice\",\"values\":[0,1,2]}}");
+    bool tried[PLACES] = {false};
+    double losses[TRIALS];
+    int left = PLACES;
+    for (int i = 0; i < TRIALS; i++) {
+        json_t *params = ask(tuner, i);
+        int n = (int)number_in(params, "n"), c = (int)number_in(params, "c");
+        int place = 3 * (n - 1) + c;
+        json_decref(params);
+        losses[i] = square(n - 5) + c;
+        assert_true(!tried[place] || left == 0 || i < 5 + PARALLEL);
+        left -= !tried[place];
+        tried[place] = true;
+        if (i >= PARALLEL - 1) {
+            int ended = i - (PARALLEL - 1);
+            assert_int_equal(
+                rlt_tuner_finish(tuner, ended, RLT_TRIAL_COMPLETED, losses[ended], 1, NULL),
+                RLT_OK);
+        }
+    }
+    assert_int_equal(left, 0);
+    rlt_tuner_destroy(&tuner);
+}
+
 static void test_long_history(void **unused) {
     (void)unused;
     rlt_tune_fields fields = gp_fields(), random = tune_default();
@@ -298,7 +329,8 @@ int main(void) {
         cmocka_unit_test(test_beats_random), cmocka_unit_test(test_parallel),
         cmocka_unit_test(test_odd_results),  cmocka_unit_test(test_undefined_half),
         cmocka_unit_test(test_odd_spaces),   cmocka_unit_test(test_small_space),
-        cmocka_unit_test(test_long_history), cmocka_unit_test(test_search),
+        cmocka_unit_test(test_long_history), cmocka_unit_test(test_no_repeats),
+        cmocka_unit_test(test_search),
     };
     return cmocka_run_group_tests_name("tuner_gp", tests, NULL, NULL);
 }

@@ -12,6 +12,8 @@
  * Thread: the tuner's. Owner: the tuner. */
 #include "tuner/samplers/gp_state.h"
 
+#include <math.h>
+
 static bool takes_dimension(const rlt_param *param) {
     return param->kind != RLT_DIST_FUNCTION && rlt_param_count(param) != 1;
 }
@@ -23,16 +25,18 @@ static void gp_init(void *state, const rlt_search_space *space, const rlt_tune_f
     at->space = space;
     at->config = config;
     at->history = history;
-    at->stale = true;
+    at->stale = at->finite = true;
     at->params = rlt_alloc(sizeof(int) * count);
     at->dims = rlt_alloc(sizeof(rlt_gp_dim) * count);
     at->categorical = rlt_alloc(sizeof(bool) * count);
     for (int i = 0; i < space->count; i++) {
         const rlt_param *param = &space->params[i];
+        at->finite &= param->kind != RLT_DIST_FUNCTION;
         if (takes_dimension(param)) {
             bool categorical = param->choices != NULL;
             at->categorical[at->d] = categorical;
             at->dims[at->d] = (rlt_gp_dim){param, categorical, rlt_param_count(param)};
+            at->finite &= at->dims[at->d].count > 0;
             at->params[at->d++] = i;
         }
     }
@@ -82,6 +86,7 @@ static void search(rlt_gp_state *at, int64_t index) {
                             .best = at->best,
                             .incumbents = at->places,
                             .incumbent_count = at->incumbents,
+                            .untried = at->finite && at->config->gp.avoid_repeats,
                             .seed = seed,
                             .index = index};
     if (rlt_gp_several(at)) {
@@ -90,7 +95,10 @@ static void search(rlt_gp_state *at, int64_t index) {
         search.incumbents = at->incumbent;
         search.boxes = &at->boxes;
     }
-    rlt_gp_search_run(&search, at->place);
+    if (isinf(rlt_gp_search_run(&search, at->place)) && search.untried) {
+        search.untried = false;
+        rlt_gp_search_run(&search, at->place);
+    }
 }
 
 static rlt_status gp_ask(void *state, int64_t index, rlt_value *values, rlt_err *err) {

@@ -26,6 +26,20 @@ static void gains8(const rlt_gp_search *at, const double *x, double out[EIGHT]) 
     }
 }
 
+/* What has been tried, or is being tried, is no candidate. */
+static void leave_out_tried(const rlt_gp_search *at, const double *x, double *out) {
+    const rlt_gp *gp = at->gp;
+    for (int p = 0; p < gp->n; p++) {
+        for (int i = 0; i < EIGHT; i++) {
+            bool same = true;
+            for (int j = 0; same && j < gp->d; j++) {
+                same = gp->x[j * gp->capacity + p] == x[j * EIGHT + i];
+            }
+            out[i] = same ? -INFINITY : out[i];
+        }
+    }
+}
+
 void rlt_gp_acquisition8(const rlt_gp_search *at, const double *x, double out[EIGHT]) {
     double mean[EIGHT], variance[EIGHT], slope;
     memset(out, 0, sizeof(double) * EIGHT);
@@ -38,6 +52,9 @@ void rlt_gp_acquisition8(const rlt_gp_search *at, const double *x, double out[EI
             double z = (mean[i] - at->limits[k].threshold) / sqrt(variance[i] + 1e-12);
             out[i] += rlt_log_phi(z, &slope);
         }
+    }
+    if (at->untried) {
+        leave_out_tried(at, x, out);
     }
 }
 

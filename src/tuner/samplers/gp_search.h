@@ -32,6 +32,7 @@ typedef struct rlt_gp_search {
     double best;            /* value to improve on, of one objective */
     const double *incumbents; /* [incumbent_count][d] good places, the best first */
     int incumbent_count;
+    bool untried; /* only where no trial has been: in a space that is finite */
     uint64_t seed;
     int64_t index; /* seed and index: what candidates are drawn by */
 } rlt_gp_search;
@@ -46,11 +47,11 @@ double rlt_gp_log_improvement(const rlt_gp_search *at, double mean, double varia
  * limit (Gardner et al. 2014, as Optuna's GPSampler). scratch: [2 objectives d] */
 double rlt_gp_acquisition(const rlt_gp_search *at, const double *x, double *gradient,
                           double *scratch);
-/* At eight places: x [d][8]. */
+/* At eight places: x [d][8]. -INFINITY where `untried` forbids it. */
 void rlt_gp_acquisition8(const rlt_gp_search *at, const double *x, double out[8]);
 
-/* x [d]: the best place found. Returns the value there. Candidates are a Sobol
- * sequence and places around the incumbents; the most promising ones are improved by gradient in
- * the numbers and by trying out values in the rest. */
+/* x [d]: the best place found. Returns the value there, -INFINITY if `untried` left none.
+ * Candidates are a Sobol sequence and places around the incumbents; the most promising ones are
+ * improved by gradient in the numbers and by trying out values in the rest. */
 double rlt_gp_search_run(const rlt_gp_search *at, double *x);
 #endif

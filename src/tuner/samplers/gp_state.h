@@ -38,6 +38,7 @@ typedef struct rlt_gp_state {
     double *incumbent;  /* [RLT_GP_INCUMBENTS][d] scratch */
     rlt_gp_boxes boxes; /* of several objectives */
     int64_t seen;       /* trials looked at for running ones */
+    bool finite;        /* no parameter is a real number */
     bool stale;         /* a trial has ended since the model was made */
 } rlt_gp_state;
 
