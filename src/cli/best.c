@@ -27,7 +27,7 @@ static json_t *finals_json(const rlt_report *report) {
                      rlt_report_real(deviation));
 }
 
-static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best, rlt_err *err) {
+static rlt_status print_text(const rlt_report *report, const rlt_report_trial *best, rlt_err *err) {
     char text[32], other[32];
     double mean, deviation;
     int finals = rlt_report_finals(report, &mean, &deviation);
@@ -63,7 +63,9 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
         printf("  again     mean %s, standard deviation %s over %d other seeds%s\n",
                rlt_report_value(mean, text), rlt_report_value(deviation, other), finals, whose);
     }
-    json_t *params = rlt_report_parse(best->params_json);
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(report, best, &texts, err));
+    json_t *params = rlt_report_parse(texts.params_json);
     const char *name;
     json_t *value;
     json_object_foreach(params, name, value) {
@@ -73,8 +75,9 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
         rlt_buf_fini(&shown);
     }
     json_decref(params);
-    printf("\n");
-    json_t *config = rlt_report_parse(best->config_json);
+    printf(texts.since > 0 ? "  parameters from %s\n\n" : "\n", texts.origin);
+    json_t *config = rlt_report_parse(texts.config_json);
+    rlt_trial_texts_fini(&texts);
     rlt_buf model = {0};
     rlt_show_model(config, &model);
     if (model.data != NULL) {
@@ -82,6 +85,29 @@ static rlt_status print_text(const rlt_report *report, const rlt_trial_row *best
     }
     rlt_buf_fini(&model);
     return rlt_report_print_json(config, err);
+}
+
+static rlt_status print_json(const rlt_report *report, const rlt_report_trial *best,
+                             bool config_alone, rlt_err *err) {
+    json_t *object, *seeds = NULL;
+    RLT_TRY(rlt_report_trial_json(report, best, true, &object, err));
+    if (config_alone) {
+        json_t *config = json_incref(json_object_get(object, "config"));
+        json_decref(object);
+        return rlt_report_print_json(config, err);
+    }
+    json_object_set_new(object, "experiment", json_integer(report->experiment.id));
+    json_object_set_new(object, "finals", finals_json(report));
+    const rlt_seed_group *r = rlt_report_replicates(report, best);
+    rlt_status status = r != NULL ? rlt_report_replicates_json(report, r, &seeds, err) : RLT_OK;
+    if (status != RLT_OK) {
+        json_decref(object);
+        return status;
+    }
+    if (seeds != NULL) {
+        json_object_set_new(object, "seeds", seeds);
+    }
+    return rlt_report_print_json(object, err);
 }
 
 /* Several metrics, and nobody has said which of the front it is to be. */
@@ -98,24 +124,30 @@ static rlt_status best_front(const rlt_report *report, rlt_err *err) {
         rlt_report_front_text(report, &text);
         printf("Pareto front of experiment %" PRId64 ": %s\n", report->experiment.id, text.data);
         rlt_buf_fini(&text);
-        rlt_show_leaderboard(report, size);
-        return RLT_OK;
+        return rlt_show_leaderboard(report, size, err);
     }
     json_t *front = rlt_report_front_json(report), *trials = json_array();
-    for (int i = 0; i < size; i++) {
-        json_array_append_new(trials,
-                              rlt_report_trial_json(report, &report->trials[report->order[i]]));
+    rlt_status status = RLT_OK;
+    for (int i = 0; i < size && status == RLT_OK; i++) {
+        json_t *trial;
+        status =
+            rlt_report_trial_json(report, &report->trials[report->order[i]], false, &trial, err);
+        json_array_append_new(trials, trial);
     }
     json_object_set_new(front, "trials", trials);
     json_object_set_new(front, "experiment", json_integer(report->experiment.id));
+    if (status != RLT_OK) {
+        json_decref(front);
+        return status;
+    }
     return rlt_report_print_json(front, err);
 }
 
 /* The trial that --trial names, which must be on the front. */
-static rlt_status choose(const rlt_report *report, const rlt_trial_row **trial, rlt_err *err) {
+static rlt_status choose(const rlt_report *report, const rlt_report_trial **trial, rlt_err *err) {
     int64_t number = 0;
     RLT_TRY(rlt_cli_option_integer(&report->args, "--trial", 0, INT64_MAX, &number, err));
-    RLT_TRY(rlt_report_trial(report, "search", number, trial, err));
+    RLT_TRY(rlt_report_find_trial(report, "search", number, trial, err));
     return rlt_report_rank(report, *trial) == 1
                ? RLT_OK
                : rlt_fail(err, RLT_EINVAL,
@@ -126,7 +158,7 @@ static rlt_status choose(const rlt_report *report, const rlt_trial_row **trial, 
 }
 
 static rlt_status best(const rlt_report *report, rlt_err *err) {
-    const rlt_trial_row *trial = rlt_report_best(report);
+    const rlt_report_trial *trial = rlt_report_best(report);
     bool chosen = rlt_cli_flag(&report->args, "--trial");
     if (trial != NULL && chosen) {
         RLT_TRY(choose(report, &trial, err));
@@ -141,22 +173,9 @@ static rlt_status best(const rlt_report *report, rlt_err *err) {
                         report->constraint_count > 0 ? " within its constraints" : "",
                         (long long)report->experiment.id, report->path);
     }
-    if (rlt_cli_flag(&report->args, "--config")) {
-        return rlt_report_print_json(rlt_report_parse(trial->config_json), err);
-    }
-    if (!report->json) {
-        return print_text(report, trial, err);
-    }
-    json_t *object = rlt_report_trial_json(report, trial);
-    json_object_set_new(object, "experiment", json_integer(report->experiment.id));
-    json_object_set_new(object, "config", rlt_report_parse(trial->config_json));
-    json_object_set_new(object, "finals", finals_json(report));
-    if (report->replicates != NULL) {
-        json_object_set_new(
-            object, "seeds",
-            rlt_report_replicates_json(report, rlt_report_replicates(report, trial)));
-    }
-    return rlt_report_print_json(object, err);
+    bool config = rlt_cli_flag(&report->args, "--config");
+    return !config && !report->json ? print_text(report, trial, err)
+                                    : print_json(report, trial, config, err);
 }
 
 rlt_status rlt_cli_best(int argc, char **argv, rlt_err *err) {

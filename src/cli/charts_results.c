@@ -184,7 +184,7 @@ static standing standing_of(const rlt_report *report, int trial) {
     if (rlt_report_may_be_on_front(report, &report->trials[trial])) {
         return report->ranks[trial] == 1 ? ON_FRONT : BEHIND;
     }
-    const rlt_trial_row *row = &report->trials[trial];
+    const rlt_report_trial *row = &report->trials[trial];
     bool ended = strcmp(row->state, "completed") == 0 || strcmp(row->state, "stopped") == 0;
     return ended && rlt_report_violation(report, row) > 0 ? INFEASIBLE : NO_PLACE;
 }

@@ -41,7 +41,7 @@ static rlt_status load_side(rlt_comparison *c, rlt_side *s, rlt_err *err) {
     RLT_TRY(rlt_report_load(&s->report, c->store, id, err));
     if (has_trial) {
         RLT_TRY(rlt_cli_integer(&c->args, "TRIAL", colon + 1, 0, INT64_MAX, &number, err));
-        RLT_TRY(rlt_report_trial(&s->report, "search", number, &s->trial, err));
+        RLT_TRY(rlt_report_find_trial(&s->report, "search", number, &s->trial, err));
         snprintf(label, sizeof label, "%s (trial %" PRId64 " of experiment %" PRId64 ")",
                  s->report.experiment.name, number, id);
     } else {
@@ -78,26 +78,47 @@ static rlt_status choose_metric(rlt_comparison *c, rlt_err *err) {
 
 /* ---- replicates ---- */
 
-static bool has_same_params(const rlt_trial_row *a, const rlt_trial_row *b) {
-    if (a->configuration >= 0 && a->configuration == b->configuration) {
-        return true;
+static rlt_status has_same_params(const rlt_report *report, const rlt_report_trial *a,
+                                  const rlt_report_trial *b, bool *same, rlt_err *err) {
+    json_t *mine = NULL, *its = NULL;
+    *same = a->configuration >= 0 && a->configuration == b->configuration;
+    if (*same) {
+        return RLT_OK;
     }
-    json_t *mine = rlt_report_parse(a->params_json), *its = rlt_report_parse(b->params_json);
-    bool same = json_equal(mine, its);
+    rlt_status status = rlt_report_params(report, a, &mine, err);
+    if (status == RLT_OK) {
+        status = rlt_report_params(report, b, &its, err);
+    }
+    *same = status == RLT_OK && json_equal(mine, its);
     json_decref(mine);
     json_decref(its);
-    return same;
+    return status;
 }
 
 /* of the configuration of `like`, NULL: of any */
-static bool is_replicate(const rlt_trial_row *trial, bool final, const rlt_trial_row *like) {
-    return strcmp(trial->state, "completed") == 0 && (strcmp(trial->role, "final") == 0) == final &&
-           (like == NULL || has_same_params(like, trial));
+static rlt_status is_replicate(const rlt_report *report, const rlt_report_trial *trial, bool final,
+                               const rlt_report_trial *like, bool *is, rlt_err *err) {
+    *is = strcmp(trial->state, "completed") == 0 && (strcmp(trial->role, "final") == 0) == final;
+    return *is && like != NULL ? has_same_params(report, like, trial, is, err) : RLT_OK;
+}
+
+static void set_config(rlt_side *s, const char *json) {
+    size_t size = strlen(json) + 1;
+    rlt_free(s->config);
+    s->config = memcpy(rlt_alloc(size), json, size);
+}
+
+static rlt_status take_config(rlt_side *s, const rlt_report_trial *trial, rlt_err *err) {
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(&s->report, trial, &texts, err));
+    set_config(s, texts.config_json);
+    rlt_trial_texts_fini(&texts);
+    return RLT_OK;
 }
 
 /* The trial of the best configuration; NULL: there is none. */
-static rlt_status find_best(const rlt_comparison *c, const rlt_side *s, const rlt_trial_row **best,
-                            rlt_err *err) {
+static rlt_status find_best(const rlt_comparison *c, const rlt_side *s,
+                            const rlt_report_trial **best, rlt_err *err) {
     rlt_samples samples;
     rlt_err ignored;
     *best = NULL;
@@ -116,11 +137,11 @@ static rlt_status find_best(const rlt_comparison *c, const rlt_side *s, const rl
 }
 
 static rlt_status collect(rlt_comparison *c, rlt_side *s, rlt_replicates of, rlt_err *err) {
-    const rlt_trial_row *like = s->trial;
+    const rlt_report_trial *like = s->trial;
     rlt_free(s->values);
     s->values = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
     s->count = 0;
-    s->config = s->report.experiment.config_json;
+    set_config(s, s->report.experiment.config_json);
     if (of == RLT_OF_BEST) {
         RLT_TRY(find_best(c, s, &like, err));
         if (like == NULL) {
@@ -130,10 +151,16 @@ static rlt_status collect(rlt_comparison *c, rlt_side *s, rlt_replicates of, rlt
     double *all = rlt_alloc(sizeof(double) * (size_t)(s->report.trial_count + 1));
     rlt_status status = rlt_samples_values(&s->report, c->metric, all, err);
     for (int i = 0; i < s->report.trial_count && status == RLT_OK; i++) {
-        const rlt_trial_row *trial = &s->report.trials[i];
+        const rlt_report_trial *trial = &s->report.trials[i];
+        bool taken = false;
         bool earlier = of == RLT_OF_FINALS && !rlt_report_is_final(&s->report, trial);
-        if (isfinite(all[i]) && !earlier && is_replicate(trial, of == RLT_OF_FINALS, like)) {
-            s->config = of != RLT_OF_SEARCH && s->count == 0 ? trial->config_json : s->config;
+        if (isfinite(all[i]) && !earlier) {
+            status = is_replicate(&s->report, trial, of == RLT_OF_FINALS, like, &taken, err);
+        }
+        if (taken && of != RLT_OF_SEARCH && s->count == 0) {
+            status = take_config(s, trial, err);
+        }
+        if (taken) {
             s->values[s->count++] = all[i];
         }
     }
@@ -151,7 +178,7 @@ static rlt_status collect_both(rlt_comparison *c, rlt_replicates of, rlt_err *er
 
 /* The evaluation of the newest checkpoint of one run: mean and deviation over its episodes. */
 static rlt_status load_episodes(rlt_comparison *c, rlt_side *s, rlt_err *err) {
-    const rlt_trial_row *trial = s->trial != NULL ? s->trial : rlt_report_best(&s->report);
+    const rlt_report_trial *trial = s->trial != NULL ? s->trial : rlt_report_best(&s->report);
     if (trial == NULL) {
         return RLT_OK;
     }
@@ -164,7 +191,10 @@ static rlt_status load_episodes(rlt_comparison *c, rlt_side *s, rlt_err *err) {
         found[i] = curve.count > 0 ? y[curve.count - 1] : NAN;
         rlt_curve_fini(&curve);
     }
-    json_t *config = rlt_report_parse(trial->config_json);
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(&s->report, trial, &texts, err));
+    json_t *config = rlt_report_parse(texts.config_json);
+    rlt_trial_texts_fini(&texts);
     json_t *episodes = json_object_get(json_object_get(config, "eval"), "episodes");
     if (isfinite(found[0]) && isfinite(found[1]) && json_is_integer(episodes)) {
         s->moments = (rlt_moments){found[0], found[1], (int)json_integer_value(episodes)};
@@ -273,6 +303,7 @@ rlt_status rlt_cli_compare(int argc, char **argv, rlt_err *err) {
     rlt_status status = compare(&c, err);
     for (int i = 0; i < 2; i++) {
         rlt_free(c.sides[i].values);
+        rlt_free(c.sides[i].config);
         c.sides[i].report.store = NULL; /* borrowed by both */
         rlt_report_close(&c.sides[i].report);
     }

@@ -13,12 +13,12 @@ typedef enum {
 } rlt_replicates;
 typedef struct rlt_side {
     rlt_report report;
-    const char *word;           /* as given */
-    const rlt_trial_row *trial; /* NULL: the experiment */
+    const char *word;              /* as given */
+    const rlt_report_trial *trial; /* NULL: the experiment */
     char label[160];
     double *values;
     int count;
-    const char *config;  /* of a run that is compared, or of the search; borrowed from the report */
+    char *config;        /* of a run that is compared, or of the search; owned */
     rlt_moments moments; /* of the values, or of the episodes */
     rlt_estimate iqm;
 } rlt_side;

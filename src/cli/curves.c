@@ -16,7 +16,7 @@ static rlt_status visit_point(void *user, int64_t step, double value, rlt_err *e
     return RLT_OK;
 }
 
-rlt_status rlt_curve_load(rlt_store *store, const rlt_trial_row *trial, const char *metric,
+rlt_status rlt_curve_load(rlt_store *store, const rlt_report_trial *trial, const char *metric,
                           rlt_curve *curve, rlt_err *err) {
     *curve = (rlt_curve){.trial = trial};
     snprintf(curve->label, sizeof curve->label, "%s %lld",

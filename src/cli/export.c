@@ -71,8 +71,23 @@ static void put_json_row(output *out, json_t *row) {
     json_decref(row);
 }
 
-static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial_row *trial,
-                          json_t *names) {
+static void put_params_csv(output *out, const char *params_json, json_t *names) {
+    json_t *params = rlt_report_parse(params_json), *ignored;
+    const char *name;
+    json_object_foreach(names, name, ignored) {
+        const json_t *value = json_object_get(params, name);
+        char *dumped = json_is_string(value) || value == NULL
+                           ? NULL
+                           : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+        const char *text = json_string_value(value);
+        put_csv(out, dumped != NULL ? dumped : text != NULL ? text : "");
+        free(dumped);
+    }
+    json_decref(params);
+}
+
+static void put_trial_csv(output *out, const rlt_report *report, const rlt_report_trial *trial,
+                          const rlt_trial_texts *texts, json_t *names) {
     int rank = rlt_report_rank(report, trial);
     put_csv(out, trial->role);
     put_csv_integer(out, trial->number);
@@ -88,23 +103,14 @@ static void put_trial_csv(output *out, const rlt_report *report, const rlt_trial
     put_csv_real(out, trial->wall_s);
     put_csv_integer(out, trial->seed);
     put_csv_integer(out, trial->attempt);
-    put_csv(out, trial->reason);
+    put_csv(out, texts->reason);
+    put_csv(out, texts->origin);
+    put_csv_integer(out, texts->since);
     if (report->replicates != NULL) {
         put_csv_integer(out, trial->configuration);
         put_csv_integer(out, trial->replicate);
     }
-    json_t *params = rlt_report_parse(trial->params_json), *ignored;
-    const char *name;
-    json_object_foreach(names, name, ignored) {
-        const json_t *value = json_object_get(params, name);
-        char *dumped = json_is_string(value) || value == NULL
-                           ? NULL
-                           : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-        const char *text = json_string_value(value);
-        put_csv(out, dumped != NULL ? dumped : text != NULL ? text : "");
-        free(dumped);
-    }
-    json_decref(params);
+    put_params_csv(out, texts->params_json, names);
     end_csv_row(out);
 }
 
@@ -117,9 +123,10 @@ static void name_values(output *out, const rlt_report *report) {
     }
 }
 
-static void put_trials_csv(output *out, const rlt_report *report) {
-    static const char *const fixed[] = {"role",  "trial",  "rank", "state",    "value", "best",
-                                        "steps", "wall_s", "seed", "attempts", "reason"};
+static void put_names_csv(output *out, const rlt_report *report, json_t *names) {
+    static const char *const fixed[] = {"role",   "trial",  "rank",   "state", "value",
+                                        "best",   "steps",  "wall_s", "seed",  "attempts",
+                                        "reason", "origin", "since"};
     for (size_t i = 0; i < RLT_COUNT(fixed); i++) {
         put_csv(out, fixed[i]);
         if (strcmp(fixed[i], "best") == 0 && report->values != NULL) {
@@ -130,32 +137,38 @@ static void put_trials_csv(output *out, const rlt_report *report) {
         put_csv(out, "configuration");
         put_csv(out, "replicate");
     }
-    json_t *names = json_object(), *ignored;
     const char *name;
-    for (int i = 0; i < report->trial_count; i++) {
-        json_t *params = rlt_report_parse(report->trials[i].params_json);
-        json_object_update_missing(names, params);
-        json_decref(params);
-    }
+    json_t *ignored;
     json_object_foreach(names, name, ignored) {
         put_csv(out, name);
     }
     end_csv_row(out);
-    for (int i = 0; i < report->trial_count; i++) {
-        put_trial_csv(out, report, &report->trials[i], names);
+}
+
+static rlt_status put_trials_csv(output *out, const rlt_report *report, rlt_err *err) {
+    json_t *names = NULL;
+    RLT_TRY(rlt_report_param_names(report, &names, err));
+    put_names_csv(out, report, names);
+    rlt_status status = RLT_OK;
+    for (int i = 0; i < report->trial_count && status == RLT_OK; i++) {
+        rlt_trial_texts texts;
+        status = rlt_report_texts(report, &report->trials[i], &texts, err);
+        if (status == RLT_OK) {
+            put_trial_csv(out, report, &report->trials[i], &texts, names);
+        }
+        rlt_trial_texts_fini(&texts);
     }
     json_decref(names);
+    return status;
 }
 
 static rlt_status put_trials(output *out, const rlt_report *report, rlt_err *err) {
-    (void)err;
     if (!out->json) {
-        put_trials_csv(out, report);
-        return RLT_OK;
+        return put_trials_csv(out, report, err);
     }
     for (int i = 0; i < report->trial_count; i++) {
-        json_t *row = rlt_report_trial_json(report, &report->trials[i]);
-        json_object_set_new(row, "config", rlt_report_parse(report->trials[i].config_json));
+        json_t *row;
+        RLT_TRY(rlt_report_trial_json(report, &report->trials[i], true, &row, err));
         put_json_row(out, row);
     }
     return RLT_OK;
@@ -164,7 +177,7 @@ static rlt_status put_trials(output *out, const rlt_report *report, rlt_err *err
 typedef struct metric_export {
     output *out;
     const rlt_report *report;
-    const rlt_trial_row *trial;
+    const rlt_report_trial *trial;
     const char *metric;
 } metric_export;
 

@@ -80,12 +80,12 @@ rlt_status rlt_report_load_objectives(rlt_report *report, rlt_err *err) {
                                                                        : RLT_OK;
 }
 
-const double *rlt_report_values_of(const rlt_report *report, const rlt_trial_row *trial) {
+const double *rlt_report_values_of(const rlt_report *report, const rlt_report_trial *trial) {
     const int width = report->objective_count + report->constraint_count;
     return report->values != NULL ? report->values + (trial - report->trials) * width : NULL;
 }
 
-double rlt_report_violation(const rlt_report *report, const rlt_trial_row *trial) {
+double rlt_report_violation(const rlt_report *report, const rlt_report_trial *trial) {
     const double *values = rlt_report_values_of(report, trial);
     double sum = 0;
     for (int i = 0; i < report->constraint_count; i++) {
@@ -95,7 +95,7 @@ double rlt_report_violation(const rlt_report *report, const rlt_trial_row *trial
     return sum;
 }
 
-bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_trial_row *trial) {
+bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_report_trial *trial) {
     bool ended = strcmp(trial->state, "completed") == 0 || strcmp(trial->state, "stopped") == 0;
     const double *values = rlt_report_values_of(report, trial);
     for (int i = 0; i < report->objective_count; i++) {
@@ -104,7 +104,7 @@ bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_trial_row *t
     return ended && strcmp(trial->role, "search") == 0 && rlt_report_violation(report, trial) == 0;
 }
 
-static void fill_keys(const rlt_report *report, const rlt_trial_row *trial, double *keys) {
+static void fill_keys(const rlt_report *report, const rlt_report_trial *trial, double *keys) {
     const double *values = rlt_report_values_of(report, trial);
     for (int i = 0; i < report->objective_count; i++) {
         keys[i] = report->objectives[i].maximise ? values[i] : -values[i];
@@ -176,7 +176,8 @@ double rlt_report_hypervolume(const rlt_report *report, double *reference) {
     return volume;
 }
 
-void rlt_report_add_values(const rlt_report *report, const rlt_trial_row *trial, json_t *object) {
+void rlt_report_add_values(const rlt_report *report, const rlt_report_trial *trial,
+                           json_t *object) {
     const double *values = rlt_report_values_of(report, trial);
     if (values == NULL) {
         return;

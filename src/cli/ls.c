@@ -49,7 +49,7 @@ static rlt_status look_closer(rlt_store *store, int64_t id, int *front, double *
         *front = rlt_report_front_size(&report);
         *best = NAN;
     } else if (status == RLT_OK) {
-        const rlt_trial_row *first = rlt_report_best(&report);
+        const rlt_report_trial *first = rlt_report_best(&report);
         const rlt_seed_group *r = first != NULL ? rlt_report_replicates(&report, first) : NULL;
         *best = first == NULL ? NAN : r != NULL ? r->value : first->value;
     }
@@ -140,11 +140,11 @@ rlt_status rlt_cli_ls(int argc, char **argv, rlt_err *err) {
     }
     if (status != RLT_OK) {
         json_decref(l.list);
-        rlt_buf_fini(&l.table.cells);
+        rlt_table_fini(&l.table);
         return status;
     }
     if (l.list != NULL) {
-        rlt_buf_fini(&l.table.cells);
+        rlt_table_fini(&l.table);
         return rlt_report_print_json(l.list, err);
     }
     rlt_table_print(&l.table, stdout);

@@ -25,7 +25,7 @@ const rlt_cli_option rlt_cli_plot_options[] = {
     {0}};
 
 typedef struct selection {
-    const rlt_trial_row **trials;
+    const rlt_report_trial **trials;
     size_t count;
 } selection;
 
@@ -37,8 +37,8 @@ static rlt_status select_listed(const rlt_report *report, const char *list, cons
         int64_t number = 0;
         snprintf(word, sizeof word, "%.*s", (int)(comma ? comma - at : (long)strlen(at)), at);
         RLT_TRY(rlt_cli_integer(&report->args, "--trials", word, 0, INT64_MAX, &number, err));
-        const rlt_trial_row *trial = NULL;
-        RLT_TRY(rlt_report_trial(report, role, number, &trial, err));
+        const rlt_report_trial *trial = NULL;
+        RLT_TRY(rlt_report_find_trial(report, role, number, &trial, err));
         bool known = false;
         for (size_t i = 0; i < chosen->count; i++) {
             known |= chosen->trials[i] == trial;
@@ -82,7 +82,7 @@ static rlt_status put_json(const rlt_curve *curves, size_t count, const char *me
                            rlt_err *err) {
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++) {
-        const rlt_trial_row *trial = curves[i].trial;
+        const rlt_report_trial *trial = curves[i].trial;
         json_array_append_new(list, json_pack("{s:s, s:I, s:o}", "role", trial->role, "trial",
                                               (json_int_t)trial->number, "points",
                                               rlt_curve_json(&curves[i])));
@@ -108,7 +108,7 @@ static rlt_status put(const rlt_report *report, const rlt_curve *curves, size_t 
 /* Curves without a point are left out; the winner is drawn last, in the accent colour. */
 static rlt_status plot_selection(const rlt_report *report, const selection *chosen,
                                  const char *metric, rlt_err *err) {
-    const rlt_trial_row *best = rlt_report_best(report);
+    const rlt_report_trial *best = rlt_report_best(report);
     rlt_curve *curves = rlt_alloc(sizeof *curves * chosen->count);
     rlt_status status = RLT_OK;
     size_t count = 0;

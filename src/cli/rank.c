@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool rlt_report_has_score(const rlt_trial_row *trial) {
+bool rlt_report_has_score(const rlt_report_trial *trial) {
     return strcmp(trial->state, "failed") != 0 && !isnan(trial->value);
 }
 
@@ -32,13 +32,13 @@ static int compare_ranked(const void *a, const void *b) {
     return (left->number > right->number) - (left->number < right->number);
 }
 
-static double score_of(const rlt_report *report, const rlt_trial_row *trial) {
+static double score_of(const rlt_report *report, const rlt_report_trial *trial) {
     return report->experiment.maximise ? trial->value : -trial->value;
 }
 
 /* Its place among the others: by its score, or with several objectives by its front. */
 static ranked place_of(const rlt_report *report, int i, const int *fronts) {
-    const rlt_trial_row *trial = &report->trials[i];
+    const rlt_report_trial *trial = &report->trials[i];
     double violation = rlt_report_violation(report, trial);
     bool several = report->objective_count > 1;
     return (ranked){.index = i,
@@ -89,17 +89,18 @@ void rlt_report_rank_all(rlt_report *report) {
     rlt_free(list);
 }
 
-int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial) {
+int rlt_report_rank(const rlt_report *report, const rlt_report_trial *trial) {
     return report->ranks[trial - report->trials];
 }
 
-const rlt_trial_row *rlt_report_best(const rlt_report *report) {
-    const rlt_trial_row *first = report->order_count > 0 ? &report->trials[report->order[0]] : NULL;
+const rlt_report_trial *rlt_report_best(const rlt_report *report) {
+    const rlt_report_trial *first =
+        report->order_count > 0 ? &report->trials[report->order[0]] : NULL;
     return first != NULL && rlt_report_rank(report, first) == 1 ? first : NULL;
 }
 
-rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
-                            const rlt_trial_row **trial, rlt_err *err) {
+rlt_status rlt_report_find_trial(const rlt_report *report, const char *role, int64_t number,
+                                 const rlt_report_trial **trial, rlt_err *err) {
     int count = 0;
     for (int i = 0; i < report->trial_count; i++) {
         if (strcmp(report->trials[i].role, role) != 0) {
@@ -116,21 +117,23 @@ rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t 
                     report->path, (long long)report->experiment.id, role, (long long)number, count);
 }
 
-bool rlt_report_is_final(const rlt_report *report, const rlt_trial_row *trial) {
-    const rlt_trial_row *newest = NULL; /* of an earlier winner there may be some as well */
-    for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *at = &report->trials[i];
-        bool later = newest == NULL || at->number > newest->number;
-        newest = strcmp(at->role, "final") == 0 && later ? at : newest;
+bool rlt_report_is_final(const rlt_report *report, const rlt_report_trial *trial) {
+    if (strcmp(trial->role, "final") != 0) {
+        return false;
     }
-    return strcmp(trial->role, "final") == 0 && trial->configuration == newest->configuration;
+    const rlt_report_trial *newest = trial; /* of an earlier winner there may be some as well */
+    for (int i = 0; i < report->trial_count; i++) {
+        const rlt_report_trial *at = &report->trials[i];
+        newest = strcmp(at->role, "final") == 0 && at->number > newest->number ? at : newest;
+    }
+    return trial->configuration == newest->configuration;
 }
 
 int rlt_report_finals(const rlt_report *report, double *mean, double *deviation) {
     int count = 0;
     double average = 0, squares = 0; /* Welford 1962 */
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         if (rlt_report_is_final(report, trial) && rlt_report_has_score(trial)) {
             double before = trial->value - average;
             average += before / ++count;
@@ -142,22 +145,31 @@ int rlt_report_finals(const rlt_report *report, double *mean, double *deviation)
     return count;
 }
 
-json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial) {
+rlt_status rlt_report_trial_json(const rlt_report *report, const rlt_report_trial *trial,
+                                 bool with_config, json_t **object, rlt_err *err) {
+    rlt_trial_texts texts;
+    *object = NULL;
+    RLT_TRY(rlt_report_texts(report, trial, &texts, err));
     int rank = rlt_report_rank(report, trial);
-    json_t *object =
-        json_pack("{s:I, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "number",
-                  (json_int_t)trial->number, "role", trial->role, "rank",
+    *object =
+        json_pack("{s:I, s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:I}",
+                  "number", (json_int_t)trial->number, "role", trial->role, "rank",
                   rank > 0 ? json_integer(rank) : json_null(), "state", trial->state, "reason",
-                  trial->reason, "seed", (json_int_t)trial->seed, "attempts",
+                  texts.reason, "seed", (json_int_t)trial->seed, "attempts",
                   (json_int_t)trial->attempt, "steps", (json_int_t)trial->steps, "value",
                   rlt_report_real(trial->value), "best", rlt_report_real(trial->best), "wall_s",
-                  rlt_report_real(trial->wall_s), "params", rlt_report_parse(trial->params_json));
-    rlt_report_add_values(report, trial, object);
+                  rlt_report_real(trial->wall_s), "params", rlt_report_parse(texts.params_json),
+                  "origin", texts.origin, "since", (json_int_t)texts.since);
+    rlt_report_add_values(report, trial, *object);
     if (strcmp(trial->role, "final") == 0) {
-        json_object_set_new(object, "configuration", json_integer(trial->configuration));
+        json_object_set_new(*object, "configuration", json_integer(trial->configuration));
     } else if (report->replicates != NULL) {
-        json_object_set_new(object, "configuration", json_integer(trial->configuration));
-        json_object_set_new(object, "replicate", json_integer(trial->replicate));
+        json_object_set_new(*object, "configuration", json_integer(trial->configuration));
+        json_object_set_new(*object, "replicate", json_integer(trial->replicate));
     }
-    return object;
+    if (with_config) {
+        json_object_set_new(*object, "config", rlt_report_parse(texts.config_json));
+    }
+    rlt_trial_texts_fini(&texts);
+    return RLT_OK;
 }

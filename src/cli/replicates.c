@@ -29,14 +29,14 @@ static int read_config(rlt_report *report) {
     return kind;
 }
 
-static bool has_ended(const rlt_trial_row *trial) {
+static bool has_ended(const rlt_report_trial *trial) {
     return strcmp(trial->state, "completed") == 0 || strcmp(trial->state, "stopped") == 0 ||
            strcmp(trial->state, "failed") == 0;
 }
 
 /* Search trials come in the order of number, so that a configuration's first one comes first. */
 static rlt_seed_group *find_or_add(rlt_report *report, int i) {
-    const rlt_trial_row *trial = &report->trials[i];
+    const rlt_report_trial *trial = &report->trials[i];
     int64_t low = 0, high = report->replicates_count;
     while (low < high) {
         int64_t middle = (low + high) / 2;
@@ -57,7 +57,8 @@ static rlt_seed_group *find_or_add(rlt_report *report, int i) {
     return &report->replicates[low];
 }
 
-static void count_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_seed_group *r) {
+static void count_trial(const rlt_report *report, const rlt_report_trial *trial,
+                        rlt_seed_group *r) {
     bool failed = strcmp(trial->state, "failed") == 0;
     r->count++;
     r->completed += strcmp(trial->state, "completed") == 0;
@@ -83,7 +84,7 @@ static void collect_values(rlt_report *report, int kind) {
         report->replicates[c].measured = 0;
     }
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         int c = report->replicates_of[i];
         if (c >= 0 && has_ended(trial) && strcmp(trial->state, "failed") != 0 &&
             !isnan(trial->value)) {
@@ -183,7 +184,8 @@ void rlt_report_close_replicates(rlt_report *report) {
     rlt_free(report->replicate_values);
 }
 
-const rlt_seed_group *rlt_report_replicates(const rlt_report *report, const rlt_trial_row *trial) {
+const rlt_seed_group *rlt_report_replicates(const rlt_report *report,
+                                            const rlt_report_trial *trial) {
     int index = report->replicates != NULL ? report->replicates_of[trial - report->trials] : -1;
     return index >= 0 ? &report->replicates[index] : NULL;
 }
@@ -204,8 +206,12 @@ void rlt_report_replicates_text(const rlt_report *report, const rlt_seed_group *
     }
 }
 
-json_t *rlt_report_replicates_json(const rlt_report *report, const rlt_seed_group *r) {
-    const rlt_trial_row *first = &report->trials[r->first];
+rlt_status rlt_report_replicates_json(const rlt_report *report, const rlt_seed_group *r,
+                                      json_t **object, rlt_err *err) {
+    const rlt_report_trial *first = &report->trials[r->first];
+    json_t *params;
+    *object = NULL;
+    RLT_TRY(rlt_report_params(report, first, &params, err));
     rlt_estimate interval = rlt_report_interval(r);
     json_t *values = json_array(), *trials = json_array();
     for (int i = 0; i < r->measured; i++) {
@@ -217,14 +223,15 @@ json_t *rlt_report_replicates_json(const rlt_report *report, const rlt_seed_grou
         }
     }
     int rank = rlt_report_rank(report, first);
-    return json_pack("{s:I, s:o, s:s, s:i, s:i, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
-                     "configuration", (json_int_t)r->configuration, "rank",
-                     rank > 0 ? json_integer(rank) : json_null(), "state", r->state, "seeds",
-                     r->measured, "completed", r->completed, "failed", r->failed, "value",
-                     rlt_report_real(r->value), "aggregate", report->aggregate, "iqm",
-                     rlt_report_real(interval.value), "low", rlt_report_real(interval.low), "high",
-                     rlt_report_real(interval.high), "values", values, "trials", trials, "steps",
-                     (json_int_t)r->steps, "params", rlt_report_parse(first->params_json));
+    *object = json_pack(
+        "{s:I, s:o, s:s, s:i, s:i, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:o}",
+        "configuration", (json_int_t)r->configuration, "rank",
+        rank > 0 ? json_integer(rank) : json_null(), "state", r->state, "seeds", r->measured,
+        "completed", r->completed, "failed", r->failed, "value", rlt_report_real(r->value),
+        "aggregate", report->aggregate, "iqm", rlt_report_real(interval.value), "low",
+        rlt_report_real(interval.low), "high", rlt_report_real(interval.high), "values", values,
+        "trials", trials, "steps", (json_int_t)r->steps, "params", params);
+    return RLT_OK;
 }
 
 bool rlt_report_improvement(const rlt_report *report, const rlt_seed_group *pair[2],

@@ -81,33 +81,99 @@ static char *config_with(const char *config_json, const char *params_json) {
     return copy;
 }
 
-typedef struct loading_trials {
-    rlt_store *store;
-    rlt_buf rows;
-} loading_trials;
+rlt_status rlt_report_texts(const rlt_report *report, const rlt_report_trial *trial,
+                            rlt_trial_texts *texts, rlt_err *err) {
+    RLT_TRY(rlt_store_trial_texts(report->store, trial->id, texts, err));
+    if (texts->since > 0) {
+        char *config = config_with(texts->config_json, texts->params_json);
+        rlt_free(texts->config_json);
+        texts->config_json = config;
+    }
+    return RLT_OK;
+}
+
+rlt_status rlt_report_params(const rlt_report *report, const rlt_report_trial *trial,
+                             json_t **params, rlt_err *err) {
+    rlt_trial_texts texts;
+    *params = NULL;
+    RLT_TRY(rlt_store_trial_texts(report->store, trial->id, &texts, err));
+    *params = rlt_report_parse(texts.params_json);
+    rlt_trial_texts_fini(&texts);
+    return RLT_OK;
+}
+
+static rlt_status add_name(void *user, int columns, const char *const *names,
+                           const char *const *values, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    json_object_set_new(user, values[0], json_true());
+    return RLT_OK;
+}
+
+rlt_status rlt_report_param_names(const rlt_report *report, json_t **names, rlt_err *err) {
+    static const char sql[] = /* no sort of all rows */
+        "SELECT path FROM (SELECT p.path FROM trials t JOIN trial_params p ON p.trial = t.id WHERE "
+        "t.experiment = ?1 UNION SELECT j.key FROM trials t JOIN exploits x ON x.trial = t.id, "
+        "json_each(x.params_json) j WHERE t.experiment = ?1) ORDER BY path";
+    *names = json_object();
+    rlt_status status =
+        rlt_store_query(report->store, sql, &report->experiment.id, 1, add_name, *names, err);
+    if (status != RLT_OK) {
+        json_decref(*names);
+        *names = NULL;
+    }
+    return status;
+}
+
+static const char *state_of(const char *name) {
+    for (int i = 0; rlt_report_states[i] != NULL; i++) {
+        if (strcmp(rlt_report_states[i], name) == 0) {
+            return rlt_report_states[i];
+        }
+    }
+    return "unknown"; /* not one that the schema allows */
+}
 
 static rlt_status visit_trial(void *user, const rlt_trial_row *row, rlt_err *err) {
-    loading_trials *loading = user;
-    rlt_trial_row copy = *row;
-    char *params = NULL;
-    int64_t at, source;
-    RLT_TRY(rlt_store_params(loading->store, row->id, INT64_MAX, &params, &at, &source, err));
-    copy.params_json = params;
-    copy.config_json = strcmp(params, row->params_json) == 0
-                           ? copy_text(row->config_json)
-                           : config_with(row->config_json, params);
-    rlt_buf_append(&loading->rows, &copy, sizeof copy);
+    (void)err;
+    rlt_report *report = user;
+    if (report->trial_count == report->trial_room) { /* it has come since they were counted */
+        return RLT_OK;
+    }
+    report->trials[report->trial_count++] =
+        (rlt_report_trial){.id = row->id,
+                           .number = row->number,
+                           .seed = row->seed,
+                           .attempt = row->attempt,
+                           .configuration = row->configuration,
+                           .replicate = row->replicate,
+                           .steps = row->steps,
+                           .value = row->value,
+                           .best = row->best,
+                           .wall_s = row->wall_s,
+                           .role = strcmp(row->role, "final") == 0 ? "final" : "search",
+                           .state = state_of(row->state)};
     return RLT_OK;
+}
+
+static rlt_status note_count(void *user, int columns, const char *const *names,
+                             const char *const *values, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    ((rlt_report *)user)->trial_room = (int)strtol(values[0], NULL, 10);
+    return RLT_OK;
+}
+
+static rlt_status load_trials(rlt_report *report, rlt_err *err) {
+    RLT_TRY(rlt_store_query(report->store, "SELECT count(*) FROM trials WHERE experiment = ?1",
+                            &report->experiment.id, 1, note_count, report, err));
+    report->trials = rlt_alloc(sizeof *report->trials * (size_t)(report->trial_room + 1));
+    return rlt_store_trials(report->store, report->experiment.id, visit_trial, report, err);
 }
 
 rlt_status rlt_report_load(rlt_report *report, rlt_store *store, int64_t id, rlt_err *err) {
     report->store = store;
     RLT_TRY(rlt_store_experiment_get(store, id, &report->experiment, err));
     report->alive = rlt_store_experiment_is_owned(store, id);
-    loading_trials loading = {.store = store};
-    rlt_status status = rlt_store_trials(store, report->experiment.id, visit_trial, &loading, err);
-    report->trials = (rlt_trial_row *)(void *)loading.rows.data; /* 64-byte aligned by rlt_alloc */
-    report->trial_count = (int)(loading.rows.size / sizeof(rlt_trial_row));
+    rlt_status status = load_trials(report, err);
     if (status == RLT_OK) {
         status = rlt_report_load_objectives(report, err);
     }
@@ -138,10 +204,6 @@ rlt_status rlt_report_open(rlt_report *report, const char *command, int argc, ch
 }
 
 void rlt_report_close(rlt_report *report) {
-    for (int i = 0; i < report->trial_count; i++) {
-        rlt_free(report->trials[i].params_json);
-        rlt_free(report->trials[i].config_json);
-    }
     rlt_free(report->trials);
     rlt_free(report->order);
     rlt_free(report->ranks);

@@ -20,6 +20,13 @@ typedef struct rlt_report_objective {
     bool maximise;
 } rlt_report_objective;
 
+/* A trial, but for its texts (rlt_report_texts): there may be 100,000 of them. */
+typedef struct rlt_report_trial {
+    int64_t id, number, seed, attempt, configuration, replicate, steps;
+    double value, best, wall_s;
+    const char *role, *state; /* static */
+} rlt_report_trial;
+
 /* A configuration with several seeds (tune.seeds): its replicates are search trials. */
 typedef struct rlt_seed_group {
     int64_t configuration;                  /* number of its first trial */
@@ -39,9 +46,9 @@ typedef struct rlt_report {
     const char *path; /* of the database */
     rlt_store *store;
     rlt_experiment_row experiment;
-    bool alive;            /* its driver runs now */
-    rlt_trial_row *trials; /* search before final, in the order of number */
-    int trial_count;
+    bool alive;               /* its driver runs now */
+    rlt_report_trial *trials; /* search before final, in the order of number */
+    int trial_count, trial_room;
     int *order; /* the search trials' indices, best first; failed and unmeasured ones last. With
                  * several seeds the first trial of every configuration */
     int search_count, order_count;
@@ -71,29 +78,39 @@ rlt_status rlt_report_find(rlt_store *store, const rlt_cli_args *args, const cha
                            int64_t *id, rlt_err *err);
 /* The same for a store that is open (borrowed: take it out before close) and an ID. */
 rlt_status rlt_report_load(rlt_report *report, rlt_store *store, int64_t id, rlt_err *err);
+/* Reason, parameters in force and configuration with these, from the database; release by fini. */
+rlt_status rlt_report_texts(const rlt_report *report, const rlt_report_trial *trial,
+                            rlt_trial_texts *texts, rlt_err *err);
+/* The parameters in force alone; a new reference. */
+rlt_status rlt_report_params(const rlt_report *report, const rlt_report_trial *trial,
+                             json_t **params, rlt_err *err);
+/* {name: true} of every parameter that a trial has or had, by name. */
+rlt_status rlt_report_param_names(const rlt_report *report, json_t **names, rlt_err *err);
 void rlt_report_close(rlt_report *report); /* safe on {0} and after a failed open */
 
 void rlt_report_rank_all(rlt_report *report); /* fills order and ranks; part of open */
-bool rlt_report_has_score(const rlt_trial_row *trial);
+bool rlt_report_has_score(const rlt_report_trial *trial);
 /* replicates.c: fills replicates, order and ranks where there are several seeds, and says so. */
 bool rlt_report_rank_replicates(rlt_report *report);
 void rlt_report_close_replicates(rlt_report *report);
 /* The configuration of a search trial; NULL: one seed each. */
-const rlt_seed_group *rlt_report_replicates(const rlt_report *report, const rlt_trial_row *trial);
+const rlt_seed_group *rlt_report_replicates(const rlt_report *report,
+                                            const rlt_report_trial *trial);
 /* The interquartile mean with its bootstrap interval. */
 rlt_estimate rlt_report_interval(const rlt_seed_group *replicates);
 /* "iqm of 5 seeds, 95 % interval 0.1 to 0.3" */
 void rlt_report_replicates_text(const rlt_report *report, const rlt_seed_group *r, rlt_buf *text);
-json_t *rlt_report_replicates_json(const rlt_report *report, const rlt_seed_group *replicates);
+rlt_status rlt_report_replicates_json(const rlt_report *report, const rlt_seed_group *replicates,
+                                      json_t **object, rlt_err *err); /* a new reference */
 /* How likely a run of the best configuration is better than one of the second best; false: there
  * are no two with a result. */
 bool rlt_report_improvement(const rlt_report *report, const rlt_seed_group *pair[2],
                             rlt_estimate *probability);
 /* front.c: several objectives, constraints. */
 rlt_status rlt_report_load_objectives(rlt_report *report, rlt_err *err); /* part of open */
-const double *rlt_report_values_of(const rlt_report *report, const rlt_trial_row *trial);
+const double *rlt_report_values_of(const rlt_report *report, const rlt_report_trial *trial);
 /* The sum of constraints above 0; 0: feasible. */
-double rlt_report_violation(const rlt_report *report, const rlt_trial_row *trial);
+double rlt_report_violation(const rlt_report *report, const rlt_report_trial *trial);
 void rlt_report_fronts(const rlt_report *report, int *fronts); /* [trial_count] from 1; 0: none */
 int rlt_report_front_size(const rlt_report *report);           /* 0 with one objective */
 /* Of the Pareto front above the worst values of feasible trials, which go to reference[objectives];
@@ -102,20 +119,22 @@ double rlt_report_hypervolume(const rlt_report *report, double *reference);
 /* volumes[trial_count]: of the trials up to each, above that reference. Two objectives or more. */
 void rlt_report_volumes(const rlt_report *report, const double *reference, double *volumes);
 /* Ended with all values, and feasible; with several objectives or constraints. */
-bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_trial_row *trial);
-void rlt_report_add_values(const rlt_report *report, const rlt_trial_row *trial, json_t *object);
+bool rlt_report_may_be_on_front(const rlt_report *report, const rlt_report_trial *trial);
+void rlt_report_add_values(const rlt_report *report, const rlt_report_trial *trial, json_t *object);
 json_t *rlt_report_metrics_json(const rlt_report *report); /* names, modes, constraints */
 json_t *rlt_report_front_json(const rlt_report *report);
 void rlt_report_front_text(const rlt_report *report, rlt_buf *text);
-int rlt_report_rank(const rlt_report *report, const rlt_trial_row *trial);
-const rlt_trial_row *rlt_report_best(const rlt_report *report); /* or NULL */
-rlt_status rlt_report_trial(const rlt_report *report, const char *role, int64_t number,
-                            const rlt_trial_row **trial, rlt_err *err);
+int rlt_report_rank(const rlt_report *report, const rlt_report_trial *trial);
+const rlt_report_trial *rlt_report_best(const rlt_report *report); /* or NULL */
+rlt_status rlt_report_find_trial(const rlt_report *report, const char *role, int64_t number,
+                                 const rlt_report_trial **trial, rlt_err *err);
 /* A retraining of the newest winner: a search that grows may have had others before. */
-bool rlt_report_is_final(const rlt_report *report, const rlt_trial_row *trial);
+bool rlt_report_is_final(const rlt_report *report, const rlt_report_trial *trial);
 /* Mean and sample standard deviation of these that have a score; returns how many. */
 int rlt_report_finals(const rlt_report *report, double *mean, double *deviation);
-json_t *rlt_report_trial_json(const rlt_report *report, const rlt_trial_row *trial);
+/* A new reference; with_config: and the configuration. */
+rlt_status rlt_report_trial_json(const rlt_report *report, const rlt_report_trial *trial,
+                                 bool with_config, json_t **object, rlt_err *err);
 const char *rlt_report_state(const char *state, bool alive); /* "interrupted" without its driver */
 /* "16: 9 completed, 7 stopped": counts has one number per state, in this order. */
 extern const char *const rlt_report_states[7]; /* NULL at the end */
@@ -133,17 +152,22 @@ rlt_status rlt_report_print_json(json_t *value, rlt_err *err); /* takes the refe
 /* What an import or export left out, on standard error; nothing if there is nothing. */
 void rlt_cli_put_notes(rlt_notes *notes, const char *file, const char *title);
 
-/* Columns first, then cell by cell; printed with aligned columns, control characters replaced. */
+/* Columns first, then cell by cell; printed with aligned columns, control characters replaced. Of
+ * many rows, most are in a temporary file. */
 enum { RLT_TABLE_COLUMNS_MAX = 64 };
 typedef struct rlt_table {
-    rlt_buf cells; /* 0-terminated strings; the first row holds the names */
-    int columns, count;
+    rlt_buf names, cells; /* 0-terminated strings; cells: those that are not in the file */
+    FILE *spilled;        /* NULL: not needed */
+    bool in_memory;       /* all further ones: the file can't be had, or is full */
+    int columns, count, spilled_count; /* counts of cells: names, and those of rows */
+    int widths[RLT_TABLE_COLUMNS_MAX]; /* of the widest cell of each column, below its name */
     bool right[RLT_TABLE_COLUMNS_MAX];
 } rlt_table;
 void rlt_table_column(rlt_table *table, const char *name, bool right);
 void rlt_table_cell(rlt_table *table, const char *text);
 void rlt_table_integer(rlt_table *table, int64_t value);
 void rlt_table_print(rlt_table *table, FILE *out); /* and releases it */
+void rlt_table_fini(rlt_table *table);             /* of one that is not printed; safe on {0} */
 
 typedef struct rlt_screen {
     int columns, rows;
@@ -157,11 +181,11 @@ bool rlt_screen_can_move(void); /* standard output is a terminal with a cursor t
 typedef struct rlt_curve {
     rlt_buf x, y; /* doubles */
     size_t count;
-    const rlt_trial_row *trial;
+    const rlt_report_trial *trial;
     char label[64];
     bool highlight;
 } rlt_curve;
-rlt_status rlt_curve_load(rlt_store *store, const rlt_trial_row *trial, const char *metric,
+rlt_status rlt_curve_load(rlt_store *store, const rlt_report_trial *trial, const char *metric,
                           rlt_curve *curve, rlt_err *err);
 json_t *rlt_curve_json(const rlt_curve *curve); /* [[step, value], ...] */
 void rlt_curve_fini(rlt_curve *curve);

@@ -70,7 +70,7 @@ rlt_status rlt_samples_values(const rlt_report *report, const char *metric, doub
     int objective = objective_of(report, metric);
     bool listed = objective >= 0 && report->values != NULL;
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         values[i] = first    ? trial->value
                     : listed ? rlt_report_values_of(report, trial)[objective]
                              : NAN;
@@ -81,16 +81,16 @@ rlt_status rlt_samples_values(const rlt_report *report, const char *metric, doub
 /* ---- rows ---- */
 
 typedef struct result {
-    const rlt_trial_row *trial;
+    const rlt_report_trial *trial;
     double value; /* NAN: it failed */
 } result;
 
-static int64_t configuration_of(const rlt_trial_row *trial) {
+static int64_t configuration_of(const rlt_report_trial *trial) {
     return trial->configuration >= 0 ? trial->configuration : trial->number;
 }
 
 static int compare_results(const void *a, const void *b) {
-    const rlt_trial_row *left = ((const result *)a)->trial, *right = ((const result *)b)->trial;
+    const rlt_report_trial *left = ((const result *)a)->trial, *right = ((const result *)b)->trial;
     int64_t x = configuration_of(left), y = configuration_of(right);
     return x != y ? (x > y) - (x < y)
                   : (left->number > right->number) - (left->number < right->number);
@@ -102,7 +102,7 @@ static int collect_results(const rlt_report *report, bool stopped, const double 
                            rlt_samples *s, result *list) {
     int count = 0;
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         bool early = strcmp(trial->state, "stopped") == 0;
         bool failed = strcmp(trial->state, "failed") == 0;
         bool ended = isfinite(values[i]) && (early || strcmp(trial->state, "completed") == 0);
@@ -186,7 +186,7 @@ static rlt_status fail_empty(const rlt_report *report, bool stopped, const rlt_s
                              rlt_err *err) {
     int completed = 0, ended_early = 0, failed = 0;
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         if (strcmp(trial->role, "search") == 0) {
             completed += strcmp(trial->state, "completed") == 0;
             ended_early += strcmp(trial->state, "stopped") == 0;
@@ -218,11 +218,13 @@ rlt_status rlt_samples_load(const rlt_report *report, const char *metric, bool s
     if (status == RLT_OK && s->data.count == 0) {
         status = fail_empty(report, stopped, s, err);
     }
+    if (status == RLT_OK) {
+        status = rlt_samples_load_params(report, s, err);
+    }
     if (status != RLT_OK) {
         rlt_samples_close(s);
         return status;
     }
-    rlt_samples_load_params(report, s);
     s->data.params = s->params;
     s->data.x = s->x;
     s->data.values = s->values;

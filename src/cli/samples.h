@@ -20,12 +20,12 @@ typedef struct rlt_samples {
     rlt_analysis_param *params;
     rlt_samples_param *info; /* [param_count] */
     double *x, *values;
-    bool *feasible;               /* [count] no constraint is above 0 */
-    int *replicates;              /* [count] trials that a row is made of */
-    const rlt_trial_row **trials; /* [count] search trials with a result, in the order of number; of
-                                   * a configuration with replicates its first one */
-    int trial_count;              /* all of the trials behind the rows */
-    int stopped_count;            /* stopped ones with a result that were not asked for */
+    bool *feasible;                  /* [count] no constraint is above 0 */
+    int *replicates;                 /* [count] trials that a row is made of */
+    const rlt_report_trial **trials; /* [count] search trials with a result, in the order of number;
+                                      * of a configuration with replicates its first one */
+    int trial_count;                 /* all of the trials behind the rows */
+    int stopped_count;               /* stopped ones with a result that were not asked for */
     char metric[RLT_NAME_MAX], aggregate[16]; /* tune.aggregate: "iqm", ... */
 } rlt_samples;
 /* metric: NULL: the experiment's first objective; an objective's name; or any other metric, by its
@@ -51,5 +51,5 @@ rlt_status rlt_samples_param_find(const rlt_samples *samples, const char *path, 
 rlt_status rlt_samples_values(const rlt_report *report, const char *metric, double *values,
                               rlt_err *err);
 /* Fills params, info, x from the trials of the rows; part of load. */
-void rlt_samples_load_params(const rlt_report *report, rlt_samples *samples);
+rlt_status rlt_samples_load_params(const rlt_report *report, rlt_samples *samples, rlt_err *err);
 #endif

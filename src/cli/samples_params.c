@@ -208,7 +208,7 @@ static void fill_params(loader *l) {
     rlt_free(l->known);
 }
 
-void rlt_samples_load_params(const rlt_report *report, rlt_samples *s) {
+rlt_status rlt_samples_load_params(const rlt_report *report, rlt_samples *s, rlt_err *err) {
     loader l = {.s = s};
     json_t *config = rlt_report_parse(report->experiment.config_json);
     rlt_err ignored; /* a configuration that cannot be read: domains are inferred */
@@ -216,17 +216,21 @@ void rlt_samples_load_params(const rlt_report *report, rlt_samples *s) {
         l.space = (rlt_search_space){0};
     }
     l.params = rlt_alloc(sizeof(json_t *) * (size_t)(s->data.count + 1));
-    for (int i = 0; i < s->data.count; i++) {
-        l.params[i] = rlt_report_parse(s->trials[i]->params_json);
+    rlt_status status = RLT_OK;
+    for (int i = 0; i < s->data.count && status == RLT_OK; i++) {
+        status = rlt_report_params(report, s->trials[i], &l.params[i], err);
     }
-    collect_paths(&l, s);
-    fill_params(&l);
+    if (status == RLT_OK) {
+        collect_paths(&l, s);
+        fill_params(&l);
+    }
     for (int i = 0; i < s->data.count; i++) {
         json_decref(l.params[i]);
     }
     rlt_free(l.params);
     rlt_search_space_fini(&l.space);
     json_decref(config);
+    return status;
 }
 
 /* "lr" for "ppo.lr", where only one ends like that; else -1. */

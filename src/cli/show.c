@@ -19,17 +19,6 @@ const rlt_cli_option rlt_cli_show_options[] = {
 
 enum { EVENTS_SHOWN = 10, PARAMS_SHOWN_MAX = 40 };
 
-/* The names of all parameters, in the order in which they appear. */
-static json_t *collect_params(const rlt_report *report) {
-    json_t *names = json_object();
-    for (int i = 0; i < report->trial_count; i++) {
-        json_t *params = rlt_report_parse(report->trials[i].params_json);
-        json_object_update_missing(names, params);
-        json_decref(params);
-    }
-    return names;
-}
-
 /* Of a configuration with several seeds, where there would be a trial's. */
 static void put_amounts(rlt_table *table, const rlt_seed_group *r) {
     char text[32];
@@ -42,7 +31,7 @@ static void put_amounts(rlt_table *table, const rlt_seed_group *r) {
     rlt_table_cell(table, rlt_report_duration(r->wall_s, text));
 }
 
-static void put_values(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial) {
+static void put_values(rlt_table *table, const rlt_report *report, const rlt_report_trial *trial) {
     char text[32];
     const double *values = rlt_report_values_of(report, trial);
     for (int i = 0; values != NULL && i < report->objective_count + report->constraint_count; i++) {
@@ -56,9 +45,33 @@ static void put_values(rlt_table *table, const rlt_report *report, const rlt_tri
     rlt_table_cell(table, rlt_report_duration(trial->wall_s, text));
 }
 
-static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_trial_row *trial,
-                          json_t *names) {
+static void put_params(rlt_table *table, const char *params_json, json_t *names) {
+    json_t *params = rlt_report_parse(params_json), *ignored;
+    const char *name;
+    int column = 0;
+    json_object_foreach(names, name, ignored) {
+        if (column++ < PARAMS_SHOWN_MAX) {
+            rlt_buf value = {0};
+            rlt_report_json_text(json_object_get(params, name), &value);
+            rlt_table_cell(table, value.data);
+            rlt_buf_fini(&value);
+        }
+    }
+    json_decref(params);
+}
+
+/* What the columns after the values hold. */
+typedef struct param_columns {
+    json_t *names;
+    bool origins; /* some trials did not get theirs from the sampler */
+} param_columns;
+
+static rlt_status put_trial_row(rlt_table *table, const rlt_report *report,
+                                const rlt_report_trial *trial, const param_columns *columns,
+                                rlt_err *err) {
     char text[32];
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(report, trial, &texts, err));
     const rlt_seed_group *r = rlt_report_replicates(report, trial);
     int rank = rlt_report_rank(report, trial);
     snprintf(text, sizeof text, "%d", rank);
@@ -70,19 +83,12 @@ static void put_trial_row(rlt_table *table, const rlt_report *report, const rlt_
     } else {
         put_values(table, report, trial);
     }
-    json_t *params = rlt_report_parse(trial->params_json);
-    const char *name;
-    json_t *ignored;
-    int column = 0;
-    json_object_foreach(names, name, ignored) {
-        if (column++ < PARAMS_SHOWN_MAX) {
-            rlt_buf value = {0};
-            rlt_report_json_text(json_object_get(params, name), &value);
-            rlt_table_cell(table, value.data);
-            rlt_buf_fini(&value);
-        }
+    put_params(table, texts.params_json, columns->names);
+    if (columns->origins) {
+        rlt_table_cell(table, texts.origin);
     }
-    json_decref(params);
+    rlt_trial_texts_fini(&texts);
+    return RLT_OK;
 }
 
 /* Of the values: those of every objective and constraint where there are several. */
@@ -130,25 +136,52 @@ static void print_amounts(const rlt_report *report) {
     }
 }
 
-void rlt_show_leaderboard(const rlt_report *report, int count) {
-    rlt_table table = {0};
-    name_columns(report, &table);
-    json_t *names = collect_params(report);
+static rlt_status note_origins(void *user, int columns, const char *const *names,
+                               const char *const *values, rlt_err *err) {
+    (void)columns, (void)names, (void)err;
+    *(bool *)user = strcmp(values[0], "0") != 0;
+    return RLT_OK;
+}
+
+static rlt_status name_params(const rlt_report *report, rlt_table *table, param_columns *columns,
+                              rlt_err *err) {
+    static const char sql[] =
+        "SELECT EXISTS (SELECT 1 FROM parameters_in_force WHERE experiment = ?1 AND role = "
+        "'search' AND (since > 0 OR (origin <> 'sampler' AND origin NOT LIKE 'trial %')))";
+    RLT_TRY(rlt_store_query(report->store, sql, &report->experiment.id, 1, note_origins,
+                            &columns->origins, err));
+    RLT_TRY(rlt_report_param_names(report, &columns->names, err));
     const char *name;
     json_t *ignored;
-    int column = 0;
-    json_object_foreach(names, name, ignored) {
-        if (column++ < PARAMS_SHOWN_MAX) {
-            rlt_table_column(&table, name, true);
+    int count = 0;
+    json_object_foreach(columns->names, name, ignored) {
+        if (count++ < PARAMS_SHOWN_MAX) {
+            rlt_table_column(table, name, true);
         }
     }
-    for (int i = 0; i < count; i++) {
-        put_trial_row(&table, report, &report->trials[report->order[i]], names);
+    if (columns->origins) {
+        rlt_table_column(table, "from", false);
     }
-    json_decref(names);
+    return RLT_OK;
+}
+
+rlt_status rlt_show_leaderboard(const rlt_report *report, int count, rlt_err *err) {
+    rlt_table table = {0};
+    param_columns columns = {0};
+    name_columns(report, &table);
+    rlt_status status = name_params(report, &table, &columns, err);
+    for (int i = 0; i < count && status == RLT_OK; i++) {
+        status = put_trial_row(&table, report, &report->trials[report->order[i]], &columns, err);
+    }
+    json_decref(columns.names);
+    if (status != RLT_OK) {
+        rlt_table_fini(&table);
+        return status;
+    }
     printf("\n");
     rlt_table_print(&table, stdout);
     print_amounts(report);
+    return RLT_OK;
 }
 
 static void print_head(const rlt_report *report) {
@@ -202,7 +235,7 @@ static void print_finals(const rlt_report *report) {
     static const char *const columns[] = {"final", "seed", "state", "value", "steps", "time"};
     int count = 0, earlier = 0;
     for (int i = 0; i < report->trial_count; i++) {
-        const rlt_trial_row *trial = &report->trials[i];
+        const rlt_report_trial *trial = &report->trials[i];
         char text[32];
         if (!rlt_report_is_final(report, trial)) {
             earlier += strcmp(trial->role, "final") == 0;
@@ -278,24 +311,26 @@ static rlt_status put_events(const rlt_report *report, json_t *list, rlt_err *er
         printf("\nnewest events:\n");
         rlt_table_print(&events.table, stdout);
     }
-    rlt_buf_fini(&events.table.cells);
+    rlt_table_fini(&events.table);
     return status;
 }
 
 /* Where there are several seeds. */
-static void add_configurations(const rlt_report *report, int count, json_t *all) {
+static rlt_status add_configurations(const rlt_report *report, int count, json_t *all,
+                                     rlt_err *err) {
     const rlt_seed_group *pair[2];
     rlt_estimate p;
     if (report->replicates == NULL) {
-        return;
+        return RLT_OK;
     }
-    json_t *list = json_array();
-    for (int i = 0; i < count; i++) {
-        const rlt_trial_row *first = &report->trials[report->order[i]];
-        json_array_append_new(
-            list, rlt_report_replicates_json(report, rlt_report_replicates(report, first)));
-    }
+    json_t *list = json_array(), *object;
     json_object_set_new(all, "configurations", list);
+    for (int i = 0; i < count; i++) {
+        const rlt_report_trial *first = &report->trials[report->order[i]];
+        RLT_TRY(
+            rlt_report_replicates_json(report, rlt_report_replicates(report, first), &object, err));
+        json_array_append_new(list, object);
+    }
     if (rlt_report_improvement(report, pair, &p)) {
         json_object_set_new(all, "improvement",
                             json_pack("{s:I, s:I, s:o, s:o, s:o}", "best",
@@ -304,42 +339,81 @@ static void add_configurations(const rlt_report *report, int count, json_t *all)
                                       rlt_report_real(p.value), "low", rlt_report_real(p.low),
                                       "high", rlt_report_real(p.high)));
     }
+    return RLT_OK;
 }
 
-static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) {
-    const rlt_experiment_row *e = &report->experiment;
-    json_t *trials = json_array(), *finals = json_array(), *events = json_array();
-    for (int i = 0; i < count && report->replicates == NULL; i++) {
-        json_array_append_new(trials,
-                              rlt_report_trial_json(report, &report->trials[report->order[i]]));
-    }
+static rlt_status add_finals(const rlt_report *report, json_t *all, rlt_err *err) {
+    json_t *finals = json_array(), *object;
+    json_object_set_new(all, "finals", finals);
     for (int i = 0; i < report->trial_count; i++) {
-        bool final = strcmp(report->trials[i].role, "final") == 0;
-        if (final || report->replicates != NULL) {
-            json_array_append_new(final ? finals : trials,
-                                  rlt_report_trial_json(report, &report->trials[i]));
+        if (strcmp(report->trials[i].role, "final") == 0) {
+            RLT_TRY(rlt_report_trial_json(report, &report->trials[i], false, &object, err));
+            json_array_append_new(finals, object);
         }
     }
-    json_t *all = json_pack(
-        "{s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "id", (json_int_t)e->id,
-        "name", e->name, "state", rlt_report_state(e->state, report->alive), "metric", e->metric,
-        "mode", e->maximise ? "max" : "min", "created_ms", (json_int_t)e->created_ms, "ended_ms",
-        e->ended_ms > 0 ? json_integer(e->ended_ms) : json_null(), "config",
-        rlt_report_parse(e->config_json), "facts", rlt_report_parse(e->facts_json), "trials",
-        trials, "finals", finals, "events", events);
+    return RLT_OK;
+}
+
+static rlt_status add_all(const rlt_report *report, int count, json_t *all, rlt_err *err) {
+    RLT_TRY(add_finals(report, all, err));
+    json_t *events = json_array();
+    json_object_set_new(all, "events", events);
+    RLT_TRY(put_events(report, events, err));
     if (report->values != NULL) {
         json_object_set_new(all, "metrics", rlt_report_metrics_json(report));
     }
     if (report->objective_count > 1) {
         json_object_set_new(all, "front", rlt_report_front_json(report));
     }
-    add_configurations(report, count, all);
-    rlt_status status = put_events(report, events, err);
-    if (status != RLT_OK) {
-        json_decref(all);
-        return status;
+    return add_configurations(report, count, all, err);
+}
+
+/* Best first; with several seeds in the order of number, as `configurations` has the ranks. */
+static rlt_status print_trials(const rlt_report *report, int count, rlt_err *err) {
+    bool several = report->replicates != NULL;
+    int printed = 0;
+    for (int i = 0; i < (several ? report->trial_count : count); i++) {
+        const rlt_report_trial *trial = &report->trials[several ? i : report->order[i]];
+        json_t *object;
+        if (strcmp(trial->role, "search") == 0) {
+            RLT_TRY(rlt_report_trial_json(report, trial, false, &object, err));
+            printf(printed++ > 0 ? ",\n    " : "\n    ");
+            json_dumpf(object, stdout, JSON_COMPACT);
+            json_decref(object);
+        }
     }
-    return rlt_report_print_json(all, err);
+    printf(printed > 0 ? "\n  " : "");
+    return RLT_OK;
+}
+
+/* Trials go out one by one, where the rest has an empty list of them. */
+static rlt_status print_json(const rlt_report *report, int count, rlt_err *err) {
+    static const char key[] = "\n  \"trials\": [";
+    const rlt_experiment_row *e = &report->experiment;
+    json_t *all = json_pack(
+        "{s:I, s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:[]}", "id", (json_int_t)e->id, "name",
+        e->name, "state", rlt_report_state(e->state, report->alive), "metric", e->metric, "mode",
+        e->maximise ? "max" : "min", "created_ms", (json_int_t)e->created_ms, "ended_ms",
+        e->ended_ms > 0 ? json_integer(e->ended_ms) : json_null(), "config",
+        rlt_report_parse(e->config_json), "facts", rlt_report_parse(e->facts_json), "trials");
+    rlt_status status = add_all(report, count, all, err);
+    char *text = status == RLT_OK ? json_dumps(all, JSON_INDENT(2)) : NULL;
+    const char *list = text != NULL ? strstr(text, key) : NULL;
+    json_decref(all);
+    if (status == RLT_OK && list == NULL) {
+        status = rlt_fail(err, RLT_ECORRUPT, "%s: experiment %lld holds text that is no JSON",
+                          report->path, (long long)e->id);
+    }
+    if (status == RLT_OK) {
+        const char *rest = list + sizeof key - 1;
+        printf("%.*s", (int)(rest - text), text);
+        status = print_trials(report, count, err);
+        printf("%s\n", rest);
+    }
+    free(text);
+    return status == RLT_OK && ferror(stdout)
+               ? rlt_fail(err, RLT_EIO, "cannot write to standard output")
+               : status;
 }
 
 static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
@@ -350,19 +424,19 @@ static rlt_status show_experiment(const rlt_report *report, rlt_err *err) {
         return print_json(report, count, err);
     }
     print_head(report);
-    rlt_show_leaderboard(report, count);
+    RLT_TRY(rlt_show_leaderboard(report, count, err));
     print_finals(report);
     return put_events(report, NULL, err);
 }
 
 static rlt_status show(rlt_report *report, rlt_err *err) {
     int64_t number = -1;
-    const rlt_trial_row *trial = NULL;
+    const rlt_report_trial *trial = NULL;
     static const char *const roles[][2] = {{"--trial", "search"}, {"--final", "final"}};
     for (size_t i = 0; i < RLT_COUNT(roles); i++) {
         if (rlt_cli_flag(&report->args, roles[i][0])) {
             RLT_TRY(rlt_cli_option_integer(&report->args, roles[i][0], 0, INT64_MAX, &number, err));
-            RLT_TRY(rlt_report_trial(report, roles[i][1], number, &trial, err));
+            RLT_TRY(rlt_report_find_trial(report, roles[i][1], number, &trial, err));
             return rlt_cli_flag(&report->args, "--why") ? rlt_show_why(report, trial, err)
                                                         : rlt_show_trial(report, trial, err);
         }

@@ -74,7 +74,7 @@ static rlt_status visit(void *user, int columns, const char *const *names,
     return RLT_OK;
 }
 
-static rlt_status put_history(const rlt_report *report, const rlt_trial_row *trial,
+static rlt_status put_history(const rlt_report *report, const rlt_report_trial *trial,
                               const history *what, json_t *object, rlt_err *err) {
     history_rows rows = {.list = object != NULL ? json_array() : NULL};
     if (object != NULL) {
@@ -85,19 +85,20 @@ static rlt_status put_history(const rlt_report *report, const rlt_trial_row *tri
         printf("\n%s:\n", what->title);
         rlt_table_print(&rows.table, stdout);
     }
-    rlt_buf_fini(&rows.table.cells);
+    rlt_table_fini(&rows.table);
     return status;
 }
 
-static void print_head(const rlt_report *report, const rlt_trial_row *trial) {
+static void print_head(const rlt_report *report, const rlt_report_trial *trial,
+                       const rlt_trial_texts *texts) {
     char text[32], best[32];
     int rank = rlt_report_rank(report, trial);
     printf("%s %" PRId64 " of experiment %" PRId64 "  %s\n",
            strcmp(trial->role, "final") == 0 ? "final" : "trial", trial->number,
            report->experiment.id, trial->state);
-    if (trial->reason[0] != 0) {
+    if (texts->reason[0] != 0) {
         rlt_buf reason = {0};
-        rlt_buf_text(&reason, trial->reason, 300, RLT_TEXT_UTF8);
+        rlt_buf_text(&reason, texts->reason, 300, RLT_TEXT_UTF8);
         printf("  reason    %s\n", reason.data);
         rlt_buf_fini(&reason);
     }
@@ -130,8 +131,8 @@ static void print_head(const rlt_report *report, const rlt_trial_row *trial) {
     printf("  seed      %" PRId64 "\n  attempts  %" PRId64 "\n", trial->seed, trial->attempt);
 }
 
-static void print_params(const rlt_trial_row *trial) {
-    json_t *params = rlt_report_parse(trial->params_json);
+static void print_params(const rlt_trial_texts *texts) {
+    json_t *params = rlt_report_parse(texts->params_json);
     const char *name;
     json_t *value;
     if (json_object_size(params) > 0) {
@@ -187,8 +188,8 @@ static rlt_status visit_part(void *user, const rlt_lineage_part *part, rlt_err *
 }
 
 /* Of a trial that has copied another, or whose parameters have changed. */
-static rlt_status put_lineage(const rlt_report *report, const rlt_trial_row *trial, json_t *object,
-                              rlt_err *err) {
+static rlt_status put_lineage(const rlt_report *report, const rlt_report_trial *trial,
+                              json_t *object, rlt_err *err) {
     static const char *const columns[] = {"trial", "from step", "to step", "parameters"};
     lineage_rows rows = {.list = json_array()};
     for (size_t i = 0; i < RLT_COUNT(columns); i++) {
@@ -201,7 +202,7 @@ static rlt_status put_lineage(const rlt_report *report, const rlt_trial_row *tri
         printf("\nits weights were trained in\n");
         rlt_table_print(&rows.table, stdout);
     }
-    rlt_buf_fini(&rows.table.cells);
+    rlt_table_fini(&rows.table);
     json_decref(rows.list);
     return status;
 }
@@ -214,10 +215,10 @@ static void print_curve(const rlt_report *report, const rlt_curve *curve, const 
     rlt_buf_fini(&out);
 }
 
-static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial,
+static rlt_status show_json(const rlt_report *report, const rlt_report_trial *trial,
                             const rlt_curve *curve, const char *metric, rlt_err *err) {
-    json_t *object = rlt_report_trial_json(report, trial);
-    json_object_set_new(object, "config", rlt_report_parse(trial->config_json));
+    json_t *object;
+    RLT_TRY(rlt_report_trial_json(report, trial, true, &object, err));
     for (size_t i = 0; i < RLT_COUNT(histories); i++) {
         rlt_status status = put_history(report, trial, &histories[i], object, err);
         if (status != RLT_OK) {
@@ -235,10 +236,13 @@ static rlt_status show_json(const rlt_report *report, const rlt_trial_row *trial
     return rlt_report_print_json(object, err);
 }
 
-static rlt_status show_text(const rlt_report *report, const rlt_trial_row *trial,
+static rlt_status show_text(const rlt_report *report, const rlt_report_trial *trial,
                             const rlt_curve *curve, const char *metric, rlt_err *err) {
-    print_head(report, trial);
-    print_params(trial);
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(report, trial, &texts, err));
+    print_head(report, trial, &texts);
+    print_params(&texts);
+    rlt_trial_texts_fini(&texts);
     RLT_TRY(put_lineage(report, trial, NULL, err));
     for (size_t i = 0; i < RLT_COUNT(histories); i++) {
         RLT_TRY(put_history(report, trial, &histories[i], NULL, err));
@@ -249,7 +253,7 @@ static rlt_status show_text(const rlt_report *report, const rlt_trial_row *trial
     return RLT_OK;
 }
 
-rlt_status rlt_show_trial(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err) {
+rlt_status rlt_show_trial(const rlt_report *report, const rlt_report_trial *trial, rlt_err *err) {
     const char *given = rlt_cli_value(&report->args, "--metric");
     const char *metric = given != NULL ? given : report->experiment.metric;
     rlt_curve curve;

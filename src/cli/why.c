@@ -83,15 +83,16 @@ static rlt_status visit(void *user, int columns, const char *const *names, const
     return RLT_OK;
 }
 
-static const char *name_of(const rlt_trial_row *trial) {
+static const char *name_of(const rlt_report_trial *trial) {
     return strcmp(trial->role, "final") == 0 ? "final" : "trial";
 }
 
-rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rlt_err *err) {
+static rlt_status put(const rlt_report *report, const rlt_report_trial *trial, const char *why,
+                      rlt_err *err) {
     decisions all = {.list = report->json ? json_array() : NULL};
     if (all.list == NULL) {
         rlt_buf reason = {0};
-        rlt_buf_text(&reason, trial->reason, 400, RLT_TEXT_UTF8);
+        rlt_buf_text(&reason, why, 400, RLT_TEXT_UTF8);
         printf("%s %" PRId64 " is %s after %" PRId64 " steps%s%s\n", name_of(trial), trial->number,
                trial->state, trial->steps, reason.size > 0 ? ": " : "",
                reason.data != NULL ? reason.data : "");
@@ -112,9 +113,16 @@ rlt_status rlt_show_why(const rlt_report *report, const rlt_trial_row *trial, rl
         }
         return RLT_OK;
     }
-    json_t *object =
-        json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "role", trial->role, "number",
-                  (json_int_t)trial->number, "state", trial->state, "reason", trial->reason,
-                  "steps", (json_int_t)trial->steps, "decisions", all.list);
+    json_t *object = json_pack("{s:s, s:I, s:s, s:s, s:I, s:o}", "role", trial->role, "number",
+                               (json_int_t)trial->number, "state", trial->state, "reason", why,
+                               "steps", (json_int_t)trial->steps, "decisions", all.list);
     return rlt_report_print_json(object, err);
+}
+
+rlt_status rlt_show_why(const rlt_report *report, const rlt_report_trial *trial, rlt_err *err) {
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_report_texts(report, trial, &texts, err));
+    rlt_status status = put(report, trial, texts.reason, err);
+    rlt_trial_texts_fini(&texts);
+    return status;
 }

@@ -132,15 +132,16 @@ static rlt_status copy_row(void *user, int columns, const char *const *names,
 }
 
 static const char ended_trials[] =
-    "SELECT t.number, t.state, t.steps, CASE WHEN u.id IS NULL THEN t.params_json ELSE "
-    "json_patch(t.params_json, u.text) END, "
+    "SELECT t.number, t.state, t.steps, CASE WHEN u.id IS NULL THEN f.params ELSE "
+    "json_patch(f.params, u.text) END, "
     "CASE WHEN EXISTS (SELECT 1 FROM trial_values v WHERE v.trial = t.id) THEN "
     "(SELECT json_group_array(value) FROM (SELECT v.value FROM trial_values v WHERE v.trial = t.id "
     "ORDER BY v.position)) ELSE json_array(t.value) END, "
     "(SELECT json_group_array(value) FROM (SELECT c.value FROM trial_constraints c WHERE c.trial = "
     "t.id ORDER BY c.position)) "
-    "FROM trials t LEFT JOIN events u ON u.trial = t.id AND u.kind = '" RLT_EVENT_UNASKED
-    "' WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
+    "FROM trials t JOIN parameters_in_force f ON f.trial = t.id LEFT JOIN events u ON u.trial = t.id "
+    "AND u.kind = '" RLT_EVENT_UNASKED "' "
+    "WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
     "'stopped') AND t.value IS NOT NULL ORDER BY t.number";
 
 static rlt_status add_objective(void *user, int columns, const char *const *names,

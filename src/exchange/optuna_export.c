@@ -389,7 +389,10 @@ static rlt_status put_trial(void *user, const rlt_trial_row *row, rlt_err *err) 
     out->trial++; /* numbers are dense in a study */
     RLT_TRY(read_measures(out, row, err));
     const char *state = state_of(out, row);
-    json_t *params = json_loads(row->params_json, 0, NULL);
+    rlt_trial_texts texts; /* a study has one set of parameters a trial: those in force */
+    RLT_TRY(rlt_store_trial_texts(out->store, row->id, &texts, err));
+    json_t *params = json_loads(texts.params_json, 0, NULL);
+    rlt_trial_texts_fini(&texts);
     rlt_status status = put_head(out, row, state, err);
     if (status == RLT_OK) {
         status = put_details(out, row, params, state, err);

@@ -68,6 +68,7 @@ static void set_fixed(const json_t *value, optuna_dist *dist, bool *texts) {
 /* ---- values seen in trials ---- */
 
 typedef struct seen {
+    rlt_store *store;
     const char *path;
     json_t *values; /* distinct ones */
     double low, high;
@@ -75,9 +76,11 @@ typedef struct seen {
 } seen;
 
 static rlt_status visit_values(void *user, const rlt_trial_row *row, rlt_err *err) {
-    (void)err;
     seen *s = user;
-    json_t *params = json_loads(row->params_json, 0, NULL);
+    rlt_trial_texts texts;
+    RLT_TRY(rlt_store_trial_texts(s->store, row->id, &texts, err));
+    json_t *params = json_loads(texts.params_json, 0, NULL);
+    rlt_trial_texts_fini(&texts);
     json_t *value = json_object_get(params, s->path);
     if (value != NULL) {
         bool known = false;
@@ -99,7 +102,8 @@ static rlt_status visit_values(void *user, const rlt_trial_row *row, rlt_err *er
 
 static rlt_status look_at(rlt_store *store, int64_t experiment, const char *path, seen *s,
                           rlt_err *err) {
-    *s = (seen){.path = path,
+    *s = (seen){.store = store,
+                .path = path,
                 .values = json_array(),
                 .low = INFINITY,
                 .high = -INFINITY,

@@ -81,12 +81,22 @@ static rlt_status check_snapshot(rlt_store *store, int64_t *version, rlt_err *er
     return status;
 }
 
-/* Views of any version go, those of the newest come: SQLite checks them when tables change. */
-static rlt_status put_views(rlt_store *store, bool create, rlt_err *err) {
+static rlt_status create_views(rlt_store *store, const char *kind, rlt_err *err) {
     for (const store_view *view = store_views; view->name != NULL; view++) {
-        char drop[96];
-        snprintf(drop, sizeof drop, "DROP VIEW IF EXISTS %s", view->name);
-        RLT_TRY(pragma(store, create ? view->sql : drop, "create the views", err));
+        rlt_buf sql = {0};
+        rlt_buf_printf(&sql, "CREATE %s %s AS %s", kind, view->name, view->query);
+        rlt_status status = pragma(store, sql.data, "create the views", err);
+        rlt_buf_fini(&sql);
+        RLT_TRY(status);
+    }
+    return RLT_OK;
+}
+
+static rlt_status drop_views(rlt_store *store, rlt_err *err) {
+    for (const store_view *view = store_views; view->name != NULL; view++) {
+        char sql[96];
+        snprintf(sql, sizeof sql, "DROP VIEW IF EXISTS %s", view->name);
+        RLT_TRY(pragma(store, sql, "create the views", err));
     }
     return RLT_OK;
 }
@@ -94,11 +104,11 @@ static rlt_status put_views(rlt_store *store, bool create, rlt_err *err) {
 static rlt_status apply(rlt_store *store, int from, int to, const char *const *migrations,
                         rlt_err *err) {
     char text[96];
-    RLT_TRY(put_views(store, false, err));
+    RLT_TRY(drop_views(store, err)); /* SQLite checks them when tables change */
     for (int i = from; i < to; i++) {
         RLT_TRY(pragma(store, migrations[i], "create the tables", err));
     }
-    RLT_TRY(put_views(store, true, err));
+    RLT_TRY(create_views(store, "VIEW", err));
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              STORE_APPLICATION_ID, to);
     return pragma(store, text, "write the schema version", err);
@@ -148,9 +158,11 @@ static rlt_status set_limits(rlt_store *store, rlt_err *err) {
     sqlite3_limit(store->db, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_busy_timeout(store->db, STORE_BUSY_MS);
     sqlite3_set_authorizer(store->db, authorise, store);
+    /* json_each and json_tree are declared with their first use, which no query may do */
     return pragma(store,
                   "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; "
-                  "PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY",
+                  "PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY; "
+                  "SELECT 1 FROM json_each('[]'), json_tree('[]')",
                   "set it up", err);
 }
 
@@ -173,24 +185,40 @@ static rlt_status set_up_writer(rlt_store *store, rlt_err *err) {
     }
     return pragma(store,
                   "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; "
-                  "PRAGMA cache_size = -8000; " /* a driver mostly appends, and lives long */
                   "PRAGMA journal_size_limit = 67108864",
                   "set it up", err);
 }
 
-/* Of an older file, which a reader leaves as it is, the statements get what version 4 has added. */
+/* Tables that version `before` has added; without rows. */
+static const struct {
+    int before;
+    const char *sql;
+} missing[] = {
+    {3, "CREATE TEMP VIEW constraints AS SELECT 0 AS experiment, 0 AS position, '' AS metric "
+        "WHERE 0;"
+        "CREATE TEMP VIEW trial_values AS SELECT 0 AS trial, 0 AS position, 0.0 AS value WHERE 0;"
+        "CREATE TEMP VIEW trial_constraints AS SELECT 0 AS trial, 0 AS position, 0.0 AS value "
+        "WHERE 0"},
+    {4, "CREATE TEMP VIEW trials AS SELECT *, CASE role WHEN 'search' THEN number END AS "
+        "configuration, 0 AS replicate, NULL AS parent FROM main.trials;"
+        "CREATE TEMP VIEW exploits AS SELECT 0 AS decision, 0 AS trial, 0 AS step, 0 AS source, "
+        "0 AS source_step, '' AS params_json WHERE 0;"
+        "CREATE TEMP VIEW queue AS SELECT 0 AS id, 0 AS experiment, '' AS params_json, "
+        "'' AS origin, 0 AS created_ms, 0 AS trial WHERE 0"},
+};
+
+/* An older file, which a reader leaves as it is, looks to it as if it were migrated. */
 static rlt_status set_up_reader(rlt_store *store, rlt_err *err) {
+    int newest;
     int64_t version = 0;
+    store_migrations(&newest);
     RLT_TRY(check_snapshot(store, &version, err));
-    return version >= 4 ? RLT_OK
-                        : pragma(store,
-                                 "CREATE TEMP VIEW trials AS SELECT *, CASE role WHEN 'search' THEN"
-                                 " number END AS configuration, 0 AS replicate, NULL AS parent"
-                                 " FROM main.trials;"
-                                 "CREATE TEMP VIEW exploits AS SELECT 0 AS decision, 0 AS trial,"
-                                 " 0 AS step, 0 AS source, 0 AS source_step, '' AS params_json"
-                                 " WHERE 0",
-                                 "read an older version", err);
+    for (size_t i = 0; i < RLT_COUNT(missing); i++) {
+        if (version < missing[i].before) {
+            RLT_TRY(pragma(store, missing[i].sql, "read an older version", err));
+        }
+    }
+    return version < newest ? create_views(store, "TEMP VIEW", err) : RLT_OK;
 }
 
 /* "file:" URI of the path, everything but letters, digits and -._/ escaped. */

@@ -63,14 +63,13 @@ rlt_status rlt_store_experiment_create(rlt_store *store, const rlt_experiment_ro
  * RLT_EBUSY names the driver's pid. */
 rlt_status rlt_store_experiment_own(rlt_store *store, int64_t id, int64_t *epoch, rlt_err *err);
 rlt_status rlt_store_experiment_end(rlt_store *store, int64_t id, const char *state, rlt_err *err);
-/* Whether some process holds the experiment's lock now. */
 /* A further objective (position >= 1) or a constraint (position >= 0) of an experiment that this
  * store drives; in the group commit of its creation. */
 rlt_status rlt_store_objective_add(rlt_store *store, int64_t experiment, int position,
                                    const char *metric, bool maximise, rlt_err *err);
 rlt_status rlt_store_constraint_add(rlt_store *store, int64_t experiment, int position,
                                     const char *metric, rlt_err *err);
-bool rlt_store_experiment_is_owned(rlt_store *store, int64_t id);
+bool rlt_store_experiment_is_owned(rlt_store *store, int64_t id); /* some process has its lock */
 rlt_status rlt_store_experiment_get(rlt_store *store, int64_t id, rlt_experiment_row *row,
                                     rlt_err *err); /* RLT_ENOTFOUND lists what there is */
 void rlt_experiment_row_fini(rlt_experiment_row *row);
@@ -107,6 +106,16 @@ rlt_status rlt_store_trial_progress(rlt_store *store, const rlt_trial_progress *
 /* One row as it is now, e.g. for its attempt; RLT_ENOTFOUND. Release by fini. */
 rlt_status rlt_store_trial_get(rlt_store *store, int64_t trial, rlt_trial_row *row, rlt_err *err);
 void rlt_trial_row_fini(rlt_trial_row *row);
+/* Its texts, with the parameters in force now. RLT_ENOTFOUND. Release by fini. */
+typedef struct rlt_trial_texts {
+    char *reason, *params_json;
+    char *config_json; /* with the parameters that the trial began with */
+    char *origin;      /* where the parameters come from: docs/schema.md has the words */
+    int64_t since;     /* steps of the trial from which on they hold */
+} rlt_trial_texts;
+rlt_status rlt_store_trial_texts(rlt_store *store, int64_t trial, rlt_trial_texts *texts,
+                                 rlt_err *err);
+void rlt_trial_texts_fini(rlt_trial_texts *texts);
 /* Rows of an experiment, search before final, each in the order of number; the callback borrows the
  * row and may write to the store. */
 typedef rlt_status (*rlt_trial_visit)(void *user, const rlt_trial_row *row, rlt_err *err);

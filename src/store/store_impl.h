@@ -25,7 +25,7 @@ enum {
 /* ---- schema.c, views.c ---- */
 const char *const *store_migrations(int *count); /* the tables, version by version */
 typedef struct store_view {
-    const char *name, *sql; /* names never change: an older file's view of that name is replaced */
+    const char *name, *query; /* an older file's view of that name is replaced */
 } store_view;
 extern const store_view store_views[]; /* in their newest form; up to a name NULL */
 

@@ -243,6 +243,11 @@ static void page_fini(trial_page *page) {
     page->count = 0;
 }
 
+static rlt_status fail_no_trial(const rlt_store *store, int64_t trial, rlt_err *err) {
+    return rlt_fail(err, RLT_ENOTFOUND, "%s: there is no trial %lld", store->shown,
+                    (long long)trial);
+}
+
 rlt_status rlt_store_trial_get(rlt_store *store, int64_t trial, rlt_trial_row *row, rlt_err *err) {
     *row = (rlt_trial_row){0};
     RLT_TRY(store_refresh(store, err));
@@ -255,10 +260,39 @@ rlt_status rlt_store_trial_get(rlt_store *store, int64_t trial, rlt_trial_row *r
     }
     sqlite3_reset(stmt);
     if (code == SQLITE_DONE) {
-        return rlt_fail(err, RLT_ENOTFOUND, "%s: there is no trial %lld", store->shown,
-                        (long long)trial);
+        return fail_no_trial(store, trial, err);
     }
     return code == SQLITE_ROW ? RLT_OK : store_fail(store, "read a trial", err);
+}
+
+rlt_status rlt_store_trial_texts(rlt_store *store, int64_t trial, rlt_trial_texts *texts,
+                                 rlt_err *err) {
+    *texts = (rlt_trial_texts){0};
+    RLT_TRY(store_refresh(store, err));
+    sqlite3_stmt *stmt;
+    RLT_TRY(store_stmt(store, STMT_TRIAL_TEXTS, &stmt, err));
+    store_bind_int(stmt, 1, trial);
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW) {
+        *texts = (rlt_trial_texts){.reason = store_column_dup(stmt, 0),
+                                   .params_json = store_column_dup(stmt, 1),
+                                   .config_json = store_column_dup(stmt, 2),
+                                   .origin = store_column_dup(stmt, 3),
+                                   .since = sqlite3_column_int64(stmt, 4)};
+    }
+    sqlite3_reset(stmt);
+    if (code == SQLITE_DONE) {
+        return fail_no_trial(store, trial, err);
+    }
+    return code == SQLITE_ROW ? RLT_OK : store_fail(store, "read a trial", err);
+}
+
+void rlt_trial_texts_fini(rlt_trial_texts *texts) {
+    rlt_free(texts->reason);
+    rlt_free(texts->params_json);
+    rlt_free(texts->config_json);
+    rlt_free(texts->origin);
+    *texts = (rlt_trial_texts){0};
 }
 
 /* Pages of one role: no statement is open while the callback runs, so that it may write. */

@@ -7,7 +7,7 @@
 /* What a trial is trained with now, which is not what it began with once it has copied another one
  * (pbt, pb2) or followed a schedule. */
 static const char parameters_in_force[] =
-    "CREATE VIEW parameters_in_force AS -- since step `since` of the trial\n"
+    "-- since step `since` of the trial\n"
     "SELECT t.experiment, t.id AS trial, t.role, t.number, coalesce(x.step, 0) AS since,\n"
     "  coalesce(x.params_json, t.params_json) AS params,\n"
     "  CASE WHEN s.id IS NOT NULL THEN 'trial ' || s.number || ' at step ' || x.source_step\n"
@@ -24,7 +24,6 @@ static const char parameters_in_force[] =
 /* The best value is a feasible trial's, with tune.seeds a configuration's; with several objectives
  * there is none. */
 static const char experiment_list[] =
-    "CREATE VIEW experiment_list AS\n"
     "SELECT e.id AS experiment, e.name, e.state, o.metric,\n"
     "  CASE o.maximise WHEN 1 THEN 'max' WHEN 0 THEN 'min' END AS mode,\n"
     "  count(t.id) AS trials,\n"
@@ -47,7 +46,7 @@ static const char experiment_list[] =
     "GROUP BY e.id;\n";
 
 static const char leaderboard[] =
-    "CREATE VIEW leaderboard AS -- failed, unmeasured and infeasible trials come last, without a\n"
+    "-- failed, unmeasured and infeasible trials come last, without a\n"
     "  -- rank; with several objectives nobody has one: pareto_front\n"
     "SELECT experiment,\n"
     "  CASE WHEN score IS NOT NULL THEN\n"
@@ -70,7 +69,7 @@ static const char leaderboard[] =
 /* What tune.seeds compares: configurations, by what the ended replicates of each amount to. The
  * order is that of src/tuner/replicates.c. */
 static const char configurations[] =
-    "CREATE VIEW configurations AS -- with tune.seeds > 1 each has several trials, its replicates\n"
+    "-- with tune.seeds > 1 each has several trials, its replicates\n"
     "WITH results AS (\n"
     "  SELECT t.experiment, t.configuration, t.value,\n"
     "    row_number() OVER (PARTITION BY t.experiment, t.configuration ORDER BY t.value) AS "
@@ -115,7 +114,7 @@ static const char configurations[] =
     "  configuration;\n";
 
 static const char pareto_front[] =
-    "CREATE VIEW pareto_front AS -- a row for each trial on it and each objective\n"
+    "-- a row for each trial on it and each objective\n"
     "WITH able AS MATERIALIZED (\n"
     "  SELECT t.experiment, t.id AS trial, t.number FROM trials t\n"
     "  WHERE t.role = 'search' AND t.state IN ('completed', 'stopped')\n"
@@ -140,7 +139,7 @@ static const char pareto_front[] =
     "ORDER BY a.experiment, a.number, o.position;\n";
 
 static const char infeasible_trials[] =
-    "CREATE VIEW infeasible_trials AS -- a constraint is above 0 or has no value\n"
+    "-- a constraint is above 0 or has no value\n"
     "SELECT t.experiment, t.id AS trial, t.role, t.number,\n"
     "  sum(max(v.value, 0)) AS violation, -- of those that have a value\n"
     "  sum(v.value IS NULL) AS unknown\n"
@@ -149,13 +148,12 @@ static const char infeasible_trials[] =
     "WHERE v.value IS NULL OR v.value > 0 GROUP BY t.id;\n";
 
 static const char trial_curves[] =
-    "CREATE VIEW trial_curves AS -- the order of the joins is the order of the primary key\n"
+    "-- the order of the joins is the order of the primary key\n"
     "SELECT t.experiment, t.id AS trial, t.role, t.number, n.name AS metric, m.step, m.value\n"
     "FROM trials t CROSS JOIN metric_names n CROSS JOIN metrics m\n"
     "WHERE m.trial = t.id AND m.name = n.id;\n";
 
 static const char trial_summary[] =
-    "CREATE VIEW trial_summary AS\n"
     "SELECT t.experiment, e.name AS experiment_name, t.id AS trial, t.role, t.number, t.state,\n"
     "  t.reason, t.seed, t.attempt AS attempts, t.steps, t.value, t.best, t.wall_s,\n"
     "  t.steps / nullif(t.wall_s, 0) AS steps_per_s,\n"
@@ -171,7 +169,7 @@ static const char trial_summary[] =
     "JOIN parameters_in_force f ON f.trial = t.id;\n";
 
 static const char parameter_table[] =
-    "CREATE VIEW parameter_table AS -- one row per trial and parameter in force\n"
+    "-- one row per trial and parameter in force\n"
     "SELECT t.experiment, t.id AS trial, t.role, t.number, t.state, t.value, p.path,\n"
     "  coalesce(p.text, p.number) AS setting, p.number AS setting_number\n"
     "FROM trials t JOIN trial_params p ON p.trial = t.id\n"
@@ -185,11 +183,11 @@ static const char parameter_table[] =
     "WHERE EXISTS (SELECT 1 FROM exploits x WHERE x.trial = t.id);\n";
 
 static const char seeds[] =
-    "CREATE VIEW seeds AS -- a replicate is a trial; an attempt keeps the seed of its trial\n"
+    "-- a replicate is a trial; an attempt keeps the seed of its trial\n"
     "SELECT t.experiment, t.id AS trial, t.role, t.number, t.seed FROM trials t;\n";
 
 static const char facts[] =
-    "CREATE VIEW facts AS -- software and hardware: git, version, cpu, cores, memory, gpu, ...\n"
+    "-- software and hardware: git, version, cpu, cores, memory, gpu, ...\n"
     "SELECT e.id AS experiment, substr(j.fullkey, 3) AS fact, j.atom AS value\n"
     "FROM experiments e, json_tree(e.facts_json) j WHERE j.atom IS NOT NULL;\n";
 

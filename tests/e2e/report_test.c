@@ -185,7 +185,8 @@ static void test_ls(void **state) {
 static void test_show(void **state) {
     (void)state;
     EXPECT("show 1", 0, "experiment 1  cartpole-ppo  completed", "eval_return (max)",
-           "rank  trial  state        value     best  steps   time     ppo.lr",
+           "rank  trial  state        value     best  steps   time  model.activation  ppo.epochs   "
+           "  ppo.lr",
            "   1      2  completed   490.25   490.25  20000  2.5 s", "say \"hi\", twice",
            "   -      4  failed", "mean 480, standard deviation 10, n = 3",
            "worker.restarted  killed by signal 9");
@@ -267,10 +268,10 @@ static void test_plot(void **state) {
 static void test_export(void **state) {
     (void)state;
     EXPECT("export 1", 0,
-           "role,trial,rank,state,value,best,steps,wall_s,seed,attempts,reason,ppo.lr,ppo.epochs,"
-           "model.activation\r\nsearch,0,3,completed,120.5,120.5,20000,2.5,100,1,as configured,"
-           "0.001,3,tanh\r\n",
-           ",\"say \"\"hi\"\", twice\"\r\n", "search,4,,failed,,,20000");
+           "role,trial,rank,state,value,best,steps,wall_s,seed,attempts,reason,origin,since,"
+           "model.activation,ppo.epochs,ppo.lr\r\nsearch,0,3,completed,120.5,120.5,20000,2.5,100,1,"
+           "as configured,sampler,0,tanh,3,0.001\r\n",
+           ",\"say \"\"hi\"\", twice\",", "search,4,,failed,,,20000");
     EXPECT("export 1 --what metrics", 0, "role,trial,metric,step,value\r\n",
            "search,0,loss,500,0.3333333333333333\r\n");
     json_t *list = run_json("export 1 --what metrics --format json");

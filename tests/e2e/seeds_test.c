@@ -110,7 +110,7 @@ static void test_configurations_are_reported(void **state) {
     run_expect_output(&place, "P(a seed of trial ");
     run_forget_output(&place);
     run_command(&place, "export", "last");
-    run_expect_output(&place, "reason,configuration,replicate,params.x");
+    run_expect_output(&place, "since,configuration,replicate,params.x");
     run_command(&place, "show", "last", "--trial", "4");
     run_expect_output(&place, "replicate 1 of trial 3");
     json_decref(show);

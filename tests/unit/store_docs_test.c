@@ -162,6 +162,12 @@ static void check_in_force(rlt_store *store) {
                  views[i]);
         assert_string_equal(ask(store, sql), "0.001 sampler, 0.0025 trial 1 at step 3000");
     }
+    rlt_trial_texts texts;
+    OK(rlt_store_trial_texts(store, 3, &texts, &err));
+    assert_string_equal(texts.params_json, "{\"ppo.lr\":0.0025,\"ppo.epochs\":4}");
+    assert_string_equal(texts.origin, "trial 1 at step 3000");
+    assert_true(texts.since == 2000);
+    rlt_trial_texts_fini(&texts);
     assert_string_equal(ask(store, "SELECT since || ' ' || source || ' ' || source_step FROM "
                                    "parameters_in_force WHERE trial = 3"),
                         "2000 2 3000");
@@ -403,6 +409,19 @@ static void check_reader(const place *at) {
     assert_string_equal(ask(store, "SELECT sum(configuration <> number) FROM trials WHERE role = "
                                    "'search'"),
                         "0");
+    assert_string_equal(ask(store, RANKS("1")), "1:1 2:1 0:3 3:- 4:-");
+    assert_string_equal(ask(store, "SELECT count(*) FROM infeasible_trials"), "0");
+    assert_string_equal(ask(store, "SELECT count(*) || max(origin) FROM parameters_in_force WHERE "
+                                   "since = 0 AND role = 'search' AND trial <> 3"),
+                        "4sampler");
+    rlt_trial_texts texts;
+    OK(rlt_store_trial_texts(store, 2, &texts, &err));
+    assert_string_equal(texts.reason, "for the test");
+    assert_string_equal(texts.origin, "sampler");
+    assert_true(texts.since == 0 && strstr(texts.params_json, "\"ppo.lr\":0.001") != NULL);
+    assert_string_equal(texts.config_json, "{\"env\":\"CartPole-v1\"}");
+    rlt_trial_texts_fini(&texts);
+    FAILS(RLT_ENOTFOUND, "no trial 99", rlt_store_trial_texts(store, 99, &texts, &err));
     rlt_store_close(&store);
 }
 

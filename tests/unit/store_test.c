@@ -325,6 +325,9 @@ static void test_queries_only_read(void **state) {
     assert_string_equal(ask(store, "SELECT NULL"), "NULL");
     OK(rlt_store_check(store, &err));
     rlt_store_close(&store);
+    store = open_store(*state, RLT_STORE_READ);
+    assert_string_equal(ask(store, "SELECT count(*) FROM json_each('[5,6]')"), "2");
+    rlt_store_close(&store);
 }
 
 int main(void) {
