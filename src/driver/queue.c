@@ -139,7 +139,8 @@ static const char ended_trials[] =
     "ORDER BY v.position)) ELSE json_array(t.value) END, "
     "(SELECT json_group_array(value) FROM (SELECT c.value FROM trial_constraints c WHERE c.trial = "
     "t.id ORDER BY c.position)) "
-    "FROM trials t JOIN parameters_in_force f ON f.trial = t.id LEFT JOIN events u ON u.trial = t.id "
+    "FROM trials t JOIN parameters_in_force f ON f.trial = t.id LEFT JOIN events u ON u.trial = "
+    "t.id "
     "AND u.kind = '" RLT_EVENT_UNASKED "' "
     "WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
     "'stopped') AND t.value IS NOT NULL ORDER BY t.number";
