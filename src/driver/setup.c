@@ -140,28 +140,29 @@ static rlt_status restore_trial(void *user, const rlt_trial_row *row, rlt_err *e
 /* Search trials as the tuner had them: asked for, judged and ended in the order of time. Decisions
  * of a database of version 1 do not know their time: they come before their trial's end, those of
  * live trials last, which is as good for the stoppers that there were then. */
+/* Sorted by what is short; texts are looked up afterwards, so that they need not all be in memory.
+ */
 static const char tuner_calls[] =
-    "WITH search AS (SELECT t.id, t.number, CASE WHEN u.id IS NULL THEN t.params_json ELSE "
-    "json_patch(t.params_json, u.text) END AS params_json FROM trials t LEFT JOIN events u ON "
-    "u.trial = t.id AND u.kind = '" RLT_EVENT_UNASKED
-    "' WHERE t.experiment = ?1 AND t.role = 'search'), "
+    "WITH search AS (SELECT id, number FROM trials WHERE experiment = ?1 AND role = 'search'), "
     "ends AS (SELECT trial, id FROM transitions WHERE to_state IN ('stopped', 'completed', "
-    "'failed')) "
-    "SELECT t.number AS number, 'ask' AS call, 0 AS step, t.params_json, "
-    "EXISTS (SELECT 1 FROM queue q WHERE q.trial = t.id), NULL, NULL, NULL, r.id AS at, "
-    "0 AS part, 0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state IS "
-    "NULL "
-    "UNION ALL SELECT t.number, 'decision', d.step, d.numbers_json, d.action, d.reason, "
-    "s.number, x.params_json, "
-    "coalesce(d.after, e.id, 9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, "
-    "CASE WHEN d.after IS NULL THEN d.step ELSE d.id END "
-    "FROM search t JOIN decisions d ON d.trial = t.id AND d.decider NOT IN ('" RLT_DECIDER_RACE
-    "', '" RLT_DECIDER_REPLAY "') "
-    "LEFT JOIN ends e ON e.trial = t.id "
-    "LEFT JOIN exploits x ON x.decision = d.id LEFT JOIN trials s ON s.id = x.source "
-    "UNION ALL SELECT t.number, 'finish', 0, NULL, NULL, NULL, NULL, NULL, e.id, 2, 0 "
-    "FROM search t JOIN ends e ON e.trial = t.id "
-    "ORDER BY at, part, row, number";
+    "'failed')), "
+    "calls AS (SELECT t.id AS trial, t.number, 'ask' AS call, 0 AS step, 0 AS decision, r.id AS "
+    "at, 0 AS part, 0 AS row FROM search t JOIN transitions r ON r.trial = t.id WHERE r.from_state "
+    "IS NULL "
+    "UNION ALL SELECT t.id, t.number, 'decision', d.step, d.id, coalesce(d.after, e.id, "
+    "9223372036854775807), CASE WHEN d.after IS NULL THEN 1 ELSE 3 END, CASE WHEN d.after IS NULL "
+    "THEN d.step ELSE d.id END FROM search t JOIN decisions d ON d.trial = t.id AND d.decider NOT "
+    "IN ('" RLT_DECIDER_RACE "', '" RLT_DECIDER_REPLAY "') LEFT JOIN ends e ON e.trial = t.id "
+    "UNION ALL SELECT t.id, t.number, 'finish', 0, 0, e.id, 2, 0 FROM search t JOIN ends e ON "
+    "e.trial = t.id ORDER BY at, part, row, number LIMIT -1) "
+    "SELECT c.number, c.call, c.step, CASE c.call WHEN 'decision' THEN d.numbers_json WHEN 'ask' "
+    "THEN coalesce((SELECT json_patch(t.params_json, u.text) FROM events u WHERE u.trial = t.id "
+    "AND "
+    "u.kind = '" RLT_EVENT_UNASKED "'), t.params_json) END, CASE c.call WHEN 'decision' THEN "
+    "d.action ELSE EXISTS (SELECT 1 FROM queue q WHERE q.trial = t.id) END, d.reason, s.number, "
+    "x.params_json FROM calls c CROSS JOIN trials t ON t.id = c.trial "
+    "LEFT JOIN decisions d ON d.id = c.decision LEFT JOIN exploits x ON x.decision = d.id "
+    "LEFT JOIN trials s ON s.id = x.source";
 
 /* What a trial has no value for came into the space after it. */
 static rlt_status restore_ask(rlt_driver *d, const rlt_driver_entry *t, const char *const *values,
