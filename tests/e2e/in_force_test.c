@@ -207,7 +207,7 @@ static void test_commands_show_the_same(void **state) {
     expect_config(value);
     json_decref(value);
     RUN("show", "few", "--top", "1"); /* all from the sampler: no column for it */
-    expect_text("  ppo.gamma     ppo.lr\n");
+    expect_text("  ppo.gamma  ppo.lr\n");
 }
 
 static void test_exports_have_the_same(void **state) {
