@@ -7,6 +7,9 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
+
+JOIN_S = 15  # within which a driver that is about to start, or to end, has done so
 
 
 class RltuneError(RuntimeError):
@@ -115,3 +118,22 @@ class Driver:
                 self.process.wait()
         self.process.stdout.close()
         self.errors.close()
+
+
+def join(db, number, patient=False):
+    """Where the driver of an experiment listens, and that driver if this process had to start it."""
+    name, end = socket_of(db, number), time.monotonic() + JOIN_S
+    while True:
+        try:
+            Client(name).close()
+            return name, None
+        except OSError:
+            pass
+        try:
+            driver = Driver(["resume", str(number), "--db", db])
+            return driver.where["socket"], driver
+        except RltuneError as error:  # somebody else is starting one, or the old one is ending
+            again = patient or "is driven by process" in str(error)
+            if not again or time.monotonic() > end:
+                raise
+        time.sleep(0.05)

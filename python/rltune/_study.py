@@ -8,7 +8,7 @@ import socket as _socket
 import threading
 import time
 
-from ._client import Client, ConnectionLost, Driver, RltuneError, StaleTrial
+from ._client import Client, ConnectionLost, RltuneError, StaleTrial, join
 from ._results import CHOICES, NAMES, STATES, Results, StudyDirection, infeasible
 from .distributions import encode
 from .logging import get_logger
@@ -94,24 +94,15 @@ class Study(Results):
     def _revive(self):
         """Another driver may have taken the study; if nobody has, this process starts one."""
         with self._lock:
-            end = time.monotonic() + 15
-            while True:
-                try:
-                    Client(self._socket).close()
-                    return
-                except OSError:
-                    pass
-                if self._driver is not None:
-                    self._driver.close()
-                    self._driver = None
-                try:
-                    self._driver = Driver(["resume", str(self._experiment), "--db", self._db])
-                    self._socket = self._driver.where["socket"]
-                    return
-                except RltuneError:  # somebody else is starting one, or the old one is ending
-                    if time.monotonic() > end:
-                        raise
-                time.sleep(0.05)
+            try:
+                Client(self._socket).close()
+                return
+            except OSError:
+                pass
+            if self._driver is not None:
+                self._driver.close()
+                self._driver = None
+            self._socket, self._driver = join(self._db, self._experiment, patient=True)
 
     def _beat(self):
         while not self._closed.wait(self._beat_s):

@@ -1,4 +1,6 @@
 """Creating and loading studies."""
+import contextlib
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -7,7 +9,7 @@ import warnings
 
 from . import pruners as _pruners
 from . import samplers as _samplers
-from ._client import Client, Driver, socket_of
+from ._client import Driver, join
 from ._results import StudyDirection, time_of
 from ._study import Study
 from .exceptions import DuplicatedStudyError
@@ -127,11 +129,19 @@ def create_study(*, storage=None, sampler=None, pruner=None, study_name=None, di
     folder = tempfile.mkdtemp(prefix="rltune-") if storage is None else None
     db = os.path.join(folder, "study.db") if folder else _file_of(storage)
     name = study_name or "study"
-    if study_name is not None and _find(db, name) is not None:
+    if study_name is not None:
+        with _locked(db):
+            there = _find(db, name)
+            if there is None:
+                return _create(db, name, modes, sampler, pruner, constraints, heartbeat, folder)
         if not load_if_exists:
-            raise DuplicatedStudyError(f"{db} has a study '{name}' already; load_if_exists=True goes on "
-                              "with it")
-        return load_study(study_name=name, storage=db)
+            raise DuplicatedStudyError(f"{db} has a study '{name}' already; load_if_exists=True "
+                                       "goes on with it")
+        return load_study(experiment=there, storage=db)
+    return _create(db, name, modes, sampler, pruner, constraints, heartbeat, folder)
+
+
+def _create(db, name, modes, sampler, pruner, constraints, heartbeat, folder):
     text, grid = _script(name, modes, sampler, pruner, constraints, heartbeat)
     script = tempfile.NamedTemporaryFile("w", suffix=".lua", prefix="study-", delete=False)
     try:
@@ -200,10 +210,15 @@ def load_study(*, study_name=None, storage=None, sampler=None, pruner=None, expe
     number = experiment if experiment is not None else _find(db, study_name)
     if number is None:
         raise KeyError(f"{db} has no study '{study_name}'")
-    name = socket_of(db, number)
-    try:
-        Client(name).close()
-        return Study(db, number, name)
-    except OSError:
-        driver = Driver(["resume", str(number), "--db", db])
-        return Study(db, number, driver.where["socket"], driver)
+    return Study(db, number, *join(db, number))
+
+
+@contextlib.contextmanager
+def _locked(db):
+    """One process at a time looks whether a study is there, and makes it."""
+    with contextlib.ExitStack() as stack:
+        try:  # the drivers' locks in this file are of another kind
+            fcntl.flock(stack.enter_context(open(db + "-lock", "ab")), fcntl.LOCK_EX)
+        except OSError:
+            pass  # the driver says what is wrong with the folder
+        yield

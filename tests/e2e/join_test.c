@@ -4,6 +4,7 @@
 #include "core/core.h"
 #include "tests/support/run.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 enum { DEADLINE_S = 60 };
@@ -48,13 +49,36 @@ static char *alone(const char *script) {
     return rows;
 }
 
+/* What runs the driver's trials stands still: a short search would otherwise be over before the
+ * other process has joined. Returns how many processes that are. */
+static int hold_trials(run_place *place, pid_t driver, pid_t pids[RUN_PROCESSES_MAX]) {
+    int count = 0;
+    run_await_sql(place, "SELECT count(*) FROM trials", 1, 20);
+    for (int tries = 0; count <= 1 && tries < 2000; tries++) {
+        run_sleep_ms(1);
+        count = run_processes(place, NULL, pids);
+    }
+    for (int i = 0; i < count; i++) {
+        if (pids[i] != driver) {
+            kill(pids[i], SIGSTOP);
+        }
+    }
+    return count;
+}
+
 /* The same with help, in `place`, which stays open. */
 static void with_help(run_place *place, const char *script, const char *parallel) {
     run_open(place);
     run_write_script(place, script);
     pid_t driver = run_start(place, "run", place->script, "--quiet");
-    pid_t joined = run_start_join(place, parallel);
-    run_await_joined(place, DEADLINE_S);
+    pid_t held[RUN_PROCESSES_MAX];
+    int count = hold_trials(place, driver, held);
+    int64_t before = run_sql_int(place, "SELECT count(*) FROM transitions");
+    pid_t joined = run_start(place, "join", "1", "--parallel", parallel);
+    run_await_sql(place, "SELECT count(*) FROM transitions", before + 1, DEADLINE_S);
+    for (int i = 0; i < count; i++) {
+        kill(held[i], SIGCONT);
+    }
     check_end(place, driver, joined);
 }
 

@@ -343,6 +343,26 @@ class StudyTest(unittest.TestCase):
         self.assertEqual(other.wait(), 0)
         self.assertEqual(len(study.trials), 40)
 
+    def run_at_once(self, code, count):
+        """The same lines in processes that start together; all must end well."""
+        code = f"import rltune\nDB = {self.db!r}\n" + code
+        started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(count)]
+        self.assertEqual([process.wait() for process in started], [0] * count)
+
+    def test_created_by_several_at_once(self):
+        self.run_at_once("study = rltune.create_study(study_name='one', storage=DB, load_if_exists=True)\n"
+                         "study.optimize(lambda t: t.suggest_float('x', 0, 1), n_trials=5)\n", 4)
+        self.assertEqual(self.query("SELECT name, count(*) FROM experiments"), [("one", 1)])
+        states = self.query("SELECT state, count(*) FROM trials GROUP BY state")
+        self.assertEqual(states, [("completed", 20)])
+
+    def test_loaded_by_several_at_once(self):
+        self.make(study_name="one").close()
+        self.run_at_once("study = rltune.load_study(study_name='one', storage=DB)\n"
+                         "study.optimize(lambda t: t.suggest_float('x', 0, 1), n_trials=5)\n", 4)
+        states = self.query("SELECT state, count(*) FROM trials GROUP BY state")
+        self.assertEqual(states, [("completed", 20)])
+
     def test_driver_ends_with_its_process(self):
         study = self.make()
         process = study._driver.process
