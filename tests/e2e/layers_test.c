@@ -59,7 +59,7 @@ static const struct {
       "returned by its function"}},
     {"CartPole-v1",
      "    { 'dense', 8 },\n    function(p) return { 'dense', p.nothing.units } end,\n",
-     {":5", "nil"}},
+     {":5", "p has no 'nothing'"}},
     {"CartPole-v1", /* more combinations than are tried: each value once */
      "    { 'dense', space.randint(8, 40) }, { 'dense', space.randint(8, 40) },\n"
      "    { 'dense', space.randint(8, 40) }, { space.choice{ 'dense', 'conv' }, 8 },\n",
