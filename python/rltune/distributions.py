@@ -1,5 +1,14 @@
 """Ranges of parameters, as Optuna names them; `space` is what rltune calls one."""
 import json
+import math
+
+
+def _check(low, high):
+    for name, bound in (("low", low), ("high", high)):
+        if not math.isfinite(bound):
+            raise ValueError(f"{name} is {bound}: a range needs finite bounds")
+    if low > high:
+        raise ValueError(f"low ({low}) is more than high ({high})")
 
 
 def _same(low, high):
@@ -22,8 +31,7 @@ class BaseDistribution:
 
 class FloatDistribution(BaseDistribution):
     def __init__(self, low, high, log=False, step=None):
-        if low > high:
-            raise ValueError(f"low ({low}) is more than high ({high})")
+        _check(low, high)
         if log and step is not None:
             raise ValueError("step goes with a range that is not logarithmic")
         if log and low <= 0:
@@ -47,8 +55,7 @@ class FloatDistribution(BaseDistribution):
 
 class IntDistribution(BaseDistribution):
     def __init__(self, low, high, log=False, step=1):
-        if low > high:
-            raise ValueError(f"low ({low}) is more than high ({high})")
+        _check(low, high)
         if log and step != 1:
             raise ValueError("step goes with a range that is not logarithmic")
         self.low, self.high, self.log, self.step = int(low), int(high), log, int(step)

@@ -198,7 +198,8 @@ static void put_entry(sheet *s, legend *l, const char *kind, const char *label, 
     l->x += width;
 }
 
-/* Below the title, in rows: the winners, each with an own colour, all the others, the goal. */
+/* Below the title, in rows: the winners, each with an own colour, all the others, the goal. A
+ * shaded curve's colour is its value, which is no entry. */
 static int put_legend(sheet *s, double y, bool draw) {
     legend l = {.x = s->left, .y = y, .rows = 1, .draw = draw};
     size_t rest = 0;
@@ -207,7 +208,8 @@ static int put_legend(sheet *s, double y, bool draw) {
             char class[8], kind[24];
             class_of(s, i, class);
             snprintf(kind, sizeof kind, "curve %s", class);
-            if (s->plot->series[i].highlight != winners) {
+            if (s->plot->series[i].highlight != winners ||
+                (s->plot->series[i].shaded && winners == 0)) {
                 continue;
             }
             if (rlt_plot_colour(s->plot, i) == RLT_PLOT_REST) {

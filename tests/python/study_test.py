@@ -230,6 +230,10 @@ class StudyTest(unittest.TestCase):
             study.ask().suggest_float("x", 0, 1)
         with self.assertRaisesRegex(rltune.RltuneError, "n_startup_trials"):
             self.make(sampler=rltune.samplers.TPESampler(n_startup_trial=3))
+        for low, high, text in ((0, float("inf"), "high is inf"), (float("nan"), 1, "low is nan"),
+                                (2, 1, "more than high")):
+            with self.assertRaisesRegex(ValueError, text):
+                study.ask().suggest_float("y", low, high)
         with self.assertRaisesRegex(ValueError, "minimize"):
             rltune.create_study(direction="up")
         with self.assertRaisesRegex(ValueError, "SQLite"):

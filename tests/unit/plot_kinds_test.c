@@ -75,6 +75,21 @@ static void test_named_axes(void **state) {
     }
 }
 
+/* A curve's shade is its value: an entry of another colour would mislead. */
+static void test_shades_are_no_entries(void **state) {
+    (void)state;
+    double x[] = {0, 1}, y[] = {0, 1};
+    rlt_series series[] = {
+        {.label = "shady", .x = x, .y = y, .count = 2, .shaded = true, .shade = 0.5},
+        {.label = "winner", .x = x, .y = y, .count = 2, .shaded = true, .highlight = true}};
+    rlt_plot plot = {.series = series, .count = 2, .goal = NAN};
+    rlt_buf out = {0};
+    rlt_plot_svg(&plot, 600, 400, &out);
+    assert_non_null(strstr(out.data, ">winner</text>"));
+    assert_null(strstr(out.data, ">shady</text>"));
+    rlt_buf_fini(&out);
+}
+
 static void test_whole_numbers(void **state) {
     (void)state;
     static const double ranges[][2] = {{0, 0}, {3, 3}, {0, 1}, {0, 2}, {0, 40}, {0, 99999}, {5, 7}};
@@ -200,6 +215,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_odd_numbers_on_all_scales),
         cmocka_unit_test(test_named_axes),
+        cmocka_unit_test(test_shades_are_no_entries),
         cmocka_unit_test(test_whole_numbers),
         cmocka_unit_test(test_log_ticks),
         cmocka_unit_test(test_many_names),
