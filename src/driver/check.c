@@ -1,6 +1,7 @@
 /* driver: everything that can be known to be wrong before a run starts. Why so much: a run that
  * fails after an hour, or that leaves an experiment's row behind, costs more than any check.
  * Thread: the caller's. Owner: the caller. */
+#include "driver/clients.h"
 #include "driver/programs.h"
 #include "nn/device.h"
 #include "worker/worker.h"
@@ -31,7 +32,7 @@ static json_t *known_fixed(const rlt_experiment_config *config) {
     const char *path;
     void *next;
     json_object_foreach_safe(fixed, next, path, value) {
-        const char *name = strncmp(path, "params.", 7) == 0 ? path + 7 : path;
+        const char *name = rlt_driver_bare(path);
         if (json_object_get(params, name) == NULL) {
             json_object_del(fixed, path);
         }

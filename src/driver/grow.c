@@ -3,16 +3,16 @@
  * again, from rows; trials that had no such parameter count with a random value of their own, the
  * same one every time (rlt_tuner_fill). It happens a few times, while the first trial runs.
  * Thread: the driver's. Owner: the driver. */
+#include "driver/clients.h"
 #include "driver/programs.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static rlt_status make_grown(rlt_driver *d, const char *path, const json_t *space,
                              rlt_experiment_config *config, rlt_tuner **tuner, rlt_err *err) {
     json_t *json = json_deep_copy(d->config.json);
     rlt_config_place nowhere = {0};
-    json_object_set(json_object_get(json, "params"), path + strlen("params."), (json_t *)space);
+    json_object_set(json_object_get(json, "params"), rlt_driver_bare(path), (json_t *)space);
     rlt_status status = rlt_experiment_config_load(json, &nowhere, config, err);
     json_decref(json);
     return status == RLT_OK ? rlt_driver_make_tuner(config, d->script, tuner, err) : status;

@@ -258,8 +258,10 @@ static json_t *point_of(const rlt_driver *d, const json_t *given) {
     json_object_foreach((json_t *)given, name, value) {
         char path[RLT_NAME_MAX];
         bool add = program && !rlt_config_is_param(name);
-        snprintf(path, sizeof path, "%s%.100s", add ? "params." : "", name);
-        json_object_set(point, path, value);
+        if (add) {
+            rlt_driver_param_path(name, path);
+        }
+        json_object_set(point, add ? path : name, value);
     }
     return point;
 }

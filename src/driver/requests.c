@@ -110,6 +110,10 @@ const char *rlt_driver_bare(const char *path) {
     return strncmp(path, prefix, size) == 0 ? path + size : path;
 }
 
+void rlt_driver_param_path(const char *name, char path[RLT_NAME_MAX]) {
+    snprintf(path, RLT_NAME_MAX, "%s%.100s", prefix, name);
+}
+
 /* {path: value} with names as clients say them; a new reference. */
 static json_t *bare_params(const json_t *params) {
     json_t *out = json_object(), *value;
@@ -370,7 +374,7 @@ static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
                         "'name' must be a text of 1 to 64 bytes, 'space' an object such as "
                         "{\"$space\": \"uniform\", \"low\": 0, \"high\": 1}");
     }
-    snprintf(path, sizeof path, "%s%s", prefix, name);
+    rlt_driver_param_path(name, path);
     RLT_TRY(rlt_config_check_value(path, space, &canonical, err));
     const json_t *before =
         json_object_get(json_object_get(c->d->config.json, "params"), rlt_driver_bare(path));

@@ -1,4 +1,4 @@
-/* transport: flow control in bytes, staleness in versions.
+/* transport: flow control in bytes.
  * Why: ZeroMQ's high-water mark counts messages, memory is bytes.
  * Threads: a counter belongs to one. Owner: the caller. */
 #include "transport/transport.h"
@@ -18,8 +18,4 @@ rlt_status rlt_credit_give(rlt_credit *credit, uint64_t bytes, rlt_err *err) {
     }
     credit->used -= bytes;
     return RLT_OK;
-}
-
-uint64_t rlt_staleness(uint64_t newest_version, uint64_t used_version) {
-    return newest_version > used_version ? newest_version - used_version : 0;
 }

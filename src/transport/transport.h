@@ -216,6 +216,4 @@ typedef struct rlt_credit {
 bool rlt_credit_take(rlt_credit *credit, uint64_t bytes); /* false: wait for CREDIT */
 /* RLT_EPROTO when more comes back than was taken. */
 rlt_status rlt_credit_give(rlt_credit *credit, uint64_t bytes, rlt_err *err);
-/* How many versions behind; 0 for one from the future. */
-uint64_t rlt_staleness(uint64_t newest_version, uint64_t used_version);
 #endif
