@@ -62,7 +62,7 @@ static rlt_status read_head(rlt_msg *msg, rlt_err *err) {
                         (unsigned long long)version, RLT_PROTOCOL_VERSION);
     }
     RLT_TRY(rlt_msg_get_u64(msg, "type", &type, err));
-    if (type <= RLT_MSG_NONE || type >= RLT_MSG_TYPE_COUNT) {
+    if (type >= RLT_MSG_TYPE_COUNT || strcmp(rlt_msg_type_name((rlt_msg_type)type), "?") == 0) {
         return rlt_fail(err, RLT_EPROTO, "a message has the unknown type %llu (1 to %d)",
                         (unsigned long long)type, RLT_MSG_TYPE_COUNT - 1);
     }

@@ -9,13 +9,14 @@
 enum { MAP16 = 0xde, MAP16_SIZE = 3 };
 
 static const char *const type_names[RLT_MSG_TYPE_COUNT] = {
-#define X(name, text) [RLT_MSG_##name] = text,
+#define X(name, number, text) [RLT_MSG_##name] = text,
     RLT_MSG_TYPES(X)
 #undef X
 };
 
 const char *rlt_msg_type_name(rlt_msg_type type) {
-    return type > RLT_MSG_NONE && type < RLT_MSG_TYPE_COUNT ? type_names[type] : "?";
+    bool known = type > RLT_MSG_NONE && type < RLT_MSG_TYPE_COUNT && type_names[type] != NULL;
+    return known ? type_names[type] : "?";
 }
 
 static int append(void *data, const char *bytes, size_t size) {

@@ -364,7 +364,7 @@ static int run_child(const char *mode, const char *endpoint) {
     }
     static const char blob[BLOB_SIZE];
     for (uint64_t i = 0; strcmp(mode, "last-words") == 0 && i < LAST_WORDS; i++) {
-        make(RLT_MSG_RESULT, i);
+        make(RLT_MSG_METRICS, i);
         if (rlt_channel_send(channel, NULL, &writer, blob, sizeof blob, WAIT_MS, &err) != RLT_OK) {
             return 12;
         }
@@ -385,7 +385,7 @@ static void test_last_words_of_a_child_arrive(void **state) {
             usleep(20000);
         }
         for (uint64_t i = 0; i < LAST_WORDS; i++) {
-            expect(server, "child", RLT_MSG_RESULT, i);
+            expect(server, "child", RLT_MSG_METRICS, i);
         }
         expect(server, "child", RLT_MSG_DONE, LAST_WORDS);
         assert_int_equal(exit_of(pid), 0);

@@ -24,7 +24,13 @@ static void test_every_type(void **state) {
     (void)state;
     rlt_msg_writer writer = {0};
     rlt_msg msg = {0};
-    for (int type = RLT_MSG_NONE + 1; type < RLT_MSG_TYPE_COUNT; type++) {
+    static const int types[] = {
+#define X(name, number, text) number,
+        RLT_MSG_TYPES(X)
+#undef X
+    };
+    for (size_t i = 0; i < RLT_COUNT(types); i++) {
+        int type = types[i];
         rlt_msg_begin(&writer, (rlt_msg_type)type, UINT64_MAX, (uint64_t)type << 33);
         expect_end(&writer, RLT_OK);
         assert_int_equal(parse(&msg, &writer.buf), RLT_OK);
@@ -32,7 +38,9 @@ static void test_every_type(void **state) {
         assert_true(msg.epoch == UINT64_MAX && msg.seq == (uint64_t)type << 33);
         assert_string_not_equal(rlt_msg_type_name(msg.type), "?");
     }
-    assert_string_equal(rlt_msg_type_name(RLT_MSG_CHECKPOINT_ACK), "checkpoint_ack");
+    assert_string_equal(rlt_msg_type_name(RLT_MSG_FAILED), "failed");
+    assert_int_equal(RLT_MSG_FAILED, 14);
+    assert_string_equal(rlt_msg_type_name((rlt_msg_type)7), "?");
     assert_string_equal(rlt_msg_type_name(RLT_MSG_NONE), "?");
     assert_string_equal(rlt_msg_type_name(RLT_MSG_TYPE_COUNT), "?");
     rlt_msg_fini(&msg);
@@ -273,7 +281,7 @@ static void test_heads_that_are_refused(void **state) {
     expect_wire(&buf, RLT_EPROTO);
     assert_non_null(strstr(err.message, "protocol version 2"));
     buf.data[5] = 1;
-    const int bad_types[] = {0, RLT_MSG_TYPE_COUNT, 127};
+    const int bad_types[] = {0, 7, 10, RLT_MSG_TYPE_COUNT, 127};
     for (size_t i = 0; i < RLT_COUNT(bad_types); i++) {
         buf.data[11] = (char)bad_types[i];
         expect_wire(&buf, RLT_EPROTO);
