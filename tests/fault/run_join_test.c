@@ -133,9 +133,11 @@ static void kill_drivers(const char *script) {
                 run_expect_output(&place, "go on with: rltune resume 1");
             }
             run_check_clean(&place); /* no learner is left, of either */
-            int64_t epoch = run_sql_int(&place, "SELECT epoch FROM experiments");
+            static const char resumed[] =
+                "SELECT count(*) FROM events WHERE kind = 'driver.resumed'";
+            int64_t before = run_sql_int(&place, resumed);
             driver = run_start(&place, "resume", "1", "--quiet");
-            run_await_sql(&place, "SELECT epoch FROM experiments", epoch + 1, DEADLINE_S);
+            run_await_sql(&place, resumed, before + 1, DEADLINE_S); /* leases of before are gone */
             run_check_kept(&place, snapshot);
             run_sleep_ms(100); /* until it listens */
             kills++;
