@@ -223,9 +223,12 @@ static rlt_status restore_states(rlt_driver *d, rlt_err *err) {
             t->started = t->seen = rlt_clock_s();
             RLT_TRY(rlt_driver_go_on_at(d, t, t->steps, err));
             rlt_driver_set_milestone(d, t, rlt_driver_amount(d, t, t->steps));
-        } else if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
-            RLT_TRY(rlt_store_lease_end(d->store, t->id, err)); /* of one that had joined */
-            RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
+        } else {
+            /* of one that had joined, also if only the end of its process had not been told */
+            RLT_TRY(rlt_store_lease_end(d->store, t->id, err));
+            if (t->state == RLT_TRIAL_RUNNING) { /* its driver died, and it with the driver */
+                RLT_TRY(rlt_driver_change(d, t, RLT_TRIAL_PENDING, "the driver had ended", err));
+            }
         }
         if (t->state == RLT_TRIAL_STOPPED || t->state == RLT_TRIAL_COMPLETED ||
             t->state == RLT_TRIAL_FAILED) {

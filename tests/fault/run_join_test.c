@@ -22,7 +22,6 @@ static const char functions[] =
     "    while n < 2e5 do n = n + 1 end\n"
     "    report(step, { loss = p.x / step })\n"
     "  end\n"
-    "  return p.x\n"
     "end, params = { x = space.uniform(0, 1) },\n"
     "tune = { metric = 'loss', mode = 'min', trials = 20, parallel = 1, max_retries = 1000 } }\n";
 
