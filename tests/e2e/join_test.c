@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-enum { DEADLINE_S = 60 };
+enum { DEADLINE_S = 60, HOLD_S = 20 };
 
 /* What must be the same whoever ran the trials; owned by the caller (free). */
 static char *all_rows(run_place *place) {
@@ -49,21 +49,59 @@ static char *alone(const char *script) {
     return rows;
 }
 
-/* What runs the driver's trials stands still: a short search would otherwise be over before the
- * other process has joined. Returns how many processes that are. */
-static int hold_trials(run_place *place, pid_t driver, pid_t pids[RUN_PROCESSES_MAX]) {
-    int count = 0;
-    run_await_sql(place, "SELECT count(*) FROM trials", 1, 20);
-    for (int tries = 0; count <= 1 && tries < 2000; tries++) {
-        run_sleep_ms(1);
-        count = run_processes(place, NULL, pids);
+static pid_t parent_of(pid_t pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    size_t size = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file != NULL) {
+        fclose(file);
     }
+    text[size] = 0;
+    const char *after = strrchr(text, ')'); /* "pid (name) state parent" */
+    int parent = 0;
+    char state;
+    return after != NULL && sscanf(after + 1, " %c %d", &state, &parent) == 2 ? parent : 0;
+}
+
+static bool is_among(pid_t pid, const pid_t *pids, int count) {
     for (int i = 0; i < count; i++) {
-        if (pids[i] != driver) {
-            kill(pids[i], SIGSTOP);
+        if (pids[i] == pid) {
+            return true;
         }
     }
-    return count;
+    return false;
+}
+
+/* All but those that it waits for itself: its guard, and what has not become a program yet. */
+static void signal_children(const run_place *place, pid_t driver, int number) {
+    pid_t pids[RUN_PROCESSES_MAX], guards[RUN_PROCESSES_MAX], young[RUN_PROCESSES_MAX];
+    int count = run_processes(place, NULL, pids), guarding = run_processes(place, "guard", guards);
+    int forked = run_processes(place, "run", young);
+    for (int i = 0; i < count; i++) {
+        if (parent_of(pids[i]) == driver && !is_among(pids[i], guards, guarding) &&
+            !is_among(pids[i], young, forked)) {
+            kill(pids[i], number);
+        }
+    }
+}
+
+/* The driver's own trials stand still, also those that begin meanwhile, until two more have begun:
+ * the other process must run one of them. A short search would otherwise be over before it has
+ * joined. */
+static void hold_until_joined(run_place *place, pid_t driver) {
+    static const char begun[] = "SELECT count(*) FROM transitions WHERE to_state = 'running'";
+    double deadline = rlt_clock_s() + HOLD_S * (RUN_SLOW ? 4 : 1);
+    int64_t before = run_sql_int(place, begun);
+    while (run_sql_int(place, begun) < before + 2) {
+        signal_children(place, driver, SIGSTOP);
+        if (rlt_clock_s() > deadline) {
+            signal_children(place, driver, SIGCONT);
+            run_expect_output(place, "(no further trial had begun)");
+        }
+        run_sleep_ms(1);
+    }
+    signal_children(place, driver, SIGCONT);
 }
 
 /* The same with help, in `place`, which stays open. */
@@ -71,14 +109,8 @@ static void with_help(run_place *place, const char *script, const char *parallel
     run_open(place);
     run_write_script(place, script);
     pid_t driver = run_start(place, "run", place->script, "--quiet");
-    pid_t held[RUN_PROCESSES_MAX];
-    int count = hold_trials(place, driver, held);
-    int64_t before = run_sql_int(place, "SELECT count(*) FROM transitions");
-    pid_t joined = run_start(place, "join", "1", "--parallel", parallel);
-    run_await_sql(place, "SELECT count(*) FROM transitions", before + 1, DEADLINE_S);
-    for (int i = 0; i < count; i++) {
-        kill(held[i], SIGCONT);
-    }
+    pid_t joined = run_start_join(place, parallel);
+    hold_until_joined(place, driver);
     check_end(place, driver, joined);
 }
 
@@ -227,7 +259,7 @@ static void folders_may_differ(void **state) {
     snprintf(other.db, sizeof other.db, "../a.db");
     pid_t joined = run_start(&other, "join", "1", "--parallel", "2");
     assert_int_equal(chdir(place.folder), 0);
-    run_await_joined(&place, DEADLINE_S);
+    hold_until_joined(&place, driver);
     check_end(&place, driver, joined);
     assert_int_equal(rmdir(below), 0);
     assert_int_equal(chdir(before), 0);
