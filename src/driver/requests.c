@@ -175,8 +175,9 @@ static rlt_status on_ask(rlt_call *c, rlt_err *err) {
     if (t != NULL) {
         return give(c, t, err);
     }
-    bool finished =
-        external ? d->ending != NULL || (d->exhausted && d->active == 0) : rlt_lend_is_finished(d);
+    /* a driver that is stopped leaves the study to the next one that a client starts */
+    bool ended = (d->ending != NULL && d->stop_seen == 0) || (d->exhausted && d->active == 0);
+    bool finished = external ? ended : rlt_lend_is_finished(d);
     json_object_set_new(c->reply, "trial", json_null());
     json_object_set_new(c->reply, "finished", json_boolean(finished));
     return RLT_OK;
