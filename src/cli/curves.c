@@ -65,8 +65,11 @@ void rlt_curves_draw(const rlt_report *report, const rlt_curve *curves, size_t c
                                  .count = curves[i].count,
                                  .highlight = curves[i].highlight};
     }
+    json_t *config = rlt_report_parse(report->experiment.config_json);
+    bool trains = json_object_get(config, "objective") == NULL;
+    json_decref(config);
     rlt_plot plot = {.title = title,
-                     .x_label = "environment steps",
+                     .x_label = trains ? "environment steps" : "steps",
                      .y_label = metric,
                      .series = series,
                      .count = count,

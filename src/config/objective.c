@@ -75,11 +75,13 @@ static rlt_status read_params(rlt_config_loading *loading, rlt_err *err) {
 
 /* ---- the objective itself ---- */
 
-static rlt_status refuse_objective(rlt_config_loading *loading, rlt_err *err) {
+static rlt_status refuse_objective(rlt_config_loading *loading, const char *nearest, rlt_err *err) {
     snprintf(loading->failed, sizeof loading->failed, "objective");
     return rlt_fail(err, RLT_ECONFIG,
                     "objective: a table such as { \"command\", argv = { \"python3\", \"train.py\", "
-                    "\"--lr\", \"{lr}\" } }, { \"external\" } or a function is needed");
+                    "\"--lr\", \"{lr}\" } }, { \"external\" } or a function is needed%s%s%s",
+                    nearest != NULL ? " (did you mean '" : "", nearest != NULL ? nearest : "",
+                    nearest != NULL ? "'?)" : "");
 }
 
 static rlt_status check_named(rlt_config_loading *loading, const json_t *out,
@@ -119,7 +121,11 @@ static rlt_status read_named(rlt_config_loading *loading, const json_t *given, j
         kind++;
     }
     if (kind == RLT_COUNT(kinds)) {
-        return refuse_objective(loading, err);
+        static const char *const names[] = {"command", "function", "external"};
+        const char *said =
+            json_is_array(given) ? json_string_value(json_array_get(given, 0)) : name;
+        const char *nearest = said != NULL ? rlt_str_nearest(said, names, RLT_COUNT(names)) : NULL;
+        return refuse_objective(loading, nearest, err);
     }
     const rlt_config_section *section = rlt_config_section_find(kinds[kind].section);
     json_t *call = json_object_get(table, "call");

@@ -119,8 +119,9 @@ static rlt_status fail_unheard(const rlt_joiner *j, rlt_err *err) {
     rlt_err why;
     long long id = (long long)j->experiment;
     bool owned = false, tuned = true;
-    if (rlt_store_open(j->o->db_path, RLT_STORE_READ, &store, &why) == RLT_OK &&
-        rlt_store_experiment_get(store, j->experiment, &row, &why) == RLT_OK) {
+    rlt_status found = rlt_store_open(j->o->db_path, RLT_STORE_READ, &store, &why);
+    found = found == RLT_OK ? rlt_store_experiment_get(store, j->experiment, &row, &why) : found;
+    if (found == RLT_OK) {
         json_t *config = json_loads(row.config_json, 0, NULL);
         owned = rlt_store_experiment_is_owned(store, j->experiment);
         tuned = json_object_get(config, "tune") != NULL;
@@ -128,6 +129,9 @@ static rlt_status fail_unheard(const rlt_joiner *j, rlt_err *err) {
     }
     rlt_experiment_row_fini(&row);
     rlt_store_close(&store);
+    if (found != RLT_OK) {
+        return rlt_fail(err, found, "%s", why.message);
+    }
     if (!tuned) {
         return rlt_fail(err, RLT_ENOTSUP,
                         "experiment %lld is a single run: there are no trials to be shared", id);

@@ -215,8 +215,11 @@ static json_t *convert_function(conversion *c) {
 }
 
 static json_t *convert(conversion *c, int index) {
-    if (++c->values > (c->flags & RLT_CONVERT_SMALL ? SPACE_VALUES_MAX : VALUES_MAX)) {
-        return fail(c, "too many values");
+    const int most = c->flags & RLT_CONVERT_SMALL ? SPACE_VALUES_MAX : VALUES_MAX;
+    if (++c->values > most) {
+        char why[64];
+        snprintf(why, sizeof why, "more values than the %d that are allowed", most);
+        return fail(c, why);
     }
     switch (lua_type(c->L, index)) {
     case LUA_TNIL:

@@ -319,6 +319,9 @@ static void refusals_say_why(void **state) {
     run_expect_code(&place, run_command(&place, "stop", "1"), 0);
     run_wait(&place, driver, DEADLINE_S);
     refuse(&place, "nobody drives experiment 1");
+    run_forget_output(&place);
+    run_expect_code(&place, run_command(&place, "join", "7"), 4);
+    run_expect_output(&place, "there is no experiment 7");
     run_close(&place);
 }
 

@@ -437,7 +437,7 @@ static const struct {
     const char *objective, *rest, *message;
 } refused[] = {
     {"{ 'command' }", "tune = {}", "a.lua:1: objective.argv: names no program"},
-    {"{ 'comand', argv = { 'true' } }", "tune = {}", "a table such as { \"command\", argv"},
+    {"{ 'comand', argv = { 'true' } }", "tune = {}", "is needed (did you mean 'command'?)"},
     {"{ 'command', argv = { 'true' } }", "tune = { metric = 'x' }, ppo = { lr = 1 }",
      "ppo: belongs to training"},
     {"{ 'command', argv = { 'true' } }", "tune = { metric = 'x' }, env = 'CartPole-v1'",
