@@ -4,6 +4,7 @@
  * of a suggestion with 1,000 finished trials of 10 parameters and 2, 3 and 4 objectives. Without
  * samplers: random, nsga2, tpe, gp. FUNCTIONS=zdt1,mixed in the environment: only these, and no
  * costs; FUNCTIONS= alone: the costs. */
+#include "bench/median.h"
 #include "config/config.h"
 #include "core/core.h"
 #include "tuner/pareto.h"
@@ -214,16 +215,6 @@ static void run_seed(const char *sampler, const front_function *function, int se
     json_decref(space);
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof(double), ascending);
-    return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
-}
-
 static void compare(const front_function *function, const char *sampler, int seeds, FILE *raw) {
     double volumes[RLT_COUNT(marks)][SEEDS_MAX];
     for (int seed = 0; seed < seeds; seed++) {
@@ -238,7 +229,7 @@ static void compare(const front_function *function, const char *sampler, int see
     }
     printf("%-10s %-7s", function->name, sampler);
     for (size_t m = 0; m < RLT_COUNT(marks); m++) {
-        printf(" %11.5g", function->most - median(volumes[m], seeds));
+        printf(" %11.5g", function->most - bench_median(volumes[m], seeds));
     }
     printf("\n");
     fflush(stdout);
@@ -270,7 +261,7 @@ static void print_cost(const char *sampler, const front_function *function, int 
         json_decref(params);
     }
     printf("%-7s %d objectives, 10 reals, %5d trials: ask %8.3f ms, at most %8.3f ms\n", sampler,
-           function->objectives, trials, 1e3 * median(asks, TIMED), 1e3 * worst);
+           function->objectives, trials, 1e3 * bench_median(asks, TIMED), 1e3 * worst);
     fflush(stdout);
     rlt_tuner_destroy(&tuner);
     rlt_tuner_destroy(&filler);

@@ -4,6 +4,7 @@
  * finished trials of 10 parameters. A sampler is a name, perhaps with options:
  * "tpe:gamma=0.2,multivariate=false". Without any: random, sobol, tpe. FUNCTIONS=branin,mixed in
  * the environment: only these, and no costs; FUNCTIONS= alone: the costs. */
+#include "bench/median.h"
 #include "bench/sampler_functions.h"
 #include "config/config.h"
 #include "core/core.h"
@@ -100,16 +101,6 @@ static void run_seed(const char *sampler, const bench_function *function, int se
     json_decref(space);
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof(double), ascending);
-    return 0.5 * (values[(count - 1) / 2] + values[count / 2]);
-}
-
 static void compare(const bench_function *function, const char *sampler, FILE *raw) {
     double best[RLT_COUNT(marks)][SEEDS];
     if (!can_search(function, sampler)) {
@@ -127,7 +118,7 @@ static void compare(const bench_function *function, const char *sampler, FILE *r
     }
     printf("%-12s %-9s", function->name, sampler);
     for (size_t m = 0; m < RLT_COUNT(marks); m++) {
-        printf(" %11.5g", median(best[m], SEEDS));
+        printf(" %11.5g", bench_median(best[m], SEEDS));
     }
     printf("\n");
     fflush(stdout);
@@ -160,7 +151,7 @@ static void print_cost(const char *sampler, const char *what, const bench_functi
         json_decref(params);
     }
     printf("%-9s %-22s %6d trials: ask %9.4f ms, finish %8.4f ms\n", sampler, what, trials,
-           1e3 * median(asks, TIMED), 1e3 * median(finishes, TIMED));
+           1e3 * bench_median(asks, TIMED), 1e3 * bench_median(finishes, TIMED));
     rlt_tuner_destroy(&tuner);
     rlt_tuner_destroy(&filler);
     json_decref(space);

@@ -6,6 +6,7 @@
  *    seeds, but each result stands alone.
  * 2. Noisy Branin with tpe: median and mean of the regret of the chosen point.
  * Noise: normal, `own` of each trial, `shared` by all trials with the same seed. */
+#include "bench/median.h"
 #include "bench/sampler_functions.h"
 #include "tuner/tuner.h"
 
@@ -123,11 +124,6 @@ static void run(const search *s, noise n, int repetition, outcome *out) {
     json_decref(space);
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(const search *s, noise n, int repetitions) {
     static outcome out;
     double sum = 0;
@@ -136,7 +132,7 @@ static void report(const search *s, noise n, int repetitions) {
         run(s, n, i, &out);
         sum += out.regret[i];
     }
-    qsort(out.regret, (size_t)repetitions, sizeof(double), ascending);
+    qsort(out.regret, (size_t)repetitions, sizeof(double), bench_ascending);
     printf("%-34s %5.1f %6.1f %7.1f", s->label, n.own, n.shared, out.trials / repetitions);
     if (s->space != NULL) {
         printf(" %6.1f %%", 100 * out.best / repetitions);

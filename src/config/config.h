@@ -344,8 +344,10 @@ bool rlt_config_takes_integers(const char *path); /* the field there; false if t
 void rlt_model_layer_path(const rlt_model_fields *model, int index, char text[32]);
 /* The arguments of a {"$space": ...} object alone: "low must be more than 0". */
 rlt_status rlt_space_check(const json_t *space, rlt_err *err);
-/* Whether `path` names one of the user's own parameters, "params.<name>", which no field bounds. */
+#define RLT_PARAM_PREFIX "params." /* of the user's own parameters, which no field bounds */
 bool rlt_config_is_param(const char *path);
+const char *rlt_config_param_name(const char *path); /* "x" of "params.x", else path; borrows it */
+void rlt_config_param_path(const char *given, char path[RLT_FIELD_PATH_MAX]); /* and back */
 /* Kinds of search value and their arguments, for `rltune explain space`; NULL-named end. */
 typedef struct rlt_space_kind_row {
     const char *name;    /* "loguniform" */

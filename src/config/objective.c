@@ -7,11 +7,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char prefix[] = "params.";
+static const char prefix[] = RLT_PARAM_PREFIX;
 enum { PARAM_NAME_MAX = 64 };
 
 bool rlt_config_is_param(const char *path) {
     return strncmp(path, prefix, sizeof prefix - 1) == 0 && path[sizeof prefix - 1] != 0;
+}
+
+const char *rlt_config_param_name(const char *path) {
+    return rlt_config_is_param(path) ? path + sizeof prefix - 1 : path;
+}
+
+void rlt_config_param_path(const char *given, char path[RLT_FIELD_PATH_MAX]) {
+    snprintf(path, RLT_FIELD_PATH_MAX, "%s%.120s", prefix, rlt_config_param_name(given));
 }
 
 /* ---- the user's own parameters ---- */

@@ -48,8 +48,7 @@ static void canonical(const rlt_config_loading *loading, const char *given,
                       char path[RLT_FIELD_PATH_MAX]) {
     bool program = json_object_get(loading->out, "objective") != NULL;
     if (program) {
-        snprintf(path, RLT_FIELD_PATH_MAX, "%s%.120s", rlt_config_is_param(given) ? "" : "params.",
-                 given);
+        rlt_config_param_path(given, path);
     } else if (rlt_config_find_field(given, path) == NULL) {
         snprintf(path, RLT_FIELD_PATH_MAX, "%.150s", given);
     }

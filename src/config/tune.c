@@ -85,12 +85,10 @@ static rlt_status refuse_outside(const char *what, const char *path, const json_
 static rlt_status find_searched(rlt_config_loading *loading, const char *what, const char *given,
                                 const rlt_field **field, char path[RLT_FIELD_PATH_MAX],
                                 rlt_err *err) {
-    char param[RLT_FIELD_PATH_MAX];
     bool program = json_object_get(loading->out, "objective") != NULL;
-    snprintf(param, sizeof param, "%s%.100s", rlt_config_is_param(given) ? "" : "params.", given);
     *field = program ? NULL : rlt_config_find_field(given, path);
     if (program) {
-        memcpy(path, param, sizeof param);
+        rlt_config_param_path(given, path);
     }
     bool model = !program && *field == NULL && rlt_model_is_path(given);
     if (model) {
@@ -108,10 +106,10 @@ static rlt_status find_searched(rlt_config_loading *loading, const char *what, c
 /* A value to be fixed of a parameter that clients may still ask for. */
 static bool may_come(const rlt_config_loading *loading, const char *what, const char *given) {
     const json_t *objective = json_object_get(loading->out, "objective");
-    const char *name = rlt_config_is_param(given) ? strchr(given, '.') + 1 : given;
     return strcmp(what, "tune.sampler.fixed") == 0 &&
            json_is_true(json_object_get(objective, "grows")) &&
-           json_object_get(json_object_get(loading->out, "params"), name) == NULL;
+           json_object_get(json_object_get(loading->out, "params"), rlt_config_param_name(given)) ==
+               NULL;
 }
 
 static rlt_status add_point_value(rlt_config_loading *loading, const char *what, const char *given,
@@ -122,7 +120,7 @@ static rlt_status add_point_value(rlt_config_loading *loading, const char *what,
     rlt_err inner = {0};
     bool later = may_come(loading, what, given);
     if (later) {
-        snprintf(path, sizeof path, "%s%.70s", rlt_config_is_param(given) ? "" : "params.", given);
+        rlt_config_param_path(given, path);
     } else {
         RLT_TRY(find_searched(loading, what, given, &field, path, err));
     }

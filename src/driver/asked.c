@@ -13,7 +13,7 @@ static bool is_asked(const json_t *asked, const char *path) {
     size_t i;
     json_t *name;
     json_array_foreach((json_t *)asked, i, name) {
-        if (strcmp(json_string_value(name), rlt_driver_bare(path)) == 0) {
+        if (strcmp(json_string_value(name), rlt_config_param_name(path)) == 0) {
             return true;
         }
     }
@@ -28,7 +28,7 @@ static rlt_status write_asked(rlt_driver *d, const rlt_driver_entry *t, const js
     RLT_TRY(rlt_driver_trial_config(d, t, &run, err));
     json_object_foreach((json_t *)unasked, path, value) {
         json_object_del(kept, path);
-        json_object_del(json_object_get(run, "params"), rlt_driver_bare(path));
+        json_object_del(json_object_get(run, "params"), rlt_config_param_name(path));
     }
     char *config = json_dumps(run, JSON_COMPACT);
     char *params = json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS);

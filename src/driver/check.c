@@ -32,7 +32,7 @@ static json_t *known_fixed(const rlt_experiment_config *config) {
     const char *path;
     void *next;
     json_object_foreach_safe(fixed, next, path, value) {
-        const char *name = rlt_driver_bare(path);
+        const char *name = rlt_config_param_name(path);
         if (json_object_get(params, name) == NULL) {
             json_object_del(fixed, path);
         }

@@ -11,11 +11,11 @@ typedef struct rlt_call {
 } rlt_call;
 
 #define RLT_EVENT_UNASKED "trial.unasked" /* {path: value} */
+/* SQL: `params` of trials t with those that were not asked for: what samplers were told. */
+#define RLT_TOLD_PARAMS(params)                                                                    \
+    "coalesce((SELECT json_patch(" params ", u.text) FROM events u WHERE u.trial = t.id AND "      \
+    "u.kind = '" RLT_EVENT_UNASKED "'), " params ")"
 
-/* The name that clients have for a parameter, "x" for "params.x"; borrows `path`. */
-const char *rlt_driver_bare(const char *path);
-/* And back: "params.x" for "x", cut at the size of `path`. */
-void rlt_driver_param_path(const char *name, char path[RLT_NAME_MAX]);
 /* asked.c: the row of a trial that is about to end keeps the parameters named by the list `asked`
  * (NULL: all). RLT_EINVAL: it is no such list. */
 rlt_status rlt_driver_keep_asked(rlt_driver *d, const rlt_driver_entry *t, const json_t *asked,

@@ -12,7 +12,7 @@ static rlt_status make_grown(rlt_driver *d, const char *path, const json_t *spac
                              rlt_experiment_config *config, rlt_tuner **tuner, rlt_err *err) {
     json_t *json = json_deep_copy(d->config.json);
     rlt_config_place nowhere = {0};
-    json_object_set(json_object_get(json, "params"), rlt_driver_bare(path), (json_t *)space);
+    json_object_set(json_object_get(json, "params"), rlt_config_param_name(path), (json_t *)space);
     rlt_status status = rlt_experiment_config_load(json, &nowhere, config, err);
     json_decref(json);
     return status == RLT_OK ? rlt_driver_make_tuner(config, d->script, tuner, err) : status;

@@ -131,19 +131,18 @@ static rlt_status copy_row(void *user, int columns, const char *const *names,
     return rlt_store_earlier_add(c->d->store, &row, err);
 }
 
-static const char ended_trials[] =
-    "SELECT t.number, t.state, t.steps, CASE WHEN u.id IS NULL THEN f.params ELSE "
-    "json_patch(f.params, u.text) END, "
-    "CASE WHEN EXISTS (SELECT 1 FROM trial_values v WHERE v.trial = t.id) THEN "
-    "(SELECT json_group_array(value) FROM (SELECT v.value FROM trial_values v WHERE v.trial = t.id "
-    "ORDER BY v.position)) ELSE json_array(t.value) END, "
-    "(SELECT json_group_array(value) FROM (SELECT c.value FROM trial_constraints c WHERE c.trial = "
-    "t.id ORDER BY c.position)) "
-    "FROM trials t JOIN parameters_in_force f ON f.trial = t.id LEFT JOIN events u ON u.trial = "
-    "t.id "
-    "AND u.kind = '" RLT_EVENT_UNASKED "' "
-    "WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
-    "'stopped') AND t.value IS NOT NULL ORDER BY t.number";
+static const char ended_trials[] = "SELECT t.number, t.state, t.steps, " RLT_TOLD_PARAMS(
+    "f.params") ", "
+                "CASE WHEN EXISTS (SELECT 1 FROM trial_values v WHERE v.trial = t.id) THEN "
+                "(SELECT json_group_array(value) FROM (SELECT v.value FROM trial_values v WHERE "
+                "v.trial = t.id "
+                "ORDER BY v.position)) ELSE json_array(t.value) END, "
+                "(SELECT json_group_array(value) FROM (SELECT c.value FROM trial_constraints c "
+                "WHERE c.trial = "
+                "t.id ORDER BY c.position)) "
+                "FROM trials t JOIN parameters_in_force f ON f.trial = t.id "
+                "WHERE t.experiment = ?1 AND t.role = 'search' AND t.state IN ('completed', "
+                "'stopped') AND t.value IS NOT NULL ORDER BY t.number";
 
 static rlt_status add_objective(void *user, int columns, const char *const *names,
                                 const char *const *values, rlt_err *err) {
@@ -256,12 +255,9 @@ static json_t *point_of(const rlt_driver *d, const json_t *given) {
     json_t *point = json_object(), *value;
     const char *name;
     json_object_foreach((json_t *)given, name, value) {
-        char path[RLT_NAME_MAX];
-        bool add = program && !rlt_config_is_param(name);
-        if (add) {
-            rlt_driver_param_path(name, path);
-        }
-        json_object_set(point, add ? path : name, value);
+        char path[RLT_FIELD_PATH_MAX];
+        rlt_config_param_path(name, path);
+        json_object_set(point, program ? path : name, value);
     }
     return point;
 }

@@ -103,23 +103,12 @@ static rlt_status read_step(const rlt_call *c, const rlt_driver_entry *t, int64_
 
 /* ---- what the space calls a parameter, and clients do ---- */
 
-static const char prefix[] = "params.";
-
-const char *rlt_driver_bare(const char *path) {
-    size_t size = sizeof prefix - 1;
-    return strncmp(path, prefix, size) == 0 ? path + size : path;
-}
-
-void rlt_driver_param_path(const char *name, char path[RLT_NAME_MAX]) {
-    snprintf(path, RLT_NAME_MAX, "%s%.100s", prefix, name);
-}
-
 /* {path: value} with names as clients say them; a new reference. */
 static json_t *bare_params(const json_t *params) {
     json_t *out = json_object(), *value;
     const char *path;
     json_object_foreach((json_t *)params, path, value) {
-        json_object_set(out, rlt_driver_bare(path), value);
+        json_object_set(out, rlt_config_param_name(path), value);
     }
     return out;
 }
@@ -375,10 +364,10 @@ static rlt_status on_suggest(rlt_call *c, rlt_err *err) {
                         "'name' must be a text of 1 to 64 bytes, 'space' an object such as "
                         "{\"$space\": \"uniform\", \"low\": 0, \"high\": 1}");
     }
-    rlt_driver_param_path(name, path);
+    snprintf(path, sizeof path, RLT_PARAM_PREFIX "%s", name);
     RLT_TRY(rlt_config_check_value(path, space, &canonical, err));
     const json_t *before =
-        json_object_get(json_object_get(c->d->config.json, "params"), rlt_driver_bare(path));
+        json_object_get(json_object_get(c->d->config.json, "params"), rlt_config_param_name(path));
     rlt_status status = RLT_OK;
     if (before != NULL && !is_same_space(before, canonical)) {
         status = rlt_fail(err, RLT_ECONFIG,

@@ -156,13 +156,14 @@ static const char tuner_calls[] =
     "UNION ALL SELECT t.id, t.number, 'finish', 0, 0, e.id, 2, 0 FROM search t JOIN ends e ON "
     "e.trial = t.id ORDER BY at, part, row, number LIMIT -1) "
     "SELECT c.number, c.call, c.step, CASE c.call WHEN 'decision' THEN d.numbers_json WHEN 'ask' "
-    "THEN coalesce((SELECT json_patch(t.params_json, u.text) FROM events u WHERE u.trial = t.id "
-    "AND "
-    "u.kind = '" RLT_EVENT_UNASKED "'), t.params_json) END, CASE c.call WHEN 'decision' THEN "
-    "d.action ELSE EXISTS (SELECT 1 FROM queue q WHERE q.trial = t.id) END, d.reason, s.number, "
-    "x.params_json FROM calls c CROSS JOIN trials t ON t.id = c.trial "
-    "LEFT JOIN decisions d ON d.id = c.decision LEFT JOIN exploits x ON x.decision = d.id "
-    "LEFT JOIN trials s ON s.id = x.source";
+    "THEN " RLT_TOLD_PARAMS(
+        "t.params_json") " END, CASE c.call WHEN 'decision' THEN "
+                         "d.action ELSE EXISTS (SELECT 1 FROM queue q WHERE q.trial = t.id) END, "
+                         "d.reason, s.number, "
+                         "x.params_json FROM calls c CROSS JOIN trials t ON t.id = c.trial "
+                         "LEFT JOIN decisions d ON d.id = c.decision LEFT JOIN exploits x ON "
+                         "x.decision = d.id "
+                         "LEFT JOIN trials s ON s.id = x.source";
 
 /* What a trial has no value for came into the space after it. */
 static rlt_status restore_ask(rlt_driver *d, const rlt_driver_entry *t, const char *const *values,

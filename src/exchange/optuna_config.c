@@ -11,7 +11,7 @@
 static json_t *argv_of(const optuna_study *study) {
     json_t *argv = json_pack("[s]", "program-of-the-study");
     for (int i = 0; i < study->param_count; i++) {
-        const char *name = study->params[i].path + strlen("params.");
+        const char *name = rlt_config_param_name(study->params[i].path);
         json_array_append_new(argv, json_sprintf("--%s={%s}", name, name));
     }
     return argv;
@@ -20,7 +20,7 @@ static json_t *argv_of(const optuna_study *study) {
 static json_t *params_of(const optuna_study *study) {
     json_t *params = json_object();
     for (int i = 0; i < study->param_count; i++) {
-        json_object_set_new(params, study->params[i].path + strlen("params."),
+        json_object_set_new(params, rlt_config_param_name(study->params[i].path),
                             optuna_dist_space(&study->params[i].dist));
     }
     return params;

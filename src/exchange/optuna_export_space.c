@@ -189,10 +189,7 @@ static rlt_status set_dist(rlt_store *store, int64_t experiment, const rlt_param
 static void name_of(const json_t *facts, const char *path, char *name, size_t size) {
     const json_t *names = json_object_get(json_object_get(facts, "import"), "names");
     const char *known = json_string_value(json_object_get(names, path));
-    snprintf(name, size, "%s",
-             known != NULL               ? known
-             : rlt_config_is_param(path) ? path + strlen("params.")
-                                         : path);
+    snprintf(name, size, "%s", known != NULL ? known : rlt_config_param_name(path));
 }
 
 static rlt_status fill(rlt_store *store, const rlt_experiment_row *row, const json_t *facts,

@@ -162,7 +162,7 @@ static void path_of(optuna_study *study, optuna_param *param) {
         made[size++] = fits ? *at : '_';
     }
     made[size] = 0;
-    snprintf(param->path, sizeof param->path, "params.%s", size > 0 ? made : "_");
+    snprintf(param->path, sizeof param->path, RLT_PARAM_PREFIX "%s", size > 0 ? made : "_");
     size_t length = strlen(param->path);
     for (int copy = 2;; copy++) {
         bool taken = false;
@@ -174,7 +174,7 @@ static void path_of(optuna_study *study, optuna_param *param) {
         }
         snprintf(param->path + length, sizeof param->path - length, "_%d", copy);
     }
-    if (strcmp(param->path + strlen("params."), param->name) != 0) {
+    if (strcmp(rlt_config_param_name(param->path), param->name) != 0) {
         rlt_notes_add(study->notes, 0, "parameter '%.80s' is called %s here", param->name,
                       param->path);
     }

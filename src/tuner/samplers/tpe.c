@@ -224,20 +224,24 @@ static void rebuild_below(rlt_tpe *at) {
 
 /* ---- asking ---- */
 
-int rlt_tpe_best_lane(const rlt_tpe *at) {
-    int best = 0;
-    for (int l = 1; l < at->config->tpe.n_ei_candidates; l++) {
-        if (at->log_good[l] - at->log_bad[l] > at->log_good[best] - at->log_bad[best]) {
-            best = l;
-        }
+/* skip (NULL: none): [n_ei_candidates] lanes that do not count; -1: all of them. */
+static int best_of(const rlt_tpe *at, const bool *skip) {
+    int best = -1;
+    for (int l = 0; l < at->config->tpe.n_ei_candidates; l++) {
+        bool better =
+            best < 0 || at->log_good[l] - at->log_bad[l] > at->log_good[best] - at->log_bad[best];
+        best = better && (skip == NULL || !skip[l]) ? l : best;
     }
     return best;
+}
+
+int rlt_tpe_best_lane(const rlt_tpe *at) {
+    return best_of(at, NULL);
 }
 
 /* The best of the lanes that stand where no trial has been; of all of them if there is none. */
 static int best_new_lane(rlt_tpe *at) {
     const int count = (int)at->config->tpe.n_ei_candidates;
-    int best = -1;
     memset(at->tried, 0, (size_t)count);
     for (int64_t i = 0; i < at->history->count; i++) {
         fill_point(at, i);
@@ -249,11 +253,7 @@ static int best_new_lane(rlt_tpe *at) {
             at->tried[l] |= same;
         }
     }
-    for (int l = 0; l < count; l++) {
-        bool better =
-            best < 0 || at->log_good[l] - at->log_bad[l] > at->log_good[best] - at->log_bad[best];
-        best = !at->tried[l] && better ? l : best;
-    }
+    int best = best_of(at, at->tried);
     return best >= 0 ? best : rlt_tpe_best_lane(at);
 }
 
